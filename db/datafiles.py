@@ -1,0 +1,195 @@
+"""Read data files and say of each fault in which file, line and field it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from db.errors import DataFileError, NotFoundError, Problem
+from db.records import Record
+
+R = TypeVar("R", bound=Record)
+
+#: Steps from the top of a file to a value: names of fields and positions in lists.
+Place = tuple[int | str, ...]
+
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # libyaml is missing: ten times slower, the same result
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+
+class _UniqueKeyLoader(_Loader):
+    """YAML's last-one-wins rule for repeated keys would drop a value without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        if len(mapping) != len(node.value):
+            seen = set()
+            for key_node, _ in node.value:
+                if key_node.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key_node.value!r} is given twice", key_node.start_mark
+                    )
+                seen.add(key_node.value)
+        return mapping
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text.
+
+    Raises
+    ------
+    NotFoundError, DataFileError
+        The file is missing or unreadable, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFoundError(f"{path}: no such file.") from None
+    except UnicodeDecodeError as error:
+        fault = f"not UTF-8 text (byte {error.start})"
+        raise DataFileError([Problem(path, None, "", fault)]) from None
+    except OSError as error:
+        raise DataFileError([Problem(path, None, "", error.strerror or str(error))]) from None
+
+
+def parse_yaml(text: str, path: Path) -> Any:
+    """Parse YAML; a repeated key is a fault.
+
+    Raises
+    ------
+    DataFileError
+        The text is not YAML; names line and column.
+    """
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        problem = Problem(path, line, "", f"broken YAML: {error.problem}")
+        raise DataFileError([problem]) from None
+    except yaml.YAMLError as error:
+        problem = Problem(path, None, "", f"broken YAML: {' '.join(str(error).split())}")
+        raise DataFileError([problem]) from None
+    except ValueError as error:  # a timestamp or number that YAML takes for one and is none
+        raise DataFileError([Problem(path, None, "", f"broken YAML: {error}")]) from None
+
+
+def _line_of(text: str, place: Place) -> int | None:
+    """Find the line of a place by walking the YAML nodes; of its nearest parent if missing."""
+    node = yaml.compose(text, Loader=_Loader)
+    line: int | None = node.start_mark.line + 1 if node is not None else None
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, n) for k, n in node.value if k.value == str(step)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            if step >= len(node.value):
+                break
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _wording(fault: Any) -> str:
+    kind, given = fault["type"], fault.get("input")
+    if kind == "missing":
+        return "is missing."
+    if kind == "extra_forbidden":
+        return "no such field; the codebook (data/README.md) lists the fields."
+    if kind == "value_error":
+        return str(fault["ctx"]["error"])
+    if kind in ("model_type", "dict_type"):
+        if len(fault["loc"]) < 2:
+            return "must hold `field: value` lines."
+        return f"must be a value with its evidence: {{value, basis, source}} (given: {given!r})."
+    shown = "" if isinstance(given, (dict, list)) else f" (given: {given!r})"
+    return f"{fault['msg']}{shown}."
+
+
+def _problems(
+    error: ValidationError, path: Path, line_of: Callable[[Place], int | None], inside: Place = ()
+) -> list[Problem]:
+    """Turn the faults that pydantic found into problems with file, line and field."""
+    found = []
+    for fault in error.errors():
+        place = (*inside, *fault["loc"])
+        field = ".".join(str(step) for step in place)
+        found.append(Problem(path, line_of(place), field, _wording(fault)))
+    return found
+
+
+def read_record(kind: type[R], path: Path) -> R:
+    """Read one YAML file as one record.
+
+    Raises
+    ------
+    NotFoundError, DataFileError
+        With one problem a fault: file, line, field, what is wrong.
+    """
+    text = read_text(path)
+    content = parse_yaml(text, path)
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        problems = _problems(error, path, lambda place: _line_of(text, place))
+        raise DataFileError(problems) from None
+
+
+def read_list(kind: type[R], path: Path) -> list[R]:
+    """Read a YAML file that holds a list of records; raises what :func:`read_record` raises."""
+    text = read_text(path)
+    content = parse_yaml(text, path)
+    if not isinstance(content, list):
+        raise DataFileError([Problem(path, 1, "", "must hold a list.")])
+    records: list[R] = []
+    problems: list[Problem] = []
+    for position, item in enumerate(content):
+        try:
+            records.append(kind.model_validate(item))
+        except ValidationError as error:
+            problems += _problems(error, path, lambda place: _line_of(text, place), (position,))
+    if problems:
+        raise DataFileError(problems)
+    return records
+
+
+def _same_line(line: int, _: Place) -> int:
+    return line
+
+
+def read_json_lines(kind: type[R], path: Path) -> Iterator[R]:
+    """Read a file of one JSON record a line, one at a time (memory does not grow with it).
+
+    Raises
+    ------
+    NotFoundError, DataFileError
+        At the first line that is at fault.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    yield kind.model_validate(json.loads(line))
+                except json.JSONDecodeError as error:
+                    problem = Problem(path, number, "", f"broken JSON: {error.msg}")
+                    raise DataFileError([problem]) from None
+                except ValidationError as error:
+                    problems = _problems(error, path, partial(_same_line, number))
+                    raise DataFileError(problems) from None
+    except FileNotFoundError:
+        raise NotFoundError(f"{path}: no such file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFileError([Problem(path, None, "", str(error))]) from None

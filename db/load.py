@@ -1,0 +1,322 @@
+"""From records to rows in the tables: the packaged data, and the user's own studies.
+
+The caller holds one transaction; a fault or a kill leaves the database as it was. Packaged studies
+are refreshed in place (their ``id`` stays, so runs keep pointing at them); what the user added or
+ran is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+
+from db import __version__
+from db.errors import DatabaseError
+from db.packaged import PackagedData
+from db.records import SecondCodingRecord, StudyRecord
+from db.rows import Row, StudyRows, study_rows
+from db.tables import metadata
+from db.vocabulary import fold
+
+T = TypeVar("T")
+
+#: Studies written at a time: what bounds the memory of a large load.
+CHUNK = 1000
+
+#: Tables that hold rows of a study.
+CHILDREN = (
+    "study_backbone",
+    "study_tl_type",
+    "study_dataset",
+    "reported_metric",
+    "evidence",
+    "confirmation",
+    "disagreement",
+    "coding",
+)
+
+#: Values that both coders read of a study, compared by ``db agreement``.
+CODED_FIELDS = (
+    "modality",
+    "subject",
+    "n_classes",
+    "n_images",
+    "n_patients",
+    "n_test",
+    "backbones",
+    "tl_types",
+)
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """What a load did."""
+
+    added: int = 0
+    refreshed: int = 0
+    removed: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = f"{self.added} added, {self.refreshed} refreshed, {self.removed} removed"
+        return "; ".join([text, *self.skipped])
+
+
+def table(name: str) -> Table:
+    """Return a table by name."""
+    return metadata.tables[name]
+
+
+def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Cut an iterable into lists of at most `size`."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _write(connection: Connection, name: str, rows: list[Row]) -> None:
+    if rows:
+        connection.execute(insert(table(name)), rows)
+
+
+def _write_children(connection: Connection, studies: Iterable[tuple[int, StudyRows]]) -> None:
+    gathered: dict[str, list[Row]] = {}
+    for study_id, rows in studies:
+        for name, children in rows.children.items():
+            gathered.setdefault(name, []).extend({"study_id": study_id, **row} for row in children)
+    for name, children in gathered.items():
+        _write(connection, name, children)
+
+
+def _delete_children(connection: Connection, ids: Iterable[int]) -> None:
+    for chunk in chunks(ids, 500):
+        for name in CHILDREN:
+            connection.execute(delete(table(name)).where(table(name).c.study_id.in_(chunk)))
+
+
+def delete_studies(connection: Connection, ids: list[int]) -> None:
+    """Delete studies with all their rows; a run of one stays, without its study."""
+    _delete_children(connection, ids)
+    run, study = table("run"), table("study")
+    for chunk in chunks(ids, 500):
+        connection.execute(update(run).where(run.c.study_id.in_(chunk)).values(study_id=None))
+        connection.execute(delete(study).where(study.c.id.in_(chunk)))
+
+
+def _upsert(connection: Connection, rows: list[Row], existing: Mapping[str, int]) -> dict[str, int]:
+    """Insert studies or refresh those whose key exists; return the ids by key."""
+    study = table("study")
+    new = [row for row in rows if row["key"] not in existing]
+    old = [{"b_id": existing[row["key"]], **row} for row in rows if row["key"] in existing]
+    if old:
+        columns = [column for column in old[0] if column != "b_id"]
+        statement = update(study).where(study.c.id == bindparam("b_id"))
+        connection.execute(statement.values({c: bindparam(c) for c in columns}), old)
+    ids = {row["key"]: existing[row["key"]] for row in rows if row["key"] in existing}
+    if new:
+        returned = connection.execute(insert(study).returning(study.c.id, study.c.key), new)
+        ids.update({key: study_id for study_id, key in returned})
+    return ids
+
+
+def _write_studies(
+    connection: Connection, rows: list[StudyRows], existing: Mapping[str, int]
+) -> dict[str, int]:
+    """Write one chunk of studies with their children; return the ids by key."""
+    _delete_children(
+        connection, [existing[r.study["key"]] for r in rows if r.study["key"] in existing]
+    )
+    ids = _upsert(connection, [r.study for r in rows], existing)
+    _write_children(connection, ((ids[r.study["key"]], r) for r in rows))
+    return ids
+
+
+def _ids(connection: Connection, origin: str) -> dict[str, int]:
+    study = table("study")
+    found = connection.execute(select(study.c.key, study.c.id).where(study.c.origin == origin))
+    return {row.key: row.id for row in found}
+
+
+def _replace(connection: Connection, name: str, rows: list[Row]) -> None:
+    connection.execute(delete(table(name)))
+    _write(connection, name, rows)
+
+
+def _refresh_named(connection: Connection, name: str, rows: list[Row]) -> None:
+    """Refresh rows of a table whose primary key is ``name``, keeping rows that refer to them."""
+    target = table(name)
+    existing = set(connection.execute(select(target.c.name)).scalars())
+    _write(connection, name, [row for row in rows if row["name"] not in existing])
+    for row in rows:
+        if row["name"] in existing:
+            connection.execute(update(target).where(target.c.name == row["name"]).values(**row))
+
+
+def _load_backbones(connection: Connection, data: PackagedData) -> None:
+    rows = [backbone.model_dump(exclude={"synonyms"}) for backbone in data.backbones]
+    _refresh_named(connection, "backbone", rows)
+    synonyms = {
+        fold(word): {"folded": fold(word), "word": word, "backbone": backbone.name}
+        for backbone in data.backbones
+        for word in (*backbone.synonyms, backbone.name)
+    }
+    _replace(connection, "backbone_synonym", list(synonyms.values()))
+
+
+def _load_datasets(connection: Connection, data: PackagedData) -> None:
+    rows = [{"origin": "packaged", **dataset.model_dump()} for dataset in data.datasets]
+    _refresh_named(connection, "dataset", rows)
+    target = table("dataset")
+    names = {row["name"] for row in rows}
+    gone = set(
+        connection.execute(select(target.c.name).where(target.c.origin == "packaged")).scalars()
+    )
+    for name in gone - names:
+        used = table("study_dataset")
+        connection.execute(update(used).where(used.c.dataset == name).values(dataset=None))
+        connection.execute(delete(target).where(target.c.name == name))
+
+
+def _load_review(connection: Connection, data: PackagedData) -> None:
+    facts = [
+        {"name": f"{section}.{name}", "place": content["place"], "value": value}
+        for section, content in data.review.facts.items()
+        for name, value in content.items()
+        if name != "place"
+    ]
+    review = data.review
+    facts += [
+        {"name": f"review.{name}", "place": "title page", "value": getattr(review, name)}
+        for name in ("citation", "doi", "licence")
+    ]
+    _replace(connection, "review_fact", facts)
+    claims = [{**claim.model_dump(), "refs": list(claim.refs)} for claim in review.claims]
+    _replace(connection, "review_claim", claims)
+
+
+def _coding_rows(
+    second: SecondCodingRecord, studies: Mapping[str, StudyRecord], ids: Mapping[str, int]
+) -> Iterator[Row]:
+    """Yield what each of the two coders read, the first one before any adjudication."""
+    for coded in second.codings:
+        if coded.key not in ids:
+            continue
+        record, base = studies[coded.key], {"study_id": ids[coded.key]}
+        for name in CODED_FIELDS:
+            value = getattr(record.values, name)
+            first, note = None, None
+            if value is not None:
+                adjudicated = value.adjudicated is not None
+                first = value.first_coding if adjudicated else value.value
+                note = value.adjudicated
+            first = list(first) if isinstance(first, tuple) else first
+            for coder, read in ((1, first), (2, coded.values.get(name))):
+                if read is not None:
+                    yield {
+                        **base,
+                        "coder": coder,
+                        "field": name,
+                        "value": read,
+                        "adjudication": note,
+                    }
+        headlines = {m.metric: m.value for m in record.metrics if m.headline}
+        for coder, found in ((1, headlines), (2, coded.headlines)):
+            for metric, read in found.items():
+                name = f"headline {metric}"
+                yield {**base, "coder": coder, "field": name, "value": read, "adjudication": None}
+
+
+def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
+    """Make the packaged part of the database equal to the packaged data.
+
+    Parameters
+    ----------
+    connection
+        Inside a transaction, with the tables in place.
+    data
+        The checked files.
+    """
+    report = LoadReport()
+    _load_backbones(connection, data)
+    _load_datasets(connection, data)
+    _load_review(connection, data)
+    mine, theirs = _ids(connection, "packaged"), _ids(connection, "user")
+    records = {}
+    for record in data.studies:
+        if record.key in theirs:
+            report.skipped.append(
+                f"{record.key}: a study of your own has this key, the packaged one was left out"
+            )
+        else:
+            records[record.key] = record
+    rows = [study_rows(record, "packaged") for record in records.values()]
+    gone = [study_id for key, study_id in mine.items() if key not in records]
+    delete_studies(connection, gone)
+    # A reference number may move from one key to another; free them all before they are set.
+    study = table("study")
+    connection.execute(update(study).where(study.c.origin == "packaged").values(ref=None))
+    ids = _write_studies(connection, rows, mine)
+    _write(connection, "coding", list(_coding_rows(data.second_coding, records, ids)))
+    report.added = len(records) - len(mine.keys() & records.keys())
+    report.refreshed = len(mine.keys() & records.keys())
+    report.removed = len(gone)
+    state = {"data_hash": data.hash, "package_version": __version__}
+    _replace(connection, "load_state", [{"name": n, "value": v} for n, v in state.items()])
+    return report
+
+
+def load_user_studies(
+    connection: Connection, studies: Iterable[StudyRows], *, replace: bool
+) -> LoadReport:
+    """Write the user's own studies, a chunk at a time.
+
+    Parameters
+    ----------
+    connection
+        Inside a transaction.
+    studies
+        Rows with the origin ``user``; consumed as a stream.
+    replace
+        True: a study of the user's with the same key is replaced. False: it is an error.
+
+    Raises
+    ------
+    DatabaseError
+        A key, reference or DOI that another study has.
+    """
+    report = LoadReport()
+    study = table("study")
+    mine, packaged = _ids(connection, "user"), _ids(connection, "packaged")
+    dois = connection.execute(select(study.c.doi, study.c.key).where(study.c.doi.is_not(None)))
+    numbers = connection.execute(select(study.c.ref, study.c.key).where(study.c.ref.is_not(None)))
+    taken, refs = {row.doi: row.key for row in dois}, {row.ref: row.key for row in numbers}
+    seen: set[str] = set()
+    for chunk in chunks(studies):
+        for rows in chunk:
+            key, doi, ref = (rows.study[name] for name in ("key", "doi", "ref"))
+            if key in seen:
+                raise DatabaseError(f"{key}: this key stands twice in what is being loaded.")
+            seen.add(key)
+            if key in packaged:
+                raise DatabaseError(
+                    f"{key}: a packaged study has this key.",
+                    "Give your study another key, such as the same with a letter behind it.",
+                )
+            if key in mine and not replace:
+                raise DatabaseError(
+                    f"{key}: you have added this study before.", "Use --replace to renew it."
+                )
+            for name, value, owners in (("DOI", doi, taken), ("reference", ref, refs)):
+                if value is not None and owners.setdefault(value, key) != key:
+                    raise DatabaseError(
+                        f"{key}: its {name} {value} is that of the study {owners[value]}.",
+                        f"One study, one record: see medtl-meta show {owners[value]}.",
+                    )
+        ids = _write_studies(connection, chunk, mine)
+        report.refreshed += len(ids.keys() & mine.keys())
+        report.added += len(ids.keys() - mine.keys())
+    return report

@@ -1,0 +1,124 @@
+"""Make a database ready: tables of this release, and the packaged data of this release.
+
+All of it is one transaction under one lock. Two processes that start at once take turns, and the
+second finds the work done; a process that is killed leaves the database as it was before.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import __version__
+from db.engine import LOAD_LOCK, make_engine, worded
+from db.errors import DatabaseError
+from db.load import LoadReport, load_packaged
+from db.location import Location
+from db.packaged import PackagedData, read
+from db.state import SCHEMA_HEAD, VERSION_TABLE, refuse_foreign, refuse_newer
+from db.tables import metadata
+
+__all__ = ["SCHEMA_HEAD", "VERSION_TABLE", "prepare", "upgrade"]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the tables to a revision, inside the transaction of the connection."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of the tables; None where there are none of ours."""
+    tables = set(inspect(connection).get_table_names())
+    if VERSION_TABLE in tables:
+        found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+        return str(found) if found is not None else None
+    place = str(connection.engine.url.database)
+    ours = tables & set(metadata.tables)
+    refuse_foreign(place, tables if connection.dialect.name == "sqlite" else ours)
+    return None
+
+
+def _is_loaded(connection: Connection, data: PackagedData) -> bool:
+    rows = connection.execute(text("SELECT name, value FROM load_state"))
+    found = {row.name: row.value for row in rows}
+    return found == {"data_hash": data.hash, "package_version": __version__}
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path.parent}: cannot be made ({os.strerror(error.errno or 0)}).",
+            "Name a file in a folder that you may write to, with --db or MEDTL_META_DB.",
+        ) from None
+    if path.is_dir():
+        raise DatabaseError(f"{path}: is a folder, not a database file.", "Name a file in it.")
+
+
+def prepare(
+    location: Location, data: PackagedData | None = None, *, force: bool = False
+) -> LoadReport | None:
+    """Migrate and load what is missing or outdated.
+
+    Parameters
+    ----------
+    location
+        Where the database is or shall be.
+    data
+        The packaged data; read from their files if None.
+    force
+        Load even if the same data are loaded already.
+
+    Returns
+    -------
+    LoadReport or None
+        What was loaded; None where nothing had to be.
+
+    Raises
+    ------
+    DataFileError, DatabaseError
+        Nothing was changed.
+    """
+    data = data or read()  # faults in the files show before the database is touched
+    if location.path is not None:
+        _make_folder(location.path)
+    engine = make_engine(location, foreign_keys=False)
+    try:
+        with engine.begin() as connection:
+            if location.path is None:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOAD_LOCK})
+            revision = revision_of(connection)
+            refuse_newer(str(location), revision)
+            if revision != SCHEMA_HEAD:
+                upgrade(connection)
+            elif _is_loaded(connection, data) and not force:
+                return None
+            report = load_packaged(connection, data)
+            if location.path is not None:
+                _check_keys(connection, location)
+            return report
+    except SQLAlchemyError as error:
+        raise worded(error, str(location)) from None
+    finally:
+        engine.dispose()
+
+
+def _check_keys(connection: Connection, location: Location) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise DatabaseError(
+            f"{location}: a row of {broken[0]} refers to a row of {broken[2]} that is gone.",
+            "The database was left as it was; please report this with the file.",
+        )

@@ -1,0 +1,106 @@
+"""From a checked study file to the rows that it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from db.records import Disagreement, StudyRecord, Value, Values
+
+Row = dict[str, Any]
+
+#: Fields of a study file's `values` that are columns of the table ``study``.
+_COLUMNS = tuple(
+    name for name in Values.model_fields if name not in ("backbones", "tl_types", "retracted")
+)
+
+
+@dataclass(slots=True)
+class StudyRows:
+    """The rows of one study; children lack ``study_id`` until the study has one."""
+
+    study: Row
+    children: dict[str, list[Row]] = field(default_factory=dict)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _disagreements(name: str, found: tuple[Disagreement, ...]) -> list[Row]:
+    return [
+        {"field": name, "other_value": _plain(d.value), "source": d.source, "note": d.note}
+        for d in found
+    ]
+
+
+def study_rows(record: StudyRecord, origin: str) -> StudyRows:
+    """Return the rows of a study record.
+
+    Parameters
+    ----------
+    record
+        A checked study file.
+    origin
+        ``packaged`` or ``user``: whose the study is.
+    """
+    citation, values = record.citation, record.values
+    read: dict[str, Value[Any]] = {
+        name: value for name in Values.model_fields if (value := getattr(values, name)) is not None
+    }
+
+    def of(name: str) -> Any:
+        return read[name].value if name in read else None
+
+    study: Row = {
+        "key": record.key,
+        "ref": record.ref,
+        "origin": origin,
+        **citation.model_dump(),
+        **{name: of(name) for name in _COLUMNS},
+        "inclusion": record.curation.inclusion,
+        "tl_seen": record.curation.tl_seen,
+        "retracted": of("retracted") is True,
+        "data_note": record.notes.data,
+        "tl_note": record.notes.tl,
+        "note": record.notes.general,
+    }
+    disagreements = [
+        row for name, value in read.items() for row in _disagreements(name, value.disagreements)
+    ]
+    for name, found in record.other_disagreements.items():
+        disagreements += _disagreements(name, found)
+    children: dict[str, list[Row]] = {
+        "study_backbone": [
+            {"backbone": name, "position": place}
+            for place, name in enumerate(of("backbones") or ())
+        ],
+        "study_tl_type": [
+            {"tl_type": name, "position": place} for place, name in enumerate(of("tl_types") or ())
+        ],
+        "study_dataset": [
+            {"position": place, **dataset.model_dump()}
+            for place, dataset in enumerate(record.datasets)
+        ],
+        "reported_metric": [
+            {"position": place, **metric.model_dump()}
+            for place, metric in enumerate(record.metrics)
+        ],
+        "evidence": [
+            {
+                "field": name,
+                "value": _plain(value.value),
+                "basis": value.basis,
+                "source": value.source,
+                "note": value.note,
+            }
+            for name, value in read.items()
+        ],
+        "confirmation": [
+            {"field": name, "source": source}
+            for name, value in read.items()
+            for source in value.confirmed_by
+        ],
+        "disagreement": disagreements,
+    }
+    return StudyRows(study, children)

@@ -1,0 +1,73 @@
+"""What state a database is in, told without loading SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from db.errors import DatabaseError
+from db.reader import Reader
+
+#: The newest revision in ``db/migrations/versions`` (a test holds the two together).
+SCHEMA_HEAD = "0001"
+
+#: Not Alembic's default name: other software may keep its own in the same server database.
+VERSION_TABLE = "medtl_meta_version"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Revision of the tables, hash of the loaded data, release that loaded them; or None."""
+
+    revision: str | None = None
+    data_hash: str | None = None
+    release: str | None = None
+
+
+def refuse_foreign(place: str, tables: Collection[str]) -> None:
+    """Refuse a database that holds tables and is not one of ours."""
+    if tables:
+        named = ", ".join(sorted(tables)[:3])
+        raise DatabaseError(
+            f"{place}: holds tables of something else ({named}).",
+            "Name another database with --db or MEDTL_META_DB; nothing was written to this one.",
+        )
+
+
+def refuse_newer(place: str, revision: str | None) -> None:
+    """Refuse a database that a later release has migrated."""
+    if revision is not None and revision > SCHEMA_HEAD:
+        raise DatabaseError(
+            f"{place}: was made by a newer medtl-meta (tables {revision}, known {SCHEMA_HEAD}).",
+            "Run: pip install --upgrade medtl-meta",
+        )
+
+
+def state_of(reader: Reader, place: str, *, own_file: bool) -> State:
+    """Read the state of a database.
+
+    Parameters
+    ----------
+    reader
+        An open reader.
+    place
+        What to call the database in messages.
+    own_file
+        True for SQLite, where any table of others makes the file a foreign one.
+
+    Raises
+    ------
+    DatabaseError
+        The database is of something else, or of a newer release.
+    """
+    tables = reader.tables()
+    if VERSION_TABLE not in tables:
+        refuse_foreign(place, tables if own_file else tables & {"study", "evidence", "run"})
+        return State()
+    revisions = reader.rows(f"SELECT version_num FROM {VERSION_TABLE}")
+    revision = str(revisions[0]["version_num"]) if revisions else None
+    refuse_newer(place, revision)
+    if revision != SCHEMA_HEAD:
+        return State(revision)
+    found = {row["name"]: row["value"] for row in reader.rows("SELECT name, value FROM load_state")}
+    return State(revision, found.get("data_hash"), found.get("package_version"))

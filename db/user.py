@@ -1,0 +1,155 @@
+"""The user's own studies: read from files, checked like the packaged ones, written at once.
+
+Many files are parsed by several processes, a chunk at a time; memory does not grow with their
+number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from sqlalchemy import select
+
+from db.database import Database
+from db.datafiles import read_json_lines, read_record
+from db.errors import DataFileError, MedtlError, NotFoundError, Problem
+from db.load import CHUNK, LoadReport, chunks, delete_studies, load_user_studies, table
+from db.packaged import cross_check, use_backbones
+from db.records import StudyRecord
+from db.rows import StudyRows, study_rows
+
+#: Fewer files than this are parsed faster in one process than others can be started.
+PARALLEL_FROM = 400
+
+
+def study_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files among `paths`, folders replaced by the YAML files in them.
+
+    Raises
+    ------
+    NotFoundError
+        A path does not exist, or a folder holds no YAML file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+            if not inside:
+                raise NotFoundError(f"{path}: holds no .yaml file.", "One study, one file.")
+            files += inside
+        elif path.exists():
+            files.append(path)
+        else:
+            raise NotFoundError(f"{path}: no such file or folder.")
+    return files
+
+
+def check_files(paths: Iterable[Path]) -> tuple[int, list[Problem]]:
+    """Check study files; return how many were read and all their problems."""
+    use_backbones()
+    problems: list[Problem] = []
+    records: list[tuple[Path, StudyRecord]] = []
+    files = study_files(paths)
+    for path in files:
+        try:
+            if path.suffix == ".jsonl":
+                records += [(path, record) for record in read_json_lines(StudyRecord, path)]
+            else:
+                records.append((path, read_record(StudyRecord, path)))
+        except DataFileError as error:
+            problems += error.problems
+    return len(files), problems + cross_check(records)
+
+
+def _parse(paths: Sequence[Path]) -> tuple[list[StudyRows], list[Problem]]:
+    rows: list[StudyRows] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            rows.append(study_rows(read_record(StudyRecord, path), "user"))
+        except DataFileError as error:
+            problems += error.problems
+        except MedtlError as error:
+            problems.append(Problem(path, None, "", error.message))
+    return rows, problems
+
+
+def _parse_all(files: list[Path]) -> Iterator[tuple[list[StudyRows], list[Problem]]]:
+    groups = chunks(files, CHUNK // 4)
+    workers = min(os.cpu_count() or 1, 8)
+    if len(files) < PARALLEL_FROM or workers == 1:
+        yield from map(_parse, groups)
+        return
+    # spawn: a forked copy of a process with threads (numpy's, a notebook's) may hang.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=use_backbones)
+    with pool:
+        waiting: list[Future[tuple[list[StudyRows], list[Problem]]]] = []
+        for group in groups:
+            waiting.append(pool.submit(_parse, group))
+            if len(waiting) > 2 * workers:  # no more in memory than the workers can chew
+                yield waiting.pop(0).result()
+        while waiting:
+            yield waiting.pop(0).result()
+
+
+def _stream(files: list[Path]) -> Iterator[StudyRows]:
+    problems: list[Problem] = []
+    for path in (path for path in files if path.suffix == ".jsonl"):
+        try:
+            for record in read_json_lines(StudyRecord, path):
+                yield study_rows(record, "user")
+        except DataFileError as error:
+            problems += error.problems
+    for rows, found in _parse_all([path for path in files if path.suffix != ".jsonl"]):
+        problems += found
+        if not problems:  # with a fault nothing is kept; go on only to find the other faults
+            yield from rows
+    if problems:
+        raise DataFileError(problems)
+
+
+def add_studies(database: Database, paths: Iterable[Path], *, replace: bool = False) -> LoadReport:
+    """Add the user's own studies from YAML files, folders of them, or JSON lines.
+
+    Parameters
+    ----------
+    database
+        An open database.
+    paths
+        Files and folders; see ``data/README.md`` for the format.
+    replace
+        Replace studies of the user's that have the same key.
+
+    Raises
+    ------
+    DataFileError, DatabaseError, NotFoundError
+        Nothing was added.
+    """
+    use_backbones()
+    files = study_files(paths)
+    with database.writing() as connection:
+        return load_user_studies(connection, _stream(files), replace=replace)
+
+
+def remove_study(database: Database, key: str) -> None:
+    """Remove a study that the user added; its runs stay, without the study.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of the user's with this key.
+    """
+    study = table("study")
+    with database.writing() as connection:
+        mine = (study.c.key == key) & (study.c.origin == "user")
+        found = connection.execute(select(study.c.id).where(mine)).scalar()
+        if found is None:
+            raise NotFoundError(
+                f"no study of your own with the key {key!r}.",
+                "Packaged studies cannot be removed; filter them out of a query instead.",
+            )
+        delete_studies(connection, [found])
