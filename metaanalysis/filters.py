@@ -1,0 +1,345 @@
+"""What a query asks for: words of the user, checked and turned into conditions.
+
+Values of one filter are alternatives (or); different filters must all hold (and). A study whose
+value is unknown never matches; :attr:`Condition.unknown` finds those, so that they can be counted
+and said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from db.errors import UsageError
+from db.vocabulary import Lexicon, lexicon
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_COMPARISON = re.compile(rf"^(>=|<=|==|=|>|<)?\s*({_NUMBER})(%?)$")
+_BETWEEN = re.compile(rf"^({_NUMBER})(%?)\s*(?:-|\.\.|–)\s*({_NUMBER})(%?)$")
+_METRIC = re.compile(r"^\s*([A-Za-z][A-Za-z0-9 _-]*?)\s*((?:>=|<=|==|=|>|<).*)?$")
+
+
+class Parameters:
+    """Values on their way into SQL: each gets a name, none enters the text."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def add(self, value: Any) -> str:
+        """Take a value and return its placeholder."""
+        name = f"p{len(self.values)}"
+        self.values[name] = value
+        return f":{name}"
+
+
+#: Builds the SQL of a condition, with its values added to the parameters.
+Build = Callable[[Parameters], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter: what must hold, and how to find the studies of which it cannot be told."""
+
+    name: str
+    holds: Build
+    unknown: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An interval of numbers; None is open."""
+
+    low: float | None = None
+    high: float | None = None
+    strict_low: bool = False
+    strict_high: bool = False
+
+    def sql(self, column: str, parameters: Parameters) -> str:
+        """Return the condition that `column` lies in the range."""
+        parts = []
+        if self.low is not None:
+            parts.append(f"{column} {'>' if self.strict_low else '>='} {parameters.add(self.low)}")
+        if self.high is not None:
+            parts.append(
+                f"{column} {'<' if self.strict_high else '<='} {parameters.add(self.high)}"
+            )
+        return " AND ".join(parts)
+
+
+def parse_range(text: str, option: str, *, fraction: bool = False) -> Range:
+    """Parse ``2``, ``2018-2020``, ``>=1000``, ``<3`` or, for fractions, also ``90%``.
+
+    Raises
+    ------
+    UsageError
+        The text is no range; the message shows the forms.
+    """
+    stripped = text.strip()
+    between, single = _BETWEEN.match(stripped), _COMPARISON.match(stripped)
+    if between:
+        low, high = (
+            _number(between[i], between[i + 1], option, text, fraction=fraction) for i in (1, 3)
+        )
+        if low > high:
+            raise UsageError(
+                f"{option} {text!r}: the range runs backwards.", f"Write {high:g}-{low:g}."
+            )
+        return Range(low, high)
+    if single:
+        value = _number(single[2], single[3], option, text, fraction=fraction)
+        match single[1]:
+            case ">=":
+                return Range(low=value)
+            case ">":
+                return Range(low=value, strict_low=True)
+            case "<=":
+                return Range(high=value)
+            case "<":
+                return Range(high=value, strict_high=True)
+        return Range(value, value)
+    example = "0.9, 0.8-0.9 or >=0.9" if fraction else "3, 2018-2020, >=1000 or <500"
+    raise UsageError(
+        f"{option} {text!r}: not a number or a range.", f"Write for example {example}."
+    )
+
+
+def _number(digits: str, percent: str, option: str, text: str, *, fraction: bool) -> float:
+    value = float(digits)
+    if percent and not fraction:
+        raise UsageError(f"{option} {text!r}: a percentage makes no sense here.", "Drop the %.")
+    if percent:
+        value /= 100
+    if fraction and value > 1:
+        raise UsageError(
+            f"{option} {text!r}: metrics are fractions from 0 to 1.",
+            f"Write {value / 100:g} or {value:g}%.",
+        )
+    return value
+
+
+def _any_of(parts: Iterable[str]) -> str:
+    return "(" + " OR ".join(f"({part})" for part in parts) + ")"
+
+
+def _terms(name: str, column: str, terms: Sequence[str]) -> Condition:
+    def holds(parameters: Parameters) -> str:
+        return f"{column} IN ({', '.join(parameters.add(term) for term in terms)})"
+
+    return Condition(name, holds, f"{column} IS NULL")
+
+
+def _child_terms(name: str, source: str, column: str, terms: Sequence[str]) -> Condition:
+    def holds(parameters: Parameters) -> str:
+        listed = ", ".join(parameters.add(term) for term in terms)
+        return f"s.id IN (SELECT c.study_id FROM {source} WHERE {column} IN ({listed}))"
+
+    table = source.split()[0]
+    return Condition(name, holds, f"NOT EXISTS (SELECT 1 FROM {table} u WHERE u.study_id = s.id)")
+
+
+def _ranges(name: str, option: str, column: str, texts: Sequence[str]) -> Condition:
+    ranges = [parse_range(text, option) for text in texts]
+
+    def holds(parameters: Parameters) -> str:
+        return _any_of(one.sql(column, parameters) for one in ranges)
+
+    return Condition(name, holds, f"{column} IS NULL")
+
+
+def _pattern(word: str) -> str:
+    escaped = word.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _contains(columns: Sequence[str], words: Sequence[str], parameters: Parameters) -> str:
+    placeholders = [parameters.add(_pattern(word)) for word in words]
+    return _any_of(
+        f"LOWER({column}) LIKE {placeholder} ESCAPE '\\'"
+        for placeholder in placeholders
+        for column in columns
+    )
+
+
+def _metrics(texts: Sequence[str]) -> Condition:
+    names = lexicon("metric")
+    wanted: list[tuple[str, Range | None]] = []
+    for text in texts:
+        found = _METRIC.match(text)
+        if not found:
+            raise UsageError(
+                f"--metric {text!r}: not understood.", 'Write for example "accuracy>=0.9" or "AUC".'
+            )
+        condition = found[2]
+        if condition and _BETWEEN.match(condition.lstrip("=").strip()):
+            condition = condition.lstrip("=")
+        limits = parse_range(condition, "--metric", fraction=True) if condition else None
+        wanted.append((names.resolve(found[1]), limits))
+
+    def holds(parameters: Parameters) -> str:
+        parts = []
+        for metric, limits in wanted:
+            part = f"m.metric = {parameters.add(metric)}"
+            parts.append(f"{part} AND {limits.sql('m.value', parameters)}" if limits else part)
+        return (
+            "s.id IN (SELECT m.study_id FROM reported_metric m "
+            f"WHERE m.headline AND {_any_of(parts)})"
+        )
+
+    listed = ", ".join("'" + metric + "'" for metric, _ in wanted)
+    missing = (
+        "NOT EXISTS (SELECT 1 FROM reported_metric u WHERE u.study_id = s.id AND u.headline "
+        f"AND u.metric IN ({listed}))"
+    )
+    return Condition("headline value", holds, missing)
+
+
+TEXT_COLUMNS = tuple(
+    f"s.{column}"
+    for column in (
+        "title",
+        "authors",
+        "journal",
+        "task",
+        "anatomy",
+        "classifier",
+        "data_note",
+        "tl_note",
+        "note",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The filters of one query, each a list of alternatives in the user's words.
+
+    Attributes
+    ----------
+    modality, subject, backbone, family, tl
+        Terms by any synonym and case. `subject` also takes an organ (``brain``, ``breast``), which
+        is then looked for in the anatomy.
+    year, classes, size
+        Ranges such as ``2018-2020`` or ``>=1000``; `size` is the number of images.
+    metric
+        Headline values, such as ``accuracy>=0.9``.
+    dataset, text
+        Words that the data sets' names, or title, authors, task and notes, contain.
+    """
+
+    modality: Sequence[str] = ()
+    subject: Sequence[str] = ()
+    backbone: Sequence[str] = ()
+    family: Sequence[str] = ()
+    tl: Sequence[str] = ()
+    year: Sequence[str] = ()
+    classes: Sequence[str] = ()
+    size: Sequence[str] = ()
+    metric: Sequence[str] = ()
+    dataset: Sequence[str] = ()
+    text: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> Filters:
+        """Make filters from keyword arguments; a single value stands for a list of one.
+
+        Raises
+        ------
+        UsageError
+            A filter that does not exist.
+        """
+        names = Lexicon("filter", [name for name in cls.__dataclass_fields__ if name != "notes"])
+        clean: dict[str, tuple[str, ...]] = {}
+        for name, value in words.items():
+            if value is None:
+                continue
+            alone = isinstance(value, (str, int, float))
+            clean[names.resolve(name)] = tuple(str(item) for item in ([value] if alone else value))
+        return cls(**clean)  # type: ignore[arg-type]
+
+    def conditions(self, backbones: Lexicon, anatomies: Callable[[], set[str]]) -> list[Condition]:
+        """Check the words and return the conditions.
+
+        Parameters
+        ----------
+        backbones
+            The names of backbones with their synonyms.
+        anatomies
+            Gives all anatomies, lower case; called only for a subject that is no body system.
+
+        Raises
+        ------
+        UsageError
+            A word or range that is not understood; names the nearest right words.
+        """
+        found: list[Condition] = []
+        if self.modality:
+            terms = [lexicon("modality").resolve(word) for word in self.modality]
+            found.append(_terms("modality", "s.modality", terms))
+        if self.subject:
+            found.append(self._subject(anatomies))
+        if self.backbone:
+            terms = [backbones.resolve(word) for word in self.backbone]
+            found.append(_child_terms("backbone", "study_backbone c", "c.backbone", terms))
+        if self.family:
+            terms = [lexicon("family").resolve(word) for word in self.family]
+            source = "study_backbone c JOIN backbone b ON b.name = c.backbone"
+            found.append(_child_terms("family", source, "b.family", terms))
+        if self.tl:
+            terms = [lexicon("tl_type").resolve(word) for word in self.tl]
+            found.append(_child_terms("TL type", "study_tl_type c", "c.tl_type", terms))
+        if self.year:
+            found.append(_ranges("year", "--year", "s.year", self.year))
+        if self.classes:
+            found.append(_ranges("number of classes", "--classes", "s.n_classes", self.classes))
+        if self.size:
+            found.append(_ranges("number of images", "--size", "s.n_images", self.size))
+        if self.metric:
+            found.append(_metrics(self.metric))
+        if self.dataset:
+            found.append(self._dataset())
+        if self.text:
+            words = self.text
+            found.append(Condition("text", lambda p: _contains(TEXT_COLUMNS, words, p), None))
+        return found
+
+    def _subject(self, anatomies: Callable[[], set[str]]) -> Condition:
+        subjects = lexicon("subject")
+        systems, organs = [], []
+        for word in self.subject:
+            term = subjects.find(word)
+            if term is not None:
+                systems.append(term)
+            elif any(word.lower() in anatomy for anatomy in anatomies()):
+                organs.append(word)
+                self.notes.append(
+                    f"{word!r} is no body system of the review; it was looked for in the anatomy."
+                )
+            else:
+                subjects.resolve(word)
+
+        def holds(parameters: Parameters) -> str:
+            parts = []
+            if systems:
+                parts.append(_terms("subject", "s.subject", systems).holds(parameters))
+            if organs:
+                parts.append(_contains(["s.anatomy"], organs, parameters))
+            return _any_of(parts)
+
+        return Condition("subject", holds, "s.subject IS NULL")
+
+    def _dataset(self) -> Condition:
+        def holds(parameters: Parameters) -> str:
+            columns = ("d.name", "d.dataset")
+            return (
+                "s.id IN (SELECT d.study_id FROM study_dataset d WHERE "
+                f"{_contains(columns, self.dataset, parameters)})"
+            )
+
+        return Condition(
+            "data set",
+            holds,
+            "NOT EXISTS (SELECT 1 FROM study_dataset u WHERE u.study_id = s.id)",
+        )

@@ -1,0 +1,110 @@
+"""Tidy pandas frames of the literature, for notebooks and for the statistics.
+
+``studies`` has one row a study, ``reported_metrics`` one row a reported value. Both carry in
+``.attrs["selection"]`` the sentences that say what was selected and what was left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from db.database import Database, open_database
+from metaanalysis import query
+from metaanalysis.filters import Filters
+
+_INTEGERS = (
+    "ref",
+    "year",
+    "n_classes",
+    "n_images",
+    "n_patients",
+    "n_train",
+    "n_val",
+    "n_test",
+    "n",
+)
+
+
+def _tidy(rows: list[dict[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(columns))
+    for name in _INTEGERS:
+        if name in frame:
+            frame[name] = frame[name].astype("Int64")
+    for name in query.METRIC_COLUMNS:
+        if name in frame:
+            frame[name] = frame[name].astype("Float64")
+    return frame
+
+
+def studies(
+    database: Database | None = None, *, columns: Iterable[str] | None = None, **filters: Any
+) -> pd.DataFrame:
+    """Return the studies that match, one row each.
+
+    Parameters
+    ----------
+    database
+        An open database; None opens the default one.
+    columns
+        Names out of ``metaanalysis.query.COLUMNS``; None takes the usual ones.
+    **filters
+        As of ``medtl-meta query``: modality, subject, backbone, family, tl, year, classes, size,
+        metric, dataset, text; a word or a list of alternatives.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Unknown values are missing (``pd.NA`` or None). Lists stay lists.
+
+    Raises
+    ------
+    UsageError
+        An unknown word, column or range.
+
+    Examples
+    --------
+    >>> studies(modality="OCT")["ref"].tolist()
+    [49, 112, 113, 115, 116, 122]
+    """
+    own = database is None
+    database = database or open_database()
+    try:
+        selection = query.select(database, Filters.of(filters), columns=columns)
+    finally:
+        if own:
+            database.close()
+    frame = _tidy(selection.rows, columns or query.DEFAULT_COLUMNS)
+    frame.attrs["selection"] = selection.sentences()
+    return frame
+
+
+def reported_metrics(database: Database | None = None, **filters: Any) -> pd.DataFrame:
+    """Return every reported value of the studies that match, one row each.
+
+    Parameters
+    ----------
+    database
+        An open database; None opens the default one.
+    **filters
+        As of :func:`studies`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        key, ref, metric, value, ci_low, ci_high, sd, headline, backbone, tl_type, task, split, n,
+        basis, source; values are fractions (0..1).
+    """
+    own = database is None
+    database = database or open_database()
+    try:
+        chosen = query.select(database, Filters.of(filters), columns=["key"])
+        rows = query.metrics(database, Filters.of(filters))
+    finally:
+        if own:
+            database.close()
+    frame = _tidy(rows, query.METRIC_FIELDS)
+    frame.attrs["selection"] = chosen.sentences()
+    return frame

@@ -1,0 +1,48 @@
+"""Questions to the literature. The only package here that reads the database.
+
+Rows are plain dictionaries, so that a command can print them without loading pandas;
+:mod:`metaanalysis.frames` makes data frames of them.
+"""
+
+from metaanalysis.query.facts import (
+    Coverage,
+    backbone_names,
+    backbones,
+    codings,
+    contents,
+    coverage,
+    public_datasets,
+    review_claims,
+    review_facts,
+)
+from metaanalysis.query.select import (
+    COLUMNS,
+    DEFAULT_COLUMNS,
+    METRIC_COLUMNS,
+    METRIC_FIELDS,
+    Selection,
+    metrics,
+    select,
+)
+from metaanalysis.query.study import find_study, study_in_full
+
+__all__ = [
+    "COLUMNS",
+    "DEFAULT_COLUMNS",
+    "METRIC_COLUMNS",
+    "METRIC_FIELDS",
+    "Coverage",
+    "Selection",
+    "backbone_names",
+    "backbones",
+    "codings",
+    "contents",
+    "coverage",
+    "find_study",
+    "metrics",
+    "public_datasets",
+    "review_claims",
+    "review_facts",
+    "select",
+    "study_in_full",
+]

@@ -1,0 +1,118 @@
+"""What the database holds beside the studies: the review's facts, backbones, data sets, codings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from db.database import Database
+from db.reader import Row
+from db.vocabulary import Lexicon
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the reviewed literature the database holds."""
+
+    curated: int
+    reviewed: int
+    own: int
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.curated} of the review's {self.reviewed} studies are curated; "
+            f"the other {self.reviewed - self.curated} cannot be identified from its text"
+        )
+        own = f"; {self.own} of your own" if self.own else ""
+        return f"{text}{own}."
+
+
+def coverage(database: Database) -> Coverage:
+    """Count the studies of the database against those of the review."""
+    counts = database.rows("SELECT origin, COUNT(*) AS n FROM study GROUP BY origin")
+    by_origin = {row["origin"]: row["n"] for row in counts}
+    total = database.rows("SELECT value FROM review_fact WHERE name = 'totals.included'")
+    return Coverage(
+        by_origin.get("packaged", 0), json.loads(total[0]["value"]), by_origin.get("user", 0)
+    )
+
+
+def backbone_names(database: Database) -> Lexicon:
+    """Return the names of backbones with their synonyms."""
+    rows = database.rows("SELECT word, backbone FROM backbone_synonym ORDER BY backbone, word")
+    return Lexicon(
+        "backbone",
+        dict.fromkeys(row["backbone"] for row in rows),
+        {row["word"]: row["backbone"] for row in rows},
+    )
+
+
+def review_facts(database: Database, section: str) -> dict[str, Any]:
+    """Return what the review prints in one section, such as ``figure_4b`` (reported values)."""
+    rows = database.rows(
+        "SELECT name, value FROM review_fact WHERE name LIKE :section", {"section": f"{section}.%"}
+    )
+    return {row["name"].removeprefix(f"{section}."): json.loads(row["value"]) for row in rows}
+
+
+def backbones(database: Database) -> list[Row]:
+    """Return all backbones with their groups."""
+    return database.rows("SELECT * FROM backbone ORDER BY family, name")
+
+
+def public_datasets(database: Database) -> list[Row]:
+    """Return the public medical image data sets."""
+    return database.rows("SELECT * FROM dataset ORDER BY modality, name")
+
+
+def codings(database: Database) -> list[Row]:
+    """Return what both coders read: key, field, coder, value, adjudication."""
+    rows = database.rows(
+        "SELECT s.key, s.ref, c.field, c.coder, c.value, c.adjudication FROM coding c "
+        "JOIN study s ON s.id = c.study_id ORDER BY s.ref, c.field, c.coder"
+    )
+    return [{**row, "value": json.loads(row["value"])} for row in rows]
+
+
+def review_claims(database: Database) -> list[Row]:
+    """Return the statements of the review, each with the references that it rests on."""
+    rows = database.rows("SELECT id, claim, refs FROM review_claim ORDER BY id")
+    return [{**row, "refs": json.loads(row["refs"])} for row in rows]
+
+
+def contents(database: Database) -> list[Row]:
+    """Return what the database holds, as rows of ``what`` and ``count``."""
+    filled = ("modality", "subject", "n_classes", "n_images", "n_patients", "doi")
+    columns = ", ".join(f"COUNT({name}) AS {name}" for name in filled)
+    study = database.rows(
+        f"SELECT COUNT(*) AS studies, {columns} FROM study WHERE origin = 'packaged'"
+    )[0]
+    rows = [{"what": "curated studies", "count": study["studies"]}]
+    rows += [{"what": f"... with known {name}", "count": study[name]} for name in filled]
+    for label, table in (
+        ("known backbones", "study_backbone"),
+        ("known tl_types", "study_tl_type"),
+        ("any reported metric", "reported_metric"),
+    ):
+        sql = (
+            f"SELECT COUNT(DISTINCT c.study_id) AS n FROM {table} c "
+            "JOIN study s ON s.id = c.study_id WHERE s.origin = 'packaged'"
+        )
+        rows.append({"what": f"... with {label}", "count": database.rows(sql)[0]["n"]})
+    own = "SELECT COUNT(*) AS n FROM study WHERE origin = 'user'"
+    rows.append({"what": "studies of your own", "count": database.rows(own)[0]["n"]})
+    for label, table in (
+        ("reported values", "reported_metric"),
+        ("evidence entries", "evidence"),
+        ("confirmations by further sources", "confirmation"),
+        ("disagreements between sources", "disagreement"),
+        ("backbones", "backbone"),
+        ("public data sets", "dataset"),
+        ("review facts", "review_fact"),
+        ("review claims", "review_claim"),
+        ("replication runs", "run"),
+    ):
+        sql = f"SELECT COUNT(*) AS n FROM {table}"
+        rows.append({"what": label, "count": database.rows(sql)[0]["n"]})
+    return rows

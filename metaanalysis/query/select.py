@@ -1,0 +1,320 @@
+"""Selecting studies: filters in, rows out, with what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from db.database import Database
+from db.errors import UsageError
+from db.reader import Row
+from db.vocabulary import METRICS, Lexicon
+from metaanalysis.filters import Condition, Filters, Parameters
+from metaanalysis.query.facts import Coverage, backbone_names, coverage
+
+#: Columns of ``study`` that a query can show.
+STUDY_COLUMNS = (
+    "key",
+    "ref",
+    "title",
+    "authors",
+    "journal",
+    "year",
+    "doi",
+    "pmid",
+    "url",
+    "modality",
+    "subject",
+    "anatomy",
+    "task",
+    "n_classes",
+    "n_images",
+    "n_patients",
+    "n_train",
+    "n_val",
+    "n_test",
+    "split_unit",
+    "cv_folds",
+    "pretrained_on",
+    "classifier",
+    "finetune_detail",
+    "inclusion",
+    "origin",
+    "retracted",
+)
+
+#: Columns that are lists, from the tables of what a study has several of.
+LIST_COLUMNS = ("backbones", "families", "tl_types", "datasets")
+
+#: Headline values: column name -> metric.
+METRIC_COLUMNS = {metric.lower().replace(" ", "_"): metric for metric in METRICS}
+
+COLUMNS = (*STUDY_COLUMNS, *LIST_COLUMNS, *METRIC_COLUMNS)
+
+#: What a row holds unless columns are named.
+DEFAULT_COLUMNS = (
+    "key",
+    "ref",
+    "title",
+    "year",
+    "modality",
+    "subject",
+    "anatomy",
+    "task",
+    "backbones",
+    "tl_types",
+    "n_classes",
+    "n_images",
+    "n_patients",
+    "accuracy",
+    "auc",
+    "sensitivity",
+    "specificity",
+    "doi",
+    "retracted",
+)
+
+_BOOLEANS = ("retracted",)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows of a query with what a reader must know about them.
+
+    Attributes
+    ----------
+    rows
+        One dictionary a study; what is unknown is None, also where a list would stand.
+    matched
+        How many studies match, before a limit.
+    coverage
+        How many studies there were to choose from.
+    unknown
+        For each filter, how many studies match all others while their value of this one is unknown.
+    notes
+        How words were understood.
+    """
+
+    rows: list[Row]
+    matched: int
+    coverage: Coverage
+    unknown: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def sentences(self) -> list[str]:
+        """Return what was selected from what, and what was left out, in sentences."""
+        studies = "study matches" if self.matched == 1 else "studies match"
+        shown = f" ({len(self.rows)} shown)" if len(self.rows) < self.matched else ""
+        lines = [f"{self.matched} {studies}{shown}. {self.coverage}"]
+        for name, count in self.unknown.items():
+            if count:
+                also = "study" if count == 1 else "studies"
+                fit = "fits" if count == 1 else "fit"
+                lines.append(f"{count} more {also} {fit} otherwise, but the {name} is unknown.")
+        return [*lines, *self.notes]
+
+
+def _columns(names: Iterable[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return DEFAULT_COLUMNS
+    known = Lexicon("column", COLUMNS)
+    return tuple(dict.fromkeys(known.resolve(name) for name in names))
+
+
+def _order(sort: Sequence[str]) -> str:
+    known = Lexicon("column", COLUMNS)
+    parts = []
+    for name in sort:
+        column = known.resolve(name.removeprefix("-"))
+        if column in LIST_COLUMNS:
+            raise UsageError(f"--sort {name}: a list has no order.", "Sort by another column.")
+        if column in METRIC_COLUMNS:
+            expression = (
+                "(SELECT o.value FROM reported_metric o WHERE o.study_id = s.id AND o.headline "
+                f"AND o.metric = '{METRIC_COLUMNS[column]}')"
+            )
+        else:
+            expression = f"s.{column}"
+        direction = "DESC" if name.startswith("-") else "ASC"
+        # Unknown values come last in either direction, on either database.
+        parts += [f"CASE WHEN {expression} IS NULL THEN 1 ELSE 0 END", f"{expression} {direction}"]
+    return ", ".join([*parts, "CASE WHEN s.ref IS NULL THEN 1 ELSE 0 END", "s.ref", "s.key"])
+
+
+def _conditions(database: Database, filters: Filters) -> list[Condition]:
+    def anatomies() -> set[str]:
+        sql = "SELECT DISTINCT LOWER(anatomy) AS a FROM study WHERE anatomy IS NOT NULL"
+        return {row["a"] for row in database.rows(sql)}
+
+    filters.notes.clear()
+    names = backbone_names(database) if filters.backbone else Lexicon("backbone", ())
+    return filters.conditions(names, anatomies)
+
+
+def _where(conditions: Sequence[Condition], parameters: Parameters) -> str:
+    return " AND ".join(condition.holds(parameters) for condition in conditions) or "1 = 1"
+
+
+def _count(database: Database, where: str, parameters: Parameters) -> int:
+    sql = f"SELECT COUNT(*) AS n FROM study s WHERE {where}"
+    return int(database.rows(sql, parameters.values)[0]["n"])
+
+
+def _unknown(database: Database, conditions: Sequence[Condition]) -> dict[str, int]:
+    counts = {}
+    for condition in conditions:
+        if condition.unknown is not None:
+            parameters = Parameters()
+            others = [other for other in conditions if other is not condition]
+            where = f"{_where(others, parameters)} AND {condition.unknown}"
+            counts[condition.name] = _count(database, where, parameters)
+    return counts
+
+
+_LISTS = {
+    "backbones": "SELECT c.study_id, c.backbone AS v FROM study_backbone c",
+    "families": (
+        "SELECT c.study_id, b.family AS v FROM study_backbone c "
+        "JOIN backbone b ON b.name = c.backbone"
+    ),
+    "tl_types": "SELECT c.study_id, c.tl_type AS v FROM study_tl_type c",
+    "datasets": "SELECT c.study_id, c.name AS v FROM study_dataset c",
+}
+
+
+def _fill_lists(
+    database: Database, name: str, rows: dict[int, Row], chosen: str, parameters: Parameters
+) -> None:
+    sql = f"{_LISTS[name]} WHERE c.study_id IN ({chosen}) ORDER BY c.study_id, c.position"
+    for row in rows.values():
+        row[name] = None  # an empty list would say that there are none; unknown is None
+    for item in database.rows(sql, parameters.values):
+        row = rows[item["study_id"]]
+        if row[name] is None:
+            row[name] = []
+        if item["v"] not in row[name]:
+            row[name].append(item["v"])
+
+
+def _fill_metrics(
+    database: Database,
+    columns: Sequence[str],
+    rows: dict[int, Row],
+    chosen: str,
+    parameters: Parameters,
+) -> None:
+    column_of = {METRIC_COLUMNS[column]: column for column in columns}
+    for row in rows.values():
+        row.update(dict.fromkeys(columns))
+    listed = ", ".join(f"'{metric}'" for metric in column_of)
+    sql = (
+        "SELECT m.study_id, m.metric, m.value FROM reported_metric m WHERE m.headline "
+        f"AND m.metric IN ({listed}) AND m.study_id IN ({chosen})"
+    )
+    for item in database.rows(sql, parameters.values):
+        rows[item["study_id"]][column_of[item["metric"]]] = item["value"]
+
+
+def select(
+    database: Database,
+    filters: Filters | None = None,
+    *,
+    columns: Iterable[str] | None = None,
+    sort: Sequence[str] = (),
+    limit: int | None = None,
+) -> Selection:
+    """Select studies.
+
+    Parameters
+    ----------
+    database
+        An open database.
+    filters
+        What to ask for; None selects all.
+    columns
+        Names out of :data:`COLUMNS`; None takes :data:`DEFAULT_COLUMNS`.
+    sort
+        Columns to sort by, a ``-`` before the name for descending; then by reference number.
+    limit
+        At most so many rows.
+
+    Raises
+    ------
+    UsageError
+        An unknown word, column or range.
+    """
+    filters = filters or Filters()
+    wanted = _columns(columns)
+    conditions = _conditions(database, filters)
+    parameters = Parameters()
+    where = _where(conditions, parameters)
+    chosen = f"SELECT s.id FROM study s WHERE {where}"
+    ordered = f"ORDER BY {_order(sort)}"
+    if limit is not None:
+        ordered += f" LIMIT {parameters.add(limit)}"
+        chosen = f"{chosen} {ordered}"
+    own = [column for column in wanted if column in STUDY_COLUMNS]
+    fields = ", ".join(["s.id", *(f"s.{column}" for column in own)])
+    found = database.rows(
+        f"SELECT {fields} FROM study s WHERE {where} {ordered}", parameters.values
+    )
+    rows = {row.pop("id"): row for row in found}
+    for name in LIST_COLUMNS:
+        if name in wanted:
+            _fill_lists(database, name, rows, chosen, parameters)
+    metrics = [column for column in wanted if column in METRIC_COLUMNS]
+    if metrics:
+        _fill_metrics(database, metrics, rows, chosen, parameters)
+    result = []
+    for row in rows.values():
+        for name in _BOOLEANS:
+            if name in row:
+                row[name] = bool(row[name])
+        result.append({name: row[name] for name in wanted})
+    if limit is None or len(result) < limit:
+        matched = len(result)
+    else:
+        counted = Parameters()
+        matched = _count(database, _where(conditions, counted), counted)
+    unknown = _unknown(database, conditions)
+    return Selection(result, matched, coverage(database), unknown, list(filters.notes))
+
+
+#: Columns of :func:`metrics`.
+METRIC_FIELDS = (
+    "key",
+    "ref",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "sd",
+    "headline",
+    "backbone",
+    "tl_type",
+    "task",
+    "split",
+    "n",
+    "basis",
+    "source",
+)
+
+
+def metrics(database: Database, filters: Filters | None = None) -> list[Row]:
+    """Return every reported value of the studies that match, one row each.
+
+    Raises
+    ------
+    UsageError
+        An unknown word or range.
+    """
+    parameters = Parameters()
+    where = _where(_conditions(database, filters or Filters()), parameters)
+    own = ", ".join(f"m.{name}" for name in METRIC_FIELDS[2:])
+    rows = database.rows(
+        f"SELECT s.key, s.ref, {own} FROM reported_metric m JOIN study s ON s.id = m.study_id "
+        f"WHERE {where} "
+        "ORDER BY CASE WHEN s.ref IS NULL THEN 1 ELSE 0 END, s.ref, s.key, m.position",
+        parameters.values,
+    )
+    return [{**row, "headline": bool(row["headline"])} for row in rows]
