@@ -1,0 +1,1 @@
+"""The review's tables and figures, recomputed from the curated studies."""

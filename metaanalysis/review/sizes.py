@@ -1,0 +1,168 @@
+"""Studies by data size (the review's Figure 5c), and the review's rule for what size means.
+
+The review counts the patients of studies in CT, MRI and microscopy and the images of all others
+(it says so of its Figure 6). A study whose number of the kind that the rule asks for is not known
+has no size: images never stand in for patients, nor patients for images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from db.database import Database
+from db.vocabulary import COUNTED_BY_PATIENT
+from metaanalysis import query
+from metaanalysis.review.curated import curated
+from metaanalysis.review.statements import Majority
+
+#: So many empty bins in a row end the part of the axis that is drawn bin by bin.
+GAP = 3
+
+#: Reasons why a study has no size by the rule.
+ONLY_IMAGES = "patients count, and only the number of images is known"
+ONLY_PATIENTS = "images count, and only the number of patients is known"
+NEITHER = "neither number of images nor of patients is known"
+NO_MODALITY = "modality not known, so it is open what to count"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Studies in bins of data size.
+
+    Attributes
+    ----------
+    studies
+        One row a study with a size: ``key, ref, modality, counted, size, bin_from, bin_to,
+        position``. A bin holds the sizes above `bin_from` up to and including `bin_to`; the last
+        one is open (`bin_to` missing). `position` counts from 1 within a bin, by size.
+    bin_width
+        Of all bins but the last; the review's.
+    overflow_from
+        Where the open bin starts.
+    counted
+        Curated studies with a size.
+    excluded
+        Reason -> number of curated studies without a size.
+    statement
+        What the review says of the sizes (reported).
+    first_bin
+        The counts that speak to that statement.
+    coverage
+        How much of the reviewed literature is curated.
+    """
+
+    studies: pd.DataFrame
+    bin_width: int
+    overflow_from: int
+    counted: int
+    excluded: dict[str, int]
+    statement: str
+    first_bin: Majority
+    coverage: query.Coverage
+
+
+def size_rule() -> str:
+    """Return in words what is counted: patients of some modalities, images of all others."""
+    *others, last = COUNTED_BY_PATIENT
+    return f"patients for {', '.join(others)} and {last}, images otherwise"
+
+
+def with_size(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the data size by the review's rule.
+
+    Parameters
+    ----------
+    frame
+        With columns ``modality, n_images, n_patients``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with ``counted`` (``patients``, ``images``, None where the modality is unknown),
+        ``size`` (missing where unknown) and ``no_size`` (the reason, None where there is a size).
+    """
+    result = frame.copy()
+    counted: list[str | None] = []
+    sizes: list[Any] = []
+    reasons: list[str | None] = []
+    for modality, images, patients in zip(
+        frame["modality"], frame["n_images"], frame["n_patients"], strict=True
+    ):
+        unit: str | None
+        if pd.isna(modality):
+            unit, size, other, reason = None, pd.NA, pd.NA, NO_MODALITY
+        elif modality in COUNTED_BY_PATIENT:
+            unit, size, other, reason = "patients", patients, images, ONLY_IMAGES
+        else:
+            unit, size, other, reason = "images", images, patients, ONLY_PATIENTS
+        known = not pd.isna(size)
+        counted.append(unit)
+        sizes.append(size)
+        reasons.append(None if known else NEITHER if unit and pd.isna(other) else reason)
+    result["counted"] = pd.Series(counted, index=frame.index, dtype="object")
+    result["size"] = pd.Series(sizes, index=frame.index, dtype="Int64")
+    result["no_size"] = pd.Series(reasons, index=frame.index, dtype="object")
+    return result
+
+
+def overflow_start(bins: set[int], width: int, gap: int = GAP) -> int:
+    """Return the size above which studies share one open bin.
+
+    Parameters
+    ----------
+    bins
+        Indices of the bins that hold a study (0 is the first).
+    width
+        Of a bin.
+    gap
+        So many empty bins in a row end the part that is drawn bin by bin.
+
+    Returns
+    -------
+    int
+        The upper end of the last bin before the first such gap.
+    """
+    last = -1
+    for index in sorted(bins):
+        if index - last > gap:
+            break
+        last = index
+    return (last + 1) * width
+
+
+def bin_studies(frame: pd.DataFrame, width: int) -> tuple[pd.DataFrame, int]:
+    """Put the studies with a size into bins of `width` and one open bin; return also its start."""
+    known = frame.dropna(subset=["size"]).copy()
+    # A bin includes its upper end, so that the first is "0 to 600", as the review writes.
+    index = (known["size"].astype(int) - 1).clip(lower=0) // width
+    start = overflow_start(set(index), width)
+    known["bin_from"] = (index * width).clip(upper=start).astype("Int64")
+    known["bin_to"] = (known["bin_from"] + width).where(known["bin_from"] < start)
+    known = known.sort_values(["size", "ref"], kind="stable")
+    known["position"] = known.groupby("bin_from").cumcount() + 1
+    return known.sort_values(["bin_from", "position"]).reset_index(drop=True), start
+
+
+def sizes(database: Database) -> Sizes:
+    """Put the curated studies into the review's bins of data size."""
+    facts = query.review_facts(database, "figure_5")
+    width = int(facts["bin_width"])
+    frame = with_size(curated(database, ["key", "ref", "modality", "n_images", "n_patients"]))
+    binned, start = bin_studies(frame, width)
+    reasons = frame["no_size"].dropna().value_counts()
+    coverage = query.coverage(database)
+    first = int(((binned["bin_from"] == 0) & binned["bin_to"].notna()).sum())
+    columns = ["key", "ref", "modality", "counted", "size", "bin_from", "bin_to", "position"]
+    return Sizes(
+        studies=binned[columns],
+        bin_width=width,
+        overflow_from=start,
+        counted=len(binned),
+        excluded={str(reason): int(count) for reason, count in reasons.items()},
+        statement=facts["c"],
+        first_bin=Majority(first, len(binned), coverage.reviewed),
+        coverage=coverage,
+    )

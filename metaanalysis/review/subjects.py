@@ -1,0 +1,135 @@
+"""Studies by anatomical subject and imaging modality (the review's Figure 5a)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from db.database import Database
+from db.vocabulary import MODALITIES, SUBJECTS
+from metaanalysis import query
+from metaanalysis.review.curated import by_frequency, curated
+
+#: The review's subject that holds both organs of its statement, and those organs.
+INTEGUMENT = "the integument"
+NAMED_ORGANS = ("breast", "skin")
+
+#: Organ -> pattern of the anatomy as curated. The first that matches counts, so each study counts
+#: once. The review's subjects are too wide for its own statement about breast and skin: both are
+#: the integument.
+ORGANS: Mapping[str, str] = {
+    "breast": r"^breast",
+    "skin": r"\bskin\b",
+    "nail": r"^nail",
+    "eye": r"\beye\b|retina|fundus|optic disc",
+    "brain": r"^brain",
+    "lung": r"^lung\b",
+    "chest, whole": r"^chest",
+    "paranasal sinus": r"paranasal sinus",
+    "liver": r"^liver",
+    "stomach": r"^stomach",
+    "bowel": r"colon|bowel",
+    "teeth and jaw": r"teeth|^jaw",
+    "prostate": r"^prostate",
+    "heart and vessels": r"heart|coronary",
+    "kidney": r"^kidney",
+    "blood": r"^blood",
+    "bones": r"bone|wrist|\bhip\b|spine|elbow",
+}
+OTHER_ORGAN = "other"
+
+
+def organ(anatomy: str | None) -> str | None:
+    """Return the organ out of :data:`ORGANS` that an anatomy names, ``other``, or None."""
+    if anatomy is None:
+        return None
+    words = anatomy.lower()
+    found = (name for name, pattern in ORGANS.items() if re.search(pattern, words))
+    return next(found, OTHER_ORGAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Counts of studies by subject, modality and organ.
+
+    Attributes
+    ----------
+    cells
+        ``subject, modality, studies``: every pair of a subject and a modality that occur.
+    subjects, modalities
+        Those that occur, most frequent first; ``many`` and ``else`` last.
+    organs
+        ``organ, studies, rank``: finer than the subject, from the anatomy; equal counts share a
+        rank. ``other`` comes last and has no rank.
+    absent_subjects, absent_modalities
+        Terms of the review's vocabulary that no curated study has.
+    counted
+        Curated studies with subject and modality.
+    unknown
+        Curated studies without one of them.
+    statement
+        What the review says of the subjects (reported).
+    coverage
+        How much of the reviewed literature is curated.
+    """
+
+    cells: pd.DataFrame
+    subjects: list[str]
+    modalities: list[str]
+    organs: pd.DataFrame
+    absent_subjects: list[str]
+    absent_modalities: list[str]
+    counted: int
+    unknown: int
+    statement: str
+    coverage: query.Coverage
+
+    def of_organ(self, name: str) -> int:
+        """Return the number of studies of an organ."""
+        return int(self.organs.loc[self.organs["organ"] == name, "studies"].sum())
+
+    def of_subject(self, name: str) -> int:
+        """Return the number of studies of a subject."""
+        return int(self.cells.loc[self.cells["subject"] == name, "studies"].sum())
+
+    def ahead_of(self, name: str) -> list[str]:
+        """Return the organs with more studies than the one named, most frequent first."""
+        ranked = self.organs[self.organs["rank"].notna()]
+        return ranked.loc[ranked["studies"] > self.of_organ(name), "organ"].tolist()
+
+
+def count_organs(anatomies: pd.Series[str]) -> pd.DataFrame:
+    """Count the studies by organ: ``organ, studies, rank``, most frequent first, ``other`` last."""
+    counts = anatomies.map(organ, na_action="ignore").dropna().value_counts()
+    order = by_frequency(counts.index.repeat(counts), last=(OTHER_ORGAN,))
+    frame = pd.DataFrame({"organ": order, "studies": [int(counts[name]) for name in order]})
+    ranks = frame["studies"].rank(method="min", ascending=False)
+    named = frame["organ"] != OTHER_ORGAN
+    if not named.all():
+        ranks = frame.loc[named, "studies"].rank(method="min", ascending=False)
+    frame["rank"] = ranks.astype("Int64")
+    return frame
+
+
+def subjects(database: Database) -> Subjects:
+    """Count the curated studies by subject and modality, and by organ."""
+    frame = curated(database, ["ref", "subject", "modality", "anatomy"])
+    known = frame.dropna(subset=["subject", "modality"])
+    rows, columns = by_frequency(known["subject"]), by_frequency(known["modality"])
+    table = pd.crosstab(known["subject"], known["modality"]).reindex(index=rows, columns=columns)
+    cells = table.reset_index().melt("subject", var_name="modality", value_name="studies")
+    return Subjects(
+        cells=cells,
+        subjects=rows,
+        modalities=columns,
+        organs=count_organs(frame["anatomy"]),
+        absent_subjects=[term for term in SUBJECTS if term not in rows],
+        absent_modalities=[term for term in MODALITIES if term not in columns],
+        counted=len(known),
+        unknown=len(frame) - len(known),
+        statement=query.review_facts(database, "figure_5")["a"],
+        coverage=query.coverage(database),
+    )
