@@ -1,0 +1,55 @@
+"""Options that several commands share, and the one way to open the database from a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from db.database import Database, open_database
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("table", "csv", "json", "markdown")
+
+
+def format_option(function: F) -> F:
+    """Give a command that lists something its ``--format``."""
+    return click.option(
+        "--format",
+        "-f",
+        "form",
+        type=click.Choice(FORMATS, case_sensitive=False),
+        default="table",
+        show_default=True,
+        help="How to write the rows. Data go to stdout, remarks to stderr.",
+    )(function)
+
+
+def database_option(function: F) -> F:
+    """Let a command take ``--db`` behind its name as well as before it."""
+    return click.option(
+        "--db", "where", metavar="PATH|URL", help="Database to use (see medtl-meta --help)."
+    )(function)
+
+
+def chosen_place(where: str | None) -> str | None:
+    """Return the place given behind the command, else the one given before it."""
+    context = click.get_current_context(silent=True)
+    return where or (context.find_root().obj if context else None)
+
+
+@contextmanager
+def opened(where: str | None) -> Iterator[Database]:
+    """Open the database for a command and pass on what there is to say about it."""
+    with open_database(chosen_place(where)) as database:
+        for notice in database.notices:
+            remark(notice)
+        yield database
+
+
+def remark(text: str) -> None:
+    """Say something that is not data: on stderr, faint on a terminal."""
+    click.secho(text, err=True, dim=True)

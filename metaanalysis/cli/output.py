@@ -1,0 +1,197 @@
+"""Writing rows: as a table for people, as CSV, JSON or Markdown for everything else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+#: Width of a table where there is no terminal to ask.
+PIPE_WIDTH = 160
+
+#: A text column is not made narrower than its longest word, unless that is longer than this.
+LONGEST_WORD = 20
+
+#: Blanks between two columns.
+GAP = 2
+
+#: What stands in a table for a value that is not known.
+UNKNOWN = "–"
+
+
+def cell(value: Any) -> str:
+    """Return a value as text: nothing for unknown, lists joined, numbers as they were given."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(cell(item) for item in value)
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    known = [row[name] for row in rows if row.get(name) is not None]
+    return bool(known) and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in known
+    )
+
+
+def write_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    form: str,
+    *,
+    headings: Mapping[str, str] | None = None,
+    spare: Sequence[str] = (),
+) -> None:
+    """Write rows to stdout.
+
+    Parameters
+    ----------
+    rows
+        One mapping a row.
+    columns
+        Which keys to write, in order.
+    form
+        ``table``, ``csv``, ``json`` or ``markdown``.
+    headings
+        Shorter column titles for the table.
+    spare
+        Columns that a table may leave out, in this order, where they do not fit; it says so.
+    """
+    match form:
+        case "json":
+            chosen = [{name: row.get(name) for name in columns} for row in rows]
+            click.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+        case "csv":
+            click.echo(_csv(rows, columns), nl=False)
+        case "markdown":
+            click.echo(_markdown(rows, columns), nl=False)
+        case _:
+            _table(rows, columns, headings or {}, spare)
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
+    return buffer.getvalue()
+
+
+def _markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        safe = (text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for text in cells)
+        return f"| {' | '.join(safe)} |\n"
+
+    numeric = [_is_numeric(rows, name) for name in columns]
+    rule = line(["---:" if number else "---" for number in numeric])
+    body = "".join(line([cell(row.get(name)) for name in columns]) for row in rows)
+    return line(list(columns)) + rule + body
+
+
+def width() -> int:
+    """Return how many columns there are to write to."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    if sys.stdout.isatty():
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    return PIPE_WIDTH
+
+
+def _words(text: str) -> int:
+    return max((len(word) for word in text.split()), default=0)
+
+
+def _least_width(rows: Sequence[Mapping[str, Any]], name: str, heading: str) -> int:
+    """Return the width below which a column's words or numbers would be cut."""
+    texts = [cell(row.get(name)) for row in rows]
+    if _is_numeric(rows, name):
+        return max(len(heading), *(len(text) for text in texts))
+    return max(_words(heading), min(max(map(_words, texts)), LONGEST_WORD))
+
+
+def fitting(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    headings: Mapping[str, str],
+    spare: Sequence[str],
+    room: int,
+) -> list[str]:
+    """Return the columns that fit, leaving out of `spare`, in its order, what does not."""
+    least = {name: _least_width(rows, name, headings.get(name, name)) + GAP for name in columns}
+    kept = list(columns)
+    for name in spare:
+        if sum(least[column] for column in kept) <= room:
+            break
+        if name in kept:
+            kept.remove(name)
+    return kept
+
+
+def _table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    headings: Mapping[str, str],
+    spare: Sequence[str],
+) -> None:
+    if not rows:
+        return
+    room = width()
+    kept = fitting(rows, columns, headings, spare, room)
+    least = {name: _least_width(rows, name, headings.get(name, name)) for name in kept}
+    if sum(least.values()) + GAP * len(kept) > room:
+        _records(rows, columns, room)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for name in kept:
+        number = _is_numeric(rows, name)
+        table.add_column(
+            headings.get(name, name),
+            justify="right" if number else "left",
+            no_wrap=number,
+            overflow="fold",
+            min_width=least[name],
+        )
+    for row in rows:
+        table.add_row(
+            *(
+                Text(UNKNOWN, style="dim") if row.get(name) is None else Text(cell(row[name]))
+                for name in kept
+            )
+        )
+    console = Console(width=room, highlight=False, emoji=False, markup=False)
+    console.print(table)
+    if len(kept) < len(columns):
+        left_out = ", ".join(name for name in columns if name not in kept)
+        click.secho(f"Not shown in {room} columns: {left_out}.", err=True, dim=True)
+
+
+def _records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], room: int) -> None:
+    """Write each row as a block of lines: what is too wide for a table stays whole."""
+    label = max(len(name) for name in columns) + 2
+    for position, row in enumerate(rows):
+        if position:
+            click.echo()
+        for name in columns:
+            text = UNKNOWN if row.get(name) is None else cell(row[name])
+            lines = textwrap.wrap(text, max(room - label, 20)) or [""]
+            click.echo(f"{name:<{label}}{lines[0]}")
+            for line in lines[1:]:
+                click.echo(" " * label + line)
