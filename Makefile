@@ -1,0 +1,40 @@
+# make demo   sets everything up, loads the database, asks a question, draws every figure to out/
+# make test   sets everything up and runs the linters and the tests
+# make clean  removes what the two made
+
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+OUT    ?= out
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	mkdir -p $(OUT)
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite db load
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite query --modality OCT
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite figures --out $(OUT)
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "medtl-meta needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.developing: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.installed

@@ -1,0 +1,103 @@
+"""What the README shows is what happens: its commands are run, its Python is executed."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from db.database import open_database
+from metaanalysis.figures import FIGURES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    folder = tmp_path_factory.mktemp("readme")
+    place = folder / "medtl-meta.sqlite"
+    open_database(place).close()
+    tool = folder / "bin" / "medtl-meta"
+    tool.parent.mkdir()
+    tool.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "sys.argv[0] = 'medtl-meta'\nfrom metaanalysis.cli import main\nmain()\n"
+    )
+    tool.chmod(0o755)
+    return folder, os.environ | {
+        "PATH": f"{tool.parent}:{os.environ['PATH']}",
+        "MEDTL_META_DB": str(place),
+        "COLUMNS": "80",
+    }
+
+
+def plain(text: str) -> list[str]:
+    """Return lines without the blanks that pad a table's last column."""
+    return [line.rstrip() for line in text.strip("\n").splitlines()]
+
+
+def matches(shown: list[str], printed: list[str]) -> bool:
+    """Compare line by line; a line ``...`` stands for any number of lines."""
+    if not shown:
+        return not printed
+    if shown[0] == "...":
+        return any(matches(shown[1:], printed[start:]) for start in range(len(printed) + 1))
+    return bool(printed) and shown[0] == printed[0] and matches(shown[1:], printed[1:])
+
+
+@pytest.mark.parametrize(("command", "output"), commands(), ids=[c for c, _ in commands()])
+def test_the_commands(command: str, output: str, surroundings: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = surroundings
+    outcome = subprocess.run(
+        ["bash", "-c", f"{command} 2>&1"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        check=False,
+    )
+    printed = plain(outcome.stdout)
+    assert matches(plain(output), printed), "\n".join(printed)
+
+
+def test_the_python() -> None:
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    open_database().close()
+    shared: dict[str, object] = {}
+    for number, block in enumerate(blocks("python")):
+        test = parser.get_doctest(block, shared, f"README block {number}", "README.md", 0)
+        runner.run(test, clear_globs=False)
+        shared = test.globs
+    assert runner.summarize().attempted >= 7
+    assert runner.summarize().failed == 0
+
+
+def test_the_figures_are_listed_as_the_command_lists_them() -> None:
+    for name, (_, text) in FIGURES.items():
+        assert f"| `{name}` | {text} |" in README
+
+
+def test_there_are_as_many_blocks_as_one_sees() -> None:
+    assert len(commands()) >= 7
+    assert README.count("```console") + README.count("```python") + README.count("```bash") == (
+        README.count("```") // 2
+    )
