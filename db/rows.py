@@ -15,6 +15,20 @@ _COLUMNS = tuple(
 )
 
 
+#: Columns of ``study`` that a search for text looks into.
+SEARCHED = (
+    "title",
+    "authors",
+    "journal",
+    "task",
+    "anatomy",
+    "classifier",
+    "data_note",
+    "tl_note",
+    "note",
+)
+
+
 @dataclass(slots=True)
 class StudyRows:
     """The rows of one study; children lack ``study_id`` until the study has one."""
@@ -65,6 +79,7 @@ def study_rows(record: StudyRecord, origin: str) -> StudyRows:
         "tl_note": record.notes.tl,
         "note": record.notes.general,
     }
+    study["search_text"] = "\n".join(study[name] or "" for name in SEARCHED).lower()
     disagreements = [
         row for name, value in read.items() for row in _disagreements(name, value.disagreements)
     ]

@@ -129,6 +129,8 @@ class Study(SQLModel, table=True):
     data_note: str | None = Field(default=None, sa_type=Text)
     tl_note: str | None = Field(default=None, sa_type=Text)
     note: str | None = Field(default=None, sa_type=Text)
+    #: What `--text` searches, in lower case: one comparison a row instead of one a column.
+    search_text: str = Field(sa_type=Text)
 
 
 class Backbone(SQLModel, table=True):
@@ -165,12 +167,13 @@ class StudyBackbone(SQLModel, table=True):
     """A backbone that a study tests, in the order in which the study lists them."""
 
     __tablename__ = "study_backbone"
+    __table_args__ = (Index("ix_study_backbone_search", "backbone", "study_id"),)
 
     study_id: int = Field(
         sa_column=Column("study_id", ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
     )
     backbone: str = Field(
-        sa_column=Column("backbone", ForeignKey("backbone.name"), primary_key=True, index=True)
+        sa_column=Column("backbone", ForeignKey("backbone.name"), primary_key=True)
     )
     position: int
 
@@ -179,12 +182,15 @@ class StudyTlType(SQLModel, table=True):
     """A TL type that a study tests."""
 
     __tablename__ = "study_tl_type"
-    __table_args__ = (one_of("tl_type", v.TL_TYPES),)
+    __table_args__ = (
+        one_of("tl_type", v.TL_TYPES),
+        Index("ix_study_tl_type_search", "tl_type", "study_id"),
+    )
 
     study_id: int = Field(
         sa_column=Column("study_id", ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
     )
-    tl_type: str = Field(primary_key=True, index=True)
+    tl_type: str = Field(primary_key=True)
     position: int
 
 
@@ -249,7 +255,8 @@ class ReportedMetric(SQLModel, table=True):
         fraction("value"),
         fraction("ci_low"),
         fraction("ci_high"),
-        Index("ix_reported_metric_search", "metric", "headline", "value"),
+        # With the study in the index a filter by metric need not visit the rows.
+        Index("ix_reported_metric_search", "metric", "headline", "value", "study_id"),
         Index(
             "uq_reported_metric_headline",
             "study_id",

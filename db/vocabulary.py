@@ -249,6 +249,7 @@ class Lexicon:
     ) -> None:
         self.field = field
         self.terms = tuple(terms)
+        self._exact = frozenset(self.terms)
         self._spelling: dict[str, str] = {}
         self._term_of: dict[str, str] = {}
         for word, term in (synonyms or {}).items():
@@ -262,7 +263,8 @@ class Lexicon:
 
     def find(self, word: str) -> str | None:
         """Return the canonical term for `word`, or None."""
-        return self._term_of.get(fold(word))
+        # Files mostly spell the term itself, and folding is what a large load would wait for.
+        return word if word in self._exact else self._term_of.get(fold(word))
 
     def resolve(self, word: str) -> str:
         """Return the canonical term for `word`.

@@ -156,7 +156,7 @@ def _pattern(word: str) -> str:
 def _contains(columns: Sequence[str], words: Sequence[str], parameters: Parameters) -> str:
     placeholders = [parameters.add(_pattern(word)) for word in words]
     return _any_of(
-        f"LOWER({column}) LIKE {placeholder} ESCAPE '\\'"
+        f"{column} LIKE {placeholder} ESCAPE '\\'"
         for placeholder in placeholders
         for column in columns
     )
@@ -193,22 +193,6 @@ def _metrics(texts: Sequence[str]) -> Condition:
         f"AND u.metric IN ({listed}))"
     )
     return Condition("headline value", holds, missing)
-
-
-TEXT_COLUMNS = tuple(
-    f"s.{column}"
-    for column in (
-        "title",
-        "authors",
-        "journal",
-        "task",
-        "anatomy",
-        "classifier",
-        "data_note",
-        "tl_note",
-        "note",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +286,7 @@ class Filters:
             found.append(self._dataset())
         if self.text:
             words = self.text
-            found.append(Condition("text", lambda p: _contains(TEXT_COLUMNS, words, p), None))
+            found.append(Condition("text", lambda p: _contains(["s.search_text"], words, p), None))
         return found
 
     def _subject(self, anatomies: Callable[[], set[str]]) -> Condition:
@@ -325,14 +309,14 @@ class Filters:
             if systems:
                 parts.append(_terms("subject", "s.subject", systems).holds(parameters))
             if organs:
-                parts.append(_contains(["s.anatomy"], organs, parameters))
+                parts.append(_contains(["LOWER(s.anatomy)"], organs, parameters))
             return _any_of(parts)
 
         return Condition("subject", holds, "s.subject IS NULL")
 
     def _dataset(self) -> Condition:
         def holds(parameters: Parameters) -> str:
-            columns = ("d.name", "d.dataset")
+            columns = ("LOWER(d.name)", "LOWER(d.dataset)")
             return (
                 "s.id IN (SELECT d.study_id FROM study_dataset d WHERE "
                 f"{_contains(columns, self.dataset, parameters)})"

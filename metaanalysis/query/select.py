@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from db.database import Database
@@ -182,13 +182,23 @@ _LISTS = {
 }
 
 
-def _fill_lists(
-    database: Database, name: str, rows: dict[int, Row], chosen: str, parameters: Parameters
-) -> None:
-    sql = f"{_LISTS[name]} WHERE c.study_id IN ({chosen}) ORDER BY c.study_id, c.position"
+#: Placeholders in one query: within the limits of both databases.
+_CHUNK = 10_000
+
+
+def _of_studies(database: Database, sql: str, ids: Sequence[int], rest: str = "") -> Iterator[Row]:
+    """Run ``sql ... study_id IN (ids) rest`` in chunks: the filter is not evaluated again."""
+    for start in range(0, len(ids), _CHUNK):
+        parameters = Parameters()
+        listed = ", ".join(parameters.add(one) for one in ids[start : start + _CHUNK])
+        yield from database.rows(f"{sql} IN ({listed}) {rest}", parameters.values)
+
+
+def _fill_lists(database: Database, name: str, rows: dict[int, Row]) -> None:
     for row in rows.values():
         row[name] = None  # an empty list would say that there are none; unknown is None
-    for item in database.rows(sql, parameters.values):
+    sql = f"{_LISTS[name]} WHERE c.study_id"
+    for item in _of_studies(database, sql, list(rows), "ORDER BY c.study_id, c.position"):
         row = rows[item["study_id"]]
         if row[name] is None:
             row[name] = []
@@ -196,23 +206,17 @@ def _fill_lists(
             row[name].append(item["v"])
 
 
-def _fill_metrics(
-    database: Database,
-    columns: Sequence[str],
-    rows: dict[int, Row],
-    chosen: str,
-    parameters: Parameters,
-) -> None:
+def _fill_metrics(database: Database, columns: Sequence[str], rows: dict[int, Row]) -> None:
     column_of = {METRIC_COLUMNS[column]: column for column in columns}
     for row in rows.values():
         row.update(dict.fromkeys(columns))
-    listed = ", ".join(f"'{metric}'" for metric in column_of)
     sql = (
-        "SELECT m.study_id, m.metric, m.value FROM reported_metric m WHERE m.headline "
-        f"AND m.metric IN ({listed}) AND m.study_id IN ({chosen})"
+        "SELECT m.study_id, m.metric, m.value FROM reported_metric m "
+        "WHERE m.headline AND m.study_id"
     )
-    for item in database.rows(sql, parameters.values):
-        rows[item["study_id"]][column_of[item["metric"]]] = item["value"]
+    for item in _of_studies(database, sql, list(rows)):
+        if item["metric"] in column_of:
+            rows[item["study_id"]][column_of[item["metric"]]] = item["value"]
 
 
 def select(
@@ -248,11 +252,9 @@ def select(
     conditions = _conditions(database, filters)
     parameters = Parameters()
     where = _where(conditions, parameters)
-    chosen = f"SELECT s.id FROM study s WHERE {where}"
     ordered = f"ORDER BY {_order(sort)}"
     if limit is not None:
         ordered += f" LIMIT {parameters.add(limit)}"
-        chosen = f"{chosen} {ordered}"
     own = [column for column in wanted if column in STUDY_COLUMNS]
     fields = ", ".join(["s.id", *(f"s.{column}" for column in own)])
     found = database.rows(
@@ -261,10 +263,10 @@ def select(
     rows = {row.pop("id"): row for row in found}
     for name in LIST_COLUMNS:
         if name in wanted:
-            _fill_lists(database, name, rows, chosen, parameters)
+            _fill_lists(database, name, rows)
     metrics = [column for column in wanted if column in METRIC_COLUMNS]
     if metrics:
-        _fill_metrics(database, metrics, rows, chosen, parameters)
+        _fill_metrics(database, metrics, rows)
     result = []
     for row in rows.values():
         for name in _BOOLEANS:

@@ -68,6 +68,7 @@ def study_in_full(database: Database, name: str) -> dict[str, Any]:
     """
     study = find_study(database, name)
     mine = {"id": study.pop("id")}
+    del study["search_text"]  # the notes once more, for searching only
     for name_ in ("tl_seen", "retracted"):
         study[name_] = bool(study[name_])
 

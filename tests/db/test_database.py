@@ -140,7 +140,13 @@ def test_a_packaged_study_gives_way_to_the_users_of_the_same_key(
     engine = make_engine(locate(where))
     with engine.begin() as connection:
         row = {"key": "karri2017", "origin": "user", "authors": "Me", "title": "T", "year": 2026}
-        values = {**row, "inclusion": "added", "tl_seen": True, "retracted": False}
+        values = {
+            **row,
+            "inclusion": "added",
+            "tl_seen": True,
+            "retracted": False,
+            "search_text": "",
+        }
         connection.execute(insert(table("study")).values(values))
     report = prepare(locate(where), packaged)
     assert report.skipped == [

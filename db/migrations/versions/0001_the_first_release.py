@@ -123,6 +123,7 @@ def upgrade() -> None:
         sa.Column("data_note", sa.Text(), nullable=True),
         sa.Column("tl_note", sa.Text(), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("search_text", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "inclusion IN ('overview block', 'cited', 'uncertain', 'added')",
             name=op.f("ck_study_inclusion_term"),
@@ -304,7 +305,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_reported_metric_search",
         "reported_metric",
-        ["metric", "headline", "value"],
+        ["metric", "headline", "value", "study_id"],
         unique=False,
     )
     op.create_index(
@@ -360,7 +361,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("study_id", "backbone", name=op.f("pk_study_backbone")),
     )
     op.create_index(
-        op.f("ix_study_backbone_backbone"), "study_backbone", ["backbone"], unique=False
+        "ix_study_backbone_search", "study_backbone", ["backbone", "study_id"], unique=False
     )
 
     op.create_table(
@@ -412,7 +413,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("study_id", "tl_type", name=op.f("pk_study_tl_type")),
     )
-    op.create_index(op.f("ix_study_tl_type_tl_type"), "study_tl_type", ["tl_type"], unique=False)
+    op.create_index(
+        "ix_study_tl_type_search", "study_tl_type", ["tl_type", "study_id"], unique=False
+    )
 
     op.create_table(
         "run_metric",
