@@ -49,7 +49,7 @@ def figures(names: tuple[str, ...], out: Path, forms: str, where: str | None) ->
     """Draw the review's figures and tables.
 
     Where the review prints numbers, reported and curated ones stand side by side. Without names,
-    all are drawn. The paths of the files go to stdout.
+    all are drawn, with a page index.html that shows them. The paths of the files go to stdout.
 
     \b
     Examples:
@@ -59,8 +59,14 @@ def figures(names: tuple[str, ...], out: Path, forms: str, where: str | None) ->
     chosen_formats = _formats(forms)
     known = figure_names()
     chosen = list(dict.fromkeys(known.resolve(name) for name in names)) or list(FIGURES)
+    drawn = []
     with opened(where) as database:
         for name in chosen:
-            for path in figure(name, database).save(out, chosen_formats):
+            drawn.append((FIGURES[name][1], figure(name, database)))
+            for path in drawn[-1][1].save(out, chosen_formats):
                 click.echo(path)
+    if not names and {"svg", "png"} & set(chosen_formats):
+        from metaanalysis.figures.index import write_index
+
+        click.echo(write_index(out, drawn, chosen_formats))
     remark(f"{len(chosen)} figure{'s' if len(chosen) != 1 else ''} drawn in {out}.")

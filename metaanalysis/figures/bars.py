@@ -17,7 +17,10 @@ _KINDS = ["reported", "curated"]
 def _side_by_side(table: pd.DataFrame) -> alt.HConcatChart:
     long = table.melt("category", _KINDS, var_name="kind", value_name="studies").dropna()
     order = table["category"].tolist()
-    category = alt.Y("category:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False))
+    bands = alt.Scale(type="band", paddingInner=0.2, paddingOuter=0.1)
+    category = alt.Y(
+        "category:N", sort=order, scale=bands, title=None, axis=alt.Axis(domain=False, ticks=False)
+    )
     top = float(long["studies"].max()) * 1.08
     base = alt.Chart(long).encode(
         y=category,
@@ -53,7 +56,7 @@ def _side_by_side(table: pd.DataFrame) -> alt.HConcatChart:
             ),
         )
         .mark_text(fontSize=12)
-        .encode(y=alt.Y("category:N", sort=order, axis=None), text="shown:N")
+        .encode(y=alt.Y("category:N", sort=order, scale=bands, axis=None), text="shown:N")
         .properties(width=70, height=height)
     )
     return alt.hconcat(left, right, spacing=8).resolve_scale(y="independent")

@@ -32,6 +32,7 @@ CONFIG: dict[str, Any] = {
         "labelColor": INK,
         "labelFontSize": 12,
         "labelLimit": 240,
+        "labelPadding": 6,
         "titleColor": MUTED,
         "titleFontSize": 12,
         "titleFontWeight": "normal",
