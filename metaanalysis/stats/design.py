@@ -1,0 +1,205 @@
+"""Design matrices from named moderators: numbers as they are, factors as dummy columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from db.errors import StatisticsError
+from metaanalysis.stats.studies import BoolArray, FloatArray, Missing, RowCheck, is_missing, vector
+
+
+@dataclass(frozen=True, slots=True)
+class Moderator:
+    """One moderator as it enters the design.
+
+    Attributes
+    ----------
+    name
+        Its column in the caller's data.
+    levels
+        Levels of a factor, the reference first; empty for a number.
+    columns
+        Positions of its columns in the design.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    columns: tuple[int, ...]
+
+    def encode(self, values: ArrayLike) -> FloatArray:
+        """Columns of shape (k, number of columns) for new values.
+
+        Raises
+        ------
+        StatisticsError
+            For a level that the fit has not seen.
+        """
+        if not self.levels:
+            return vector(values, self.name)[:, None]
+        texts = _texts(values)
+        for row, text in enumerate(texts, start=1):
+            if text not in self.levels:
+                raise StatisticsError(
+                    f"Row {row}, column {self.name!r}: {text!r} is not a level of the factor.",
+                    f"Known: {', '.join(self.levels)}.",
+                )
+        return dummies(
+            texts, self.levels if len(self.columns) == len(self.levels) else self.levels[1:]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Design matrix of shape (k, p) with the names of its columns and their origin."""
+
+    matrix: FloatArray
+    names: tuple[str, ...]
+    moderators: tuple[Moderator, ...]
+    intercept: bool
+    level_counts: Mapping[str, Mapping[str, int]]
+
+
+def dummies(texts: Sequence[str], levels: Sequence[str]) -> FloatArray:
+    """Return indicator columns, shape (k, number of levels)."""
+    return np.array([[float(text == level) for level in levels] for text in texts])
+
+
+def _texts(values: ArrayLike) -> list[str]:
+    cells = np.asarray(values, dtype=object).ravel().tolist()
+    return ["" if is_missing(cell) else str(cell) for cell in cells]
+
+
+def is_factor(values: ArrayLike) -> bool:
+    """Text and booleans are factors; anything that reads as numbers is a number."""
+    array = np.asarray(values)
+    if array.dtype.kind in "iuf":
+        return False
+    cells = np.asarray(values, dtype=object).ravel().tolist()
+    return any(isinstance(cell, str | bool | np.bool_) for cell in cells if not is_missing(cell))
+
+
+def check_moderators(
+    moderators: Mapping[str, ArrayLike], length: int, labels: tuple[str, ...], missing: Missing
+) -> RowCheck:
+    """Find the rows whose moderators are all there (``check.keep``)."""
+    if not moderators:
+        raise StatisticsError("A regression needs at least one moderator.")
+    check = RowCheck(length, labels, missing)
+    for name, values in moderators.items():
+        if is_factor(values):
+            texts = _texts(values)
+            if len(texts) != length:
+                raise StatisticsError(
+                    f"{name!r} has {len(texts)} rows where {length} are expected."
+                )
+            check.gap(np.array([text == "" for text in texts]), name, "missing")
+        else:
+            check.finite(vector(values, name, length), name)
+    return check
+
+
+def build_design(
+    moderators: Mapping[str, ArrayLike],
+    keep: BoolArray,
+    *,
+    intercept: bool = True,
+    reference: Mapping[str, str] | None = None,
+) -> Design:
+    """Encode moderators of the kept rows.
+
+    Parameters
+    ----------
+    moderators
+        Name to values of shape (rows,). Text and booleans become dummy columns against the
+        reference level: the first in alphabetical order, as in R, unless `reference` names
+        another. Without an intercept the first factor keeps all of its levels.
+    keep
+        Shape (rows,): the rows to use.
+
+    Raises
+    ------
+    StatisticsError
+        For a moderator with one level or value, for collinear moderators (by name), and for
+        no more studies than coefficients.
+    """
+    wanted = dict(reference or {})
+    for name in wanted:
+        if name not in moderators:
+            raise StatisticsError(f"reference names {name!r}, which is not a moderator.")
+    blocks: list[FloatArray] = []
+    column_names: list[str] = []
+    encoded: list[Moderator] = []
+    counts: dict[str, dict[str, int]] = {}
+    if intercept:
+        blocks.append(np.ones((int(keep.sum()), 1)))
+        column_names.append("intercept")
+    all_levels_kept = intercept
+    for name, values in moderators.items():
+        start = len(column_names)
+        if not is_factor(values):
+            numbers = vector(values, name)[keep]
+            if np.ptp(numbers) == 0:
+                raise StatisticsError(
+                    f"Moderator {name!r} has the one value {numbers[0]:g} in all "
+                    f"{numbers.size} studies: it can explain nothing."
+                )
+            blocks.append(numbers[:, None])
+            column_names.append(name)
+            encoded.append(Moderator(name, (), (start,)))
+            continue
+        texts = [text for text, kept in zip(_texts(values), keep, strict=True) if kept]
+        levels = _levels(name, texts, wanted.get(name))
+        counts[name] = {level: texts.count(level) for level in levels}
+        shown = levels[1:] if all_levels_kept else levels
+        all_levels_kept = True
+        blocks.append(dummies(texts, shown))
+        column_names.extend(f"{name}[{level}]" for level in shown)
+        encoded.append(Moderator(name, levels, tuple(range(start, start + len(shown)))))
+    matrix = np.hstack(blocks)
+    _check_rank(matrix, encoded, column_names)
+    return Design(matrix, tuple(column_names), tuple(encoded), intercept, counts)
+
+
+def _levels(name: str, texts: list[str], reference: str | None) -> tuple[str, ...]:
+    levels = sorted(set(texts))
+    if len(levels) < 2:
+        only = levels[0] if levels else "none"
+        raise StatisticsError(
+            f"Moderator {name!r} has one level ({only!r}) in all {len(texts)} studies: "
+            "there is nothing to compare."
+        )
+    if reference is None:
+        return tuple(levels)
+    if reference not in levels:
+        raise StatisticsError(
+            f"{reference!r} is not a level of {name!r}.", f"Known: {', '.join(levels)}."
+        )
+    return (reference, *(level for level in levels if level != reference))
+
+
+def _check_rank(matrix: FloatArray, moderators: list[Moderator], columns: list[str]) -> None:
+    k, p = matrix.shape
+    if k <= p:
+        raise StatisticsError(
+            f"{k} studies cannot carry {p} coefficients ({', '.join(columns)}).",
+            "Use fewer moderators, or merge levels.",
+        )
+    scaled = matrix / np.linalg.norm(matrix, axis=0)
+    if np.linalg.matrix_rank(scaled, tol=1e-9) == p:
+        return
+    # Which earlier columns does the first redundant one follow from?
+    for end in range(1, p):
+        basis, target = scaled[:, :end], scaled[:, end]
+        weights = np.linalg.lstsq(basis, target, rcond=None)[0]
+        if np.linalg.norm(target - basis @ weights) < 1e-8:
+            involved = [int(j) for j in np.flatnonzero(np.abs(weights) > 1e-8)] + [end]
+            culprits = [m.name for m in moderators if set(m.columns) & set(involved)]
+            if len(culprits) == 1:
+                words = f"Moderator {culprits[0]!r} is collinear with the intercept"
+            else:
+                words = f"Moderators {' and '.join(map(repr, culprits))} are collinear"
+            raise StatisticsError(f"{words}: their effects cannot be told apart.", "Drop one.")

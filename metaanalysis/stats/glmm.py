@@ -1,0 +1,275 @@
+"""Binomial-normal model of proportions: exact likelihood, no continuity correction.
+
+Events of study i are binomial with log odds mu + tau z_i, z_i standard normal; both are
+estimated by maximum likelihood (`metaanalysis.stats.binomial_normal`).
+
+Sources: Stijnen, Hamza & Özdemir (2010), Stat Med 29:3046; Hamza, van Houwelingen & Stijnen
+(2008), J Clin Epidemiol 61:41; Self & Liang (1987), J Am Stat Assoc 82:605 for the test on
+the boundary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from db.errors import ConvergenceError, StatisticsError
+from metaanalysis.stats import distributions, tau2
+from metaanalysis.stats.binomial_normal import Counts, climb, hermite
+from metaanalysis.stats.effects import proportions
+from metaanalysis.stats.least_squares import intercept_only
+from metaanalysis.stats.pool import check_level, wald_statistic
+from metaanalysis.stats.results import NO_INTERVAL, Interval, PoolResult
+from metaanalysis.stats.studies import FloatArray, Missing, checked_counts
+from metaanalysis.stats.transforms import BackTransform
+
+DEFAULT_NODES = 61
+# Beyond this tau the two rules differ in the eighth digit; see tests/metaanalysis/test_glmm.py.
+_STEEP_TAU = 1.5
+
+
+def glmm(
+    events: ArrayLike,
+    n: ArrayLike,
+    *,
+    test: Literal["z", "t"] = "z",
+    interval: Literal["wald", "profile"] = "wald",
+    level: float = 0.95,
+    labels: Sequence[object] | None = None,
+    missing: Missing = "error",
+    nodes: int = DEFAULT_NODES,
+    tau2_interval: Literal["profile-likelihood", "none"] = "profile-likelihood",
+) -> PoolResult:
+    """Pool proportions by the binomial-normal model, estimated by maximum likelihood.
+
+    Parameters
+    ----------
+    events, n
+        Shape (k,): how many of how many, k >= 2. Studies at 0 % or 100 % enter as they are.
+    test
+        ``"z"`` (metafor's default) or ``"t"`` with k - 1 degrees of freedom; also the
+        distribution of the prediction interval.
+    interval
+        Of the estimate: ``"wald"``, or ``"profile"`` (profile likelihood, chi-square with 1).
+    level, labels, missing
+        As in `pool`.
+    nodes
+        Quadrature nodes a study.
+    tau2_interval
+        ``"profile-likelihood"`` or ``"none"``.
+
+    Returns
+    -------
+    PoolResult
+        On the logit scale. `q` is the likelihood ratio statistic of one proportion a study
+        against one for all; `details` holds the ratio test of tau2 = 0 (p on the boundary:
+        half a chi-square with 1). I2 compares tau2 with the typical logit variance (0.5
+        added at 0 % and 100 %, for this description only). The back-transformed estimate is
+        the proportion of the median study.
+
+    Raises
+    ------
+    StatisticsError
+        For impossible counts, and if all studies are at 0 % or all at 100 %: the estimate
+        would be infinite.
+    ConvergenceError
+        If the likelihood has no maximum within reach.
+    """
+    if test not in ("z", "t"):
+        raise StatisticsError(f"test must be 'z' or 't' for the GLMM, not {test!r}.")
+    if interval not in ("wald", "profile"):
+        raise StatisticsError(f"interval must be 'wald' or 'profile', not {interval!r}.")
+    check_level(level)
+    count, size, check = checked_counts(events, n, labels, missing)
+    check.require(2, "The binomial-normal model")
+    data = Counts(count[check.keep], size[check.keep], nodes)
+    best = _maximum(data)
+    k = data.events.size
+    described = proportions(data.events, data.n, "logit", labels=check.kept_labels())
+    df = float(k - 1) if test == "t" else None
+    critical = distributions.critical_value(level, df)
+    se = math.sqrt(best.covariance[0, 0])
+    low, high = best.mu - critical * se, best.mu + critical * se
+    if interval == "profile":
+        low, high = _profile_mu(data, best, level)
+    statistic = wald_statistic(best.mu, se)
+    wide = critical * math.sqrt(best.tau**2 + se**2)
+    typical = tau2.typical_variance(described.effect, described.variance, intercept_only(k))
+    notes = _warnings(data, best)
+    bounds, i2_ci, h2_ci = _heterogeneity_bounds(data, best, level, typical, tau2_interval, notes)
+    i2, h2 = tau2.i2_h2(best.tau**2, typical)
+    common = _common(data)
+    lrt = max(0.0, 2.0 * (best.height - common.height))
+    q = max(0.0, 2.0 * (_saturated(data) - common.height))
+    return PoolResult(
+        estimate=best.mu,
+        se=se,
+        ci_low=low,
+        ci_high=high,
+        pi_low=best.mu - wide,
+        pi_high=best.mu + wide,
+        statistic=statistic,
+        df=df,
+        p=distributions.two_sided_p(statistic, df),
+        tau2=best.tau**2,
+        i2=i2,
+        h2=h2,
+        tau2_ci=bounds,
+        i2_ci=i2_ci,
+        h2_ci=h2_ci,
+        tau2_ci_method=tau2_interval,
+        q=q,
+        q_df=k - 1,
+        q_p=distributions.chi2_p(q, k - 1),
+        k=k,
+        method="GLMM",
+        test=test,
+        level=level,
+        pi_distribution="z" if df is None else f"t({df:g})",
+        measure="logit proportion (binomial-normal)",
+        log_likelihood=best.height,
+        effect=tuple(described.effect.tolist()),
+        variance=tuple(described.variance.tolist()),
+        labels=check.kept_labels(),
+        rows_used=check.kept_rows(),
+        back=BackTransform("logit"),
+        details={
+            "events": tuple(data.events.tolist()),
+            "n": tuple(data.n.tolist()),
+            "interval": interval,
+            "tau2_lrt": lrt,
+            "tau2_lrt_p": 0.5 * distributions.chi2_p(lrt, 1.0) if lrt > 0 else 1.0,
+            "mean_proportion": mean_proportion(best.mu, best.tau**2),
+            "nodes": nodes,
+        },
+        excluded=tuple(check.excluded),
+        warnings=tuple(notes),
+    )
+
+
+def mean_proportion(mu: float, between: float) -> float:
+    """Mean over studies of expit(mu + tau z), below the median study's where that is high."""
+    points, weights = hermite(DEFAULT_NODES)
+    values = special.expit(mu + math.sqrt(2.0 * between) * points)
+    return float((weights * values).sum() / math.sqrt(math.pi))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    mu: float
+    tau: float
+    height: float
+    covariance: FloatArray
+
+
+def _common(data: Counts) -> _Fit:
+    """Return the fit with tau = 0, a closed form."""
+    share = float(data.events.sum() / data.n.sum())
+    mu = float(special.logit(share))
+    height, _, _ = data.evaluate(mu, 0.0)
+    information = float(data.n.sum()) * share * (1.0 - share)
+    return _Fit(mu, 0.0, height, np.array([[1.0 / information, 0.0], [0.0, math.inf]]))
+
+
+def _saturated(data: Counts) -> float:
+    rest = data.n - data.events
+    share = special.xlogy(data.events, data.events / data.n) + special.xlogy(rest, rest / data.n)
+    return float(share.sum()) + data.constant
+
+
+def _maximum(data: Counts) -> _Fit:
+    logits = proportions(data.events, data.n, "logit")
+    start = math.sqrt(tau2.estimate_tau2(logits.effect, logits.variance, "DL"))
+    centre = float(np.average(logits.effect, weights=1.0 / (logits.variance + start**2)))
+    best = _common(data)
+    for first in sorted({max(start, 0.3), 1.5}):
+        used = data
+        try:
+            mu, tau, height = climb(data, centre, first)
+        except ConvergenceError:
+            mu, tau = centre, math.inf
+        if abs(tau) > _STEEP_TAU:
+            used = data.refined()
+            mu, tau, height = climb(used, mu, tau if math.isfinite(tau) else first)
+        if height > best.height + 1e-10 and abs(tau) > 1e-6:
+            tau = abs(tau)
+            hessian = used.evaluate(mu, tau)[2]
+            if np.linalg.eigvalsh(hessian)[-1] >= 0:
+                raise ConvergenceError("The binomial-normal likelihood is flat at its maximum.")
+            inverse = np.asarray(np.linalg.inv(-hessian), dtype=np.float64)
+            best = _Fit(mu, tau, height, inverse)
+    return best
+
+
+def _profile_mu(data: Counts, best: _Fit, level: float) -> Interval:
+    floor = best.height - 0.5 * distributions.chi2_quantile(level, 1.0)
+
+    fine = data.refined() if best.tau > 0.5 * _STEEP_TAU else data
+
+    def excess(mu: float) -> float:
+        _, _, height = climb(fine, mu, max(best.tau, 0.3), (False, True))
+        return max(height, fine.evaluate(mu, 0.0)[0]) - floor
+
+    step = 2.0 * math.sqrt(best.covariance[0, 0])
+    return _border(excess, best.mu, -step), _border(excess, best.mu, step)
+
+
+def _heterogeneity_bounds(
+    data: Counts, best: _Fit, level: float, typical: float, kind: str, notes: list[str]
+) -> tuple[Interval, Interval, Interval]:
+    if kind == "none":
+        return NO_INTERVAL, NO_INTERVAL, NO_INTERVAL
+    floor = best.height - 0.5 * distributions.chi2_quantile(level, 1.0)
+    fine = data.refined()
+
+    def excess(tau: float) -> float:
+        return climb(fine, best.mu, tau, (True, False))[2] - floor
+
+    low = 0.0
+    try:
+        if best.tau > 0 and excess(0.0) < 0:
+            low = _root(excess, 0.0, best.tau)
+        high = _border(excess, best.tau, max(0.5 * best.tau, 0.2))
+    except ConvergenceError:
+        notes.append("the likelihood sets no upper limit to tau2 within reach: no interval given")
+        return NO_INTERVAL, NO_INTERVAL, NO_INTERVAL
+    bounds = (low**2, high**2)
+    first, second = tau2.i2_h2(bounds[0], typical), tau2.i2_h2(bounds[1], typical)
+    return bounds, (first[0], second[0]), (first[1], second[1])
+
+
+def _border(excess: Callable[[float], float], start: float, step: float) -> float:
+    """Go out from `start` until `excess` is negative, then return where it changes sign."""
+    inside, outside = start, start + step
+    for _ in range(60):
+        if excess(outside) < 0:
+            return _root(excess, inside, outside)
+        inside, outside = outside, outside + step
+        step *= 1.5
+    raise ConvergenceError("The profile likelihood has no end within reach.")
+
+
+def _root(excess: Callable[[float], float], first: float, second: float) -> float:
+    from scipy import optimize  # slow to import, and only intervals need it
+
+    low, high = min(first, second), max(first, second)
+    return float(optimize.brentq(excess, low, high, xtol=1e-10, rtol=1e-10))
+
+
+def _warnings(data: Counts, best: _Fit) -> list[str]:
+    notes = []
+    if best.tau == 0.0:
+        notes.append("tau2 is estimated as 0: the studies vary no more than by chance")
+    edge = int(np.count_nonzero((data.events == 0) | (data.events == data.n)))
+    if edge:
+        notes.append(f"{edge} of {data.n.size} studies at 0 % or 100 %, used as they are")
+    whole = np.isclose(data.events, np.round(data.events), rtol=0, atol=1e-9)
+    if not whole.all():
+        notes.append("events are not whole numbers in some rows")
+    return notes

@@ -1,0 +1,390 @@
+"""Result types of accuracy, bias, influence, correlation, multilevel and multiverse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from metaanalysis.stats.results import (
+    NAN,
+    Coefficient,
+    Interval,
+    PoolResult,
+    Record,
+    Result,
+    Row,
+    number,
+    p_text,
+    plain,
+    span,
+)
+
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Record):
+    """A value with its interval."""
+
+    name: str
+    estimate: float
+    ci_low: float
+    ci_high: float
+    se: float = NAN
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class BivariateResult(Result):
+    """Reitsma's bivariate model of sensitivity and false positive rate.
+
+    Attributes
+    ----------
+    logit_sensitivity, logit_fpr
+        Means on the logit scale, with `se_*` and their covariance `mean_covariance`.
+    tau2_sensitivity, tau2_fpr, rho
+        Between-study variances and correlation (NaN where a variance is 0).
+    sensitivity, specificity, fpr, lr_positive, lr_negative, dor
+        Summary point with delta-method intervals.
+    auc, partial_auc
+        Area under the summary curve over (0, 1), and its mean height over the range of
+        observed false positive rates (`fpr_range`).
+    sroc, confidence_region, prediction_region
+        Points (fpr, sensitivity) to draw.
+    """
+
+    k: int
+    method: str
+    level: float
+    zero_cells: str
+    correction: float
+    corrected_rows: tuple[int, ...]
+    logit_sensitivity: float
+    logit_fpr: float
+    se_sensitivity: float
+    se_fpr: float
+    mean_covariance: float
+    tau2_sensitivity: float
+    tau2_fpr: float
+    rho: float
+    log_likelihood: float
+    sensitivity: Estimate
+    specificity: Estimate
+    fpr: Estimate
+    lr_positive: Estimate
+    lr_negative: Estimate
+    dor: Estimate
+    auc: float
+    partial_auc: float
+    fpr_range: Interval
+    sroc_type: str
+    sroc: Points
+    confidence_region: Points
+    prediction_region: Points
+    study_points: Points
+    study_sizes: tuple[float, ...]
+    labels: tuple[str, ...]
+    rows_used: tuple[int, ...]
+
+    def rows(self) -> list[Row]:
+        """One row a summary quantity."""
+        items = (
+            self.sensitivity,
+            self.specificity,
+            self.fpr,
+            self.lr_positive,
+            self.lr_negative,
+            self.dor,
+        )
+        table = [
+            {
+                "quantity": item.name,
+                "estimate": plain(item.estimate),
+                "ci_low": plain(item.ci_low),
+                "ci_high": plain(item.ci_high),
+            }
+            for item in items
+        ]
+        empty = {"ci_low": None, "ci_high": None}
+        table.append({"quantity": "AUC", "estimate": plain(self.auc), **empty})
+        table.append({"quantity": "partial AUC", "estimate": plain(self.partial_auc), **empty})
+        return table
+
+    def lines(self) -> list[str]:
+        """Readable form."""
+        shown = [f"bivariate model, {self.method}, k = {self.k}, zero cells: {self.zero_cells}"]
+        shown += [
+            f"  {row['quantity']}: {number(row['estimate'])}"
+            + ("" if row["ci_low"] is None else f" {span((row['ci_low'], row['ci_high']))}")
+            for row in self.rows()
+            if row["estimate"] is not None
+        ]
+        shown.append(
+            f"tau2 {number(self.tau2_sensitivity)} (logit sensitivity), "
+            f"{number(self.tau2_fpr)} (logit fpr), rho {number(self.rho, 3)}"
+        )
+        return shown
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class BiasTestResult(Result):
+    """A test for small-study effects, or an estimate corrected for them.
+
+    Attributes
+    ----------
+    name
+        ``"Egger (mixed-effects)"``, ``"Begg"``, ``"Deeks"`` ...
+    statistic, statistic_name, df, p
+        The test; ``z``, ``t``, ``Kendall tau`` ...
+    slope, slope_se
+        How much the effect moves with the standard error (or its stand-in).
+    limit, limit_se, limit_low, limit_high
+        Effect expected of an infinitely precise study (PET, PEESE: the corrected effect).
+    """
+
+    name: str
+    statistic_name: str
+    statistic: float
+    df: float | None
+    p: float
+    k: int
+    slope: float = NAN
+    slope_se: float = NAN
+    limit: float = NAN
+    limit_se: float = NAN
+    limit_low: float = NAN
+    limit_high: float = NAN
+    limit_p: float = NAN
+    predictor: str = "standard error"
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Readable form."""
+        df = "" if self.df is None else f"({self.df:g})"
+        shown = [
+            f"{self.name}, k = {self.k}: {self.statistic_name}{df} = "
+            f"{number(self.statistic)}, {p_text(self.p)}"
+        ]
+        if not math.isnan(self.limit):
+            shown.append(
+                f"limit estimate {number(self.limit)} {span((self.limit_low, self.limit_high))}"
+            )
+        return shown
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TrimFillResult(Result):
+    """Trim-and-fill: how many studies seem missing, and the estimate with them filled in.
+
+    `filled_effect` and `filled_variance` are the imputed mirror images: a device of the
+    method to show what asymmetry could mean, never data.
+    """
+
+    estimator: str
+    side: str
+    k0: int
+    k0_se: float
+    k0_p: float
+    k: int
+    adjusted: PoolResult
+    unadjusted: PoolResult
+    filled_effect: tuple[float, ...]
+    filled_variance: tuple[float, ...]
+
+    def rows(self) -> list[Row]:
+        """One row: missing studies and both estimates."""
+        row: Row = {"estimator": self.estimator, "side": self.side, "k0": self.k0}
+        row |= {"k0_se": plain(self.k0_se), "k": self.k}
+        for name, pooled in (("adjusted", self.adjusted), ("unadjusted", self.unadjusted)):
+            for part in ("estimate", "ci_low", "ci_high"):
+                row[f"{name}_{part}"] = plain(getattr(pooled, part))
+        return [row]
+
+    def lines(self) -> list[str]:
+        """Readable form."""
+        return [
+            f"trim-and-fill {self.estimator}: {self.k0} (se {number(self.k0_se, 2)}) missing on "
+            f"the {self.side} of {self.k}",
+            f"adjusted {number(self.adjusted.estimate)} "
+            f"{span((self.adjusted.ci_low, self.adjusted.ci_high))}, "
+            f"unadjusted {number(self.unadjusted.estimate)}",
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TableResult(Result):
+    """A result that is a table: influence, leave-one-out, cumulative, multiverse.
+
+    Attributes
+    ----------
+    kind, method, test
+        What the table is and how its rows were pooled.
+    table
+        One dict a row, with the same keys in each.
+    full
+        The analysis of all studies, where there is one.
+    """
+
+    kind: str
+    method: str
+    test: str
+    table: tuple[Row, ...]
+    full: PoolResult | None = None
+
+    def rows(self) -> list[Row]:
+        """JSON-safe rows."""
+        return [{key: plain(value) for key, value in row.items()} for row in self.table]
+
+    def column(self, name: str) -> tuple[Any, ...]:
+        """One column of the table."""
+        return tuple(row[name] for row in self.table)
+
+    def lines(self) -> list[str]:
+        """Readable form."""
+        shown = [f"{self.kind}, {self.method}, {self.test}, {len(self.table)} rows"]
+        for row in self.table:
+            cells = [
+                f"{key} {number(value)}" if isinstance(value, float) else f"{value}"
+                for key, value in row.items()
+                if not isinstance(value, list | tuple | dict)
+            ]
+            shown.append("  " + ", ".join(cells))
+        return shown
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class InfluenceResult(TableResult):
+    """Influence diagnostics; `influential` names the studies that stand out, and by what."""
+
+    influential: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MultiverseResult(TableResult):
+    """Every defensible analysis as a row, in the order of its estimate."""
+
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MultilevelResult(Result):
+    """Three-level model or cluster-robust inference for several effects of one study.
+
+    Attributes
+    ----------
+    coefficients
+        One a column of the design; the first is the pooled effect if there is no moderator.
+    sigma2_between, sigma2_within
+        Variance between clusters and between effects of one cluster.
+    correction
+        ``"model"`` (model-based), ``"CR0"``, ``"CR1"`` or ``"CR2"``.
+    """
+
+    coefficients: tuple[Coefficient, ...]
+    sigma2_between: float
+    sigma2_within: float
+    qe: float
+    qe_df: int
+    qe_p: float
+    k: int
+    clusters: int
+    method: str
+    test: str
+    correction: str
+    level: float
+    log_likelihood: float
+    i2_between: float = NAN
+    i2_within: float = NAN
+    pi_low: float = NAN
+    pi_high: float = NAN
+    pi_distribution: str = "none"
+    measure: str = "effect"
+
+    @property
+    def estimate(self) -> float:
+        """First coefficient."""
+        return self.coefficients[0].estimate
+
+    @property
+    def se(self) -> float:
+        """Standard error of the first coefficient."""
+        return self.coefficients[0].se
+
+    @property
+    def tau2(self) -> float:
+        """Total between-effect variance."""
+        return self.sigma2_between + self.sigma2_within
+
+    def rows(self) -> list[Row]:
+        """One row a coefficient."""
+        return [item.cells() for item in self.coefficients]
+
+    def lines(self) -> list[str]:
+        """Readable form."""
+        shown = [
+            f"three-level model, {self.method}, {self.test}, {self.correction}: "
+            f"{self.k} effects in {self.clusters} clusters"
+        ]
+        shown += [
+            f"  {item.name}: {number(item.estimate)} (se {number(item.se)}) "
+            f"{span((item.ci_low, item.ci_high))}, {p_text(item.p)}"
+            for item in self.coefficients
+        ]
+        shown.append(
+            f"sigma2 between {number(self.sigma2_between)}, within {number(self.sigma2_within)}"
+        )
+        return shown
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CorrelationResult(Result):
+    """Spearman's rank correlation.
+
+    Attributes
+    ----------
+    p, p_method
+        Two-sided p: exact enumeration, or seeded permutations.
+    p_t
+        The t approximation that most software prints.
+    ci_low, ci_high
+        Percentile bootstrap interval over studies.
+    """
+
+    rho: float
+    n: int
+    p: float
+    p_method: str
+    p_t: float
+    ci_low: float
+    ci_high: float
+    level: float
+    resamples: int
+    seed: int
+
+    def lines(self) -> list[str]:
+        """Readable form."""
+        return [
+            f"Spearman rho {number(self.rho)} {span((self.ci_low, self.ci_high))}, n = {self.n}, "
+            f"{p_text(self.p)} ({self.p_method})"
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PrintedCorrelation(Result):
+    """Whether a printed r and p fit together, and with which n.
+
+    `n_low` and `n_high` are None where no n fits; `n_high` is None with `n_low` set where
+    every larger n fits.
+    """
+
+    r: str
+    p: str
+    n_low: int | None
+    n_high: int | None
+    n: int | None
+    p_at_n: float
+    p_at_n_low: float
+    p_at_n_high: float
+    consistent: bool | None
+    decision_error: bool | None
