@@ -61,7 +61,7 @@ def test_functions_win_over_modules_of_the_same_name():
     assert callable(metaanalysis.glmm)
     with pytest.raises(AttributeError):
         _ = metaanalysis.nothing
-    for name in metaanalysis.__all__:
+    for name in set(metaanalysis.__all__) - {"__version__"}:
         assert callable(getattr(metaanalysis, name)), name
 
 
