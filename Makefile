@@ -14,6 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite db load
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite query --modality OCT
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite figures --out $(OUT)
+	@echo 'Done: open $(OUT)/index.html to look at the figures.'
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST)
