@@ -7,12 +7,23 @@ from pathlib import Path
 
 import click
 
-from db.errors import DataFileError, UsageError
-from db.vocabulary import Lexicon
-from metaanalysis.cli.options import chosen_place, database_option, format_option, opened, remark
+from db.errors import DataFileError
+from metaanalysis.cli.options import (
+    chosen_formats,
+    chosen_place,
+    database_option,
+    format_option,
+    formats_option,
+    opened,
+    out_option,
+    remark,
+)
 from metaanalysis.cli.output import width, write_rows
 
 EXISTING = click.Path(path_type=Path)
+
+#: As of `db.export`, which would import what only an export needs.
+FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
 
 
 @click.group()
@@ -118,23 +129,11 @@ def remove(key: str, where: str | None) -> None:
 
 
 @database.command()
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("export"),
-    show_default=True,
-    help="Folder to write to; made if it does not exist.",
-)
-@click.option(
-    "--format",
-    "-f",
-    "forms",
-    default="csv,json,bibtex,ris,sqlite",
-    show_default=True,
-    metavar="A,B,...",
-    help="What to write: a CSV a table, the studies as JSON lines (which `db load` reads), "
-    "their references, the whole database as an SQLite file.",
+@out_option("export")
+@formats_option(
+    FORMATS,
+    "What to write: a CSV a table, the studies as JSON lines (which `db load` reads), their "
+    "references, the whole database as an SQLite file.",
 )
 @database_option
 def export(out: Path, forms: str, where: str | None) -> None:
@@ -145,13 +144,9 @@ def export(out: Path, forms: str, where: str | None) -> None:
       medtl-meta db export --out export
       medtl-meta db export --format bibtex
     """
-    from db.export import FORMATS
     from db.export import export as write
 
-    known = Lexicon("format", FORMATS, {"bib": "bibtex", "jsonl": "json"})
-    chosen = tuple(dict.fromkeys(known.resolve(word) for word in forms.split(",") if word.strip()))
-    if not chosen:
-        raise UsageError("--format: names no format.", f"Choose from {', '.join(FORMATS)}.")
+    chosen = chosen_formats(forms, FORMATS, {"bib": "bibtex", "jsonl": "json"})
     with opened(where) as base:
         for path in write(base, out, chosen):
             click.echo(path)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from db.database import Database, open_database
+from db.errors import UsageError
+from db.vocabulary import Lexicon
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +29,48 @@ def format_option(function: F) -> F:
         show_default=True,
         help="How to write the rows. Data go to stdout, remarks to stderr.",
     )(function)
+
+
+def out_option(default: str) -> Callable[[F], F]:
+    """Give a command that writes files its ``--out``."""
+    return click.option(
+        "--out",
+        "-o",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(default),
+        show_default=True,
+        help="Folder to write to; made if it does not exist.",
+    )
+
+
+def formats_option(formats: Sequence[str], about: str) -> Callable[[F], F]:
+    """Give a command that writes files its ``--format``, a list; see :func:`chosen_formats`."""
+    return click.option(
+        "--format",
+        "-f",
+        "forms",
+        default=",".join(formats),
+        show_default=True,
+        metavar="A,B,...",
+        help=about,
+    )
+
+
+def chosen_formats(
+    text: str, formats: Sequence[str], synonyms: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Resolve a comma-separated list of formats.
+
+    Raises
+    ------
+    UsageError
+        A format that does not exist, or none at all.
+    """
+    known = Lexicon("format", formats, synonyms)
+    chosen = tuple(dict.fromkeys(known.resolve(word) for word in text.split(",") if word.strip()))
+    if not chosen:
+        raise UsageError("--format: names no format.", f"Choose from {', '.join(formats)}.")
+    return chosen
 
 
 def database_option(function: F) -> F:

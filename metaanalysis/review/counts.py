@@ -10,6 +10,7 @@ import pandas as pd
 
 from db.database import Database
 from metaanalysis import query
+from metaanalysis.review.curated import curated
 from metaanalysis.review.labels import BACKBONE_BARS, TL_BARS, backbone_bar, single_label
 
 
@@ -56,21 +57,18 @@ def compare(
     return Comparison(frame, sum(counts.values()), unknown, coverage)
 
 
-def _packaged(database: Database, column: str) -> list[list[str] | None]:
-    selection = query.select(database, columns=[column, "origin"])
-    return [row[column] for row in selection.rows if row["origin"] == "packaged"]
-
-
 def backbones(database: Database) -> Comparison:
     """Count the studies by backbone in the review's single-label view (its Figure 4b)."""
     group_of = {row["name"]: row["review_group"] for row in query.backbones(database)}
-    labels = [backbone_bar(values, group_of) for values in _packaged(database, "backbones")]
+    labels = [
+        backbone_bar(values, group_of) for values in curated(database, ["backbones"])["backbones"]
+    ]
     reported = query.review_facts(database, "figure_4b")
     return compare(labels, BACKBONE_BARS, reported, query.coverage(database))
 
 
 def tl_types(database: Database) -> Comparison:
     """Count the studies by TL type in the review's single-label view (its Figure 4c)."""
-    labels = [single_label(values) for values in _packaged(database, "tl_types")]
+    labels = [single_label(values) for values in curated(database, ["tl_types"])["tl_types"]]
     reported = query.review_facts(database, "figure_4c")
     return compare(labels, TL_BARS, reported, query.coverage(database))

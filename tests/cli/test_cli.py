@@ -298,3 +298,10 @@ def test_output_into_a_closed_pipe_is_no_error(place: str) -> None:
     assert outcome.stdout == "[\n"
     assert "Traceback" not in outcome.stderr
     assert "BrokenPipe" not in outcome.stderr
+
+
+def test_the_export_command_offers_what_the_export_can_write() -> None:
+    from db import export
+    from metaanalysis.cli import database
+
+    assert database.FORMATS == export.FORMATS
