@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -34,7 +34,9 @@ def make_engine(location: Location, *, foreign_keys: bool = True) -> Engine:
                 "PostgreSQL needs the driver psycopg, which is not installed.",
                 "Run: pip install 'medtl-meta[postgres]'",
             ) from None
-    engine = create_engine(location.url, poolclass=NullPool, connect_args={"timeout": 60})
+    # Not by the URL as text: a ? or % in a folder's name would be taken for part of the URL.
+    place = URL.create("sqlite", database=str(location.path))
+    engine = create_engine(place, poolclass=NullPool, connect_args={"timeout": 60})
 
     @event.listens_for(engine, "connect")
     def _own_transactions(dbapi_connection, _record) -> None:  # type: ignore[no-untyped-def]

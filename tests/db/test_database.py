@@ -408,6 +408,15 @@ def test_a_folder_that_cannot_be_made() -> None:
     assert "--db" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["a b", "50%", "why?", "#1", "ä ö", "it's"])
+def test_a_folder_with_an_unusual_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / f"{name}.sqlite"
+    for _ in range(2):
+        with open_database(path) as database:
+            assert len(refs(database, "OCT")) == 6
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="is a folder"):
         open_database(tmp_path)
