@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,13 +38,16 @@ class StudyRows:
     children: dict[str, list[Row]] = field(default_factory=dict)
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _json(value: Any) -> str | None:
+    """Encode as the column type JsonText does; children are written past it."""
+    if value is None:
+        return None
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def _disagreements(name: str, found: tuple[Disagreement, ...]) -> list[Row]:
     return [
-        {"field": name, "other_value": _plain(d.value), "source": d.source, "note": d.note}
+        {"field": name, "other_value": _json(d.value), "source": d.source, "note": d.note}
         for d in found
     ]
 
@@ -104,7 +108,7 @@ def study_rows(record: StudyRecord, origin: str) -> StudyRows:
         "evidence": [
             {
                 "field": name,
-                "value": _plain(value.value),
+                "value": _json(value.value),
                 "basis": value.basis,
                 "source": value.source,
                 "note": value.note,
