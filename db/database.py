@@ -69,7 +69,14 @@ class Database:
 
 
 def _exists(location: Location) -> bool:
-    return location.path is None or (location.path.is_file() and location.path.stat().st_size > 0)
+    if location.path is None:
+        return True
+    try:
+        return location.path.is_file() and location.path.stat().st_size > 0
+    except OSError as error:
+        raise DatabaseError(
+            f"{location}: cannot be a file ({error.strerror}).", "Give another path with --db."
+        ) from None
 
 
 def open_database(where: str | os.PathLike[str] | None = None) -> Database:

@@ -81,7 +81,7 @@ def parse_yaml(text: str, path: Path) -> Any:
         raise DataFileError([Problem(path, None, "", f"broken YAML: {error}")]) from None
 
 
-def _line_of(text: str, place: Place) -> int | None:
+def line_of(text: str, place: Place) -> int | None:
     """Find the line of a place by walking the YAML nodes; of its nearest parent if missing."""
     node = yaml.compose(text, Loader=_Loader)
     line: int | None = node.start_mark.line + 1 if node is not None else None
@@ -118,14 +118,14 @@ def _wording(fault: Any) -> str:
 
 
 def _problems(
-    error: ValidationError, path: Path, line_of: Callable[[Place], int | None], inside: Place = ()
+    error: ValidationError, path: Path, find_line: Callable[[Place], int | None], inside: Place = ()
 ) -> list[Problem]:
     """Turn the faults that pydantic found into problems with file, line and field."""
     found = []
     for fault in error.errors():
         place = (*inside, *fault["loc"])
         field = ".".join(str(step) for step in place)
-        found.append(Problem(path, line_of(place), field, _wording(fault)))
+        found.append(Problem(path, find_line(place), field, _wording(fault)))
     return found
 
 
@@ -142,7 +142,7 @@ def read_record(kind: type[R], path: Path) -> R:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        problems = _problems(error, path, lambda place: _line_of(text, place))
+        problems = _problems(error, path, lambda place: line_of(text, place))
         raise DataFileError(problems) from None
 
 
@@ -158,7 +158,7 @@ def read_list(kind: type[R], path: Path) -> list[R]:
         try:
             records.append(kind.model_validate(item))
         except ValidationError as error:
-            problems += _problems(error, path, lambda place: _line_of(text, place), (position,))
+            problems += _problems(error, path, lambda place: line_of(text, place), (position,))
     if problems:
         raise DataFileError(problems)
     return records
@@ -168,8 +168,13 @@ def _same_line(line: int, _: Place) -> int:
     return line
 
 
-def read_json_lines(kind: type[R], path: Path) -> Iterator[R]:
+def read_json_lines(kind: type[R], path: Path) -> Iterator[tuple[int, R]]:
     """Read a file of one JSON record a line, one at a time (memory does not grow with it).
+
+    Yields
+    ------
+    tuple of int and Record
+        The number of the line, and what it holds.
 
     Raises
     ------
@@ -182,7 +187,7 @@ def read_json_lines(kind: type[R], path: Path) -> Iterator[R]:
                 if not line.strip():
                     continue
                 try:
-                    yield kind.model_validate(json.loads(line))
+                    yield number, kind.model_validate(json.loads(line))
                 except json.JSONDecodeError as error:
                     problem = Problem(path, number, "", f"broken JSON: {error.msg}")
                     raise DataFileError([problem]) from None

@@ -27,7 +27,9 @@ def make_engine(location: Location, *, foreign_keys: bool = True) -> Engine:
     if location.path is None:
         try:
             return create_engine(
-                location.url, poolclass=NullPool, connect_args={"connect_timeout": 10}
+                location.url,
+                poolclass=NullPool,
+                connect_args={"connect_timeout": 10, "client_encoding": "utf8"},
             )
         except (ModuleNotFoundError, NoSuchModuleError):
             raise DatabaseError(
@@ -82,6 +84,16 @@ def worded(error: SQLAlchemyError, place: str) -> DatabaseError:
         )
     if "disk" in text and "full" in text:
         return DatabaseError(f"{place}: no space left on the device.", "Free some space.")
+    if "permission denied" in text:
+        return DatabaseError(
+            f"{place}: {text}.",
+            "The role needs the right to read, and to make and load the tables also to write.",
+        )
+    if isinstance(error, OperationalError) and "://" not in place:
+        return DatabaseError(
+            f"{place}: cannot be used as a database ({text}).",
+            "Check the file, or name another with --db or MEDTL_META_DB.",
+        )
     if isinstance(error, OperationalError):
         return DatabaseError(
             f"{place}: cannot connect or carry on ({text}).",

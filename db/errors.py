@@ -88,13 +88,14 @@ class Problem:
 
 
 class DataFileError(MedtlError):
-    """One or more faults in data files; nothing was loaded."""
+    """One or more faults in data files; nothing is loaded from any of them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         lines = "\n".join(str(problem) for problem in self.problems)
         super().__init__(
-            f"{lines}\n{count} problem{'s' if count != 1 else ''} found; nothing was loaded.",
+            f"{lines}\n{count} problem{'s' if count != 1 else ''} found; "
+            "nothing is loaded until mended.",
             "data/README.md (the codebook) defines every field, unit and vocabulary.",
         )

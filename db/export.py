@@ -258,6 +258,8 @@ def to_ris(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
     for study in tables["study"]:
         names, _ = authors_of(study["authors"])
         first, _, last = (study["pages"] or "").partition("-")
+        if first.isdigit() and last.isdigit() and len(last) < len(first):
+            last = first[: len(first) - len(last)] + last  # 1257-65 is short for 1257-1265
         volume, issue = issue_of(study["volume"])
         record = {
             "type_of_reference": "JOUR",

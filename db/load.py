@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from db import __version__
-from db.errors import DatabaseError
+from db.errors import DataFileError, Problem
 from db.packaged import PackagedData
 from db.records import SecondCodingRecord, StudyRecord
 from db.rows import Row, StudyRows, study_rows
@@ -227,7 +227,9 @@ def _coding_rows(
                 first = value.first_coding if adjudicated else value.value
                 note = value.adjudicated
             first = list(first) if isinstance(first, tuple) else first
-            for coder, read in ((1, first), (2, coded.values.get(name))):
+            second_read = getattr(coded.values, name)
+            second_read = list(second_read) if isinstance(second_read, tuple) else second_read
+            for coder, read in ((1, first), (2, second_read)):
                 if read is not None:
                     yield {
                         **base,
@@ -282,8 +284,40 @@ def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     return report
 
 
+def _clashes(
+    rows: StudyRows,
+    seen: set[str],
+    mine: Mapping[str, int],
+    owners: Mapping[str, dict[Any, str]],
+    *,
+    replace: bool,
+) -> Iterator[Problem]:
+    """Yield what stands between a study of the user's and the database."""
+
+    def problem(name: str, message: str) -> Problem:
+        return Problem(rows.path or rows.study["key"], rows.line_of(name), name, message)
+
+    key = rows.study["key"]
+    if key in seen:
+        yield problem("key", f"{key} stands twice in what is being loaded.")
+    elif key in mine and not replace:
+        yield problem("key", f"you have added {key} before; --replace renews it.")
+    seen.add(key)
+    for column, name in (("doi", "citation.doi"), ("ref", "ref")):
+        value = rows.study[column]
+        if value is None:
+            continue
+        owner = owners[column].setdefault(value, key)
+        if owner != key:
+            yield problem(name, f"{value} is that of the study {owner}: one study, one record.")
+
+
 def load_user_studies(
-    connection: Connection, studies: Iterable[StudyRows], *, replace: bool
+    connection: Connection,
+    studies: Iterable[StudyRows],
+    *,
+    replace: bool,
+    spare_packaged: bool = False,
 ) -> LoadReport:
     """Write the user's own studies, a chunk at a time.
 
@@ -294,42 +328,48 @@ def load_user_studies(
     studies
         Rows with the origin ``user``; consumed as a stream.
     replace
-        True: a study of the user's with the same key is replaced. False: it is an error.
+        True: a study of the user's with the same key is replaced. False: it is a fault.
+    spare_packaged
+        True: a study whose key is a packaged one is passed over and counted in the report (so that
+        an export can be loaded elsewhere). False: it is a fault.
 
     Raises
     ------
-    DatabaseError
-        A key, reference or DOI that another study has.
+    DataFileError
+        Keys, references or DOIs that other studies have; nothing may be kept.
     """
     report = LoadReport()
     study = table("study")
     mine, packaged = _ids(connection, "user"), _ids(connection, "packaged")
     dois = connection.execute(select(study.c.doi, study.c.key).where(study.c.doi.is_not(None)))
     numbers = connection.execute(select(study.c.ref, study.c.key).where(study.c.ref.is_not(None)))
-    taken, refs = {row.doi: row.key for row in dois}, {row.ref: row.key for row in numbers}
+    owners: dict[str, dict[Any, str]] = {
+        "doi": {row.doi: row.key for row in dois},
+        "ref": {row.ref: row.key for row in numbers},
+    }
     seen: set[str] = set()
+    problems: list[Problem] = []
+    spared = 0
     for chunk in chunks(studies):
+        kept = []
         for rows in chunk:
-            key, doi, ref = (rows.study[name] for name in ("key", "doi", "ref"))
-            if key in seen:
-                raise DatabaseError(f"{key}: this key stands twice in what is being loaded.")
-            seen.add(key)
+            key = rows.study["key"]
             if key in packaged:
-                raise DatabaseError(
-                    f"{key}: a packaged study has this key.",
-                    "Give your study another key, such as the same with a letter behind it.",
-                )
-            if key in mine and not replace:
-                raise DatabaseError(
-                    f"{key}: you have added this study before.", "Use --replace to renew it."
-                )
-            for name, value, owners in (("DOI", doi, taken), ("reference", ref, refs)):
-                if value is not None and owners.setdefault(value, key) != key:
-                    raise DatabaseError(
-                        f"{key}: its {name} {value} is that of the study {owners[value]}.",
-                        f"One study, one record: see medtl-meta show {owners[value]}.",
-                    )
-        ids = _write_studies(connection, chunk, mine)
+                spared += spare_packaged
+                if not spare_packaged:
+                    text = f"a packaged study has the key {key}; give yours another."
+                    where = rows.path or key
+                    problems.append(Problem(where, rows.line_of("key"), "key", text))
+                continue
+            problems += _clashes(rows, seen, mine, owners, replace=replace)
+            kept.append(rows)
+        if problems:
+            continue  # nothing is kept; go on only to find the other faults
+        ids = _write_studies(connection, kept, mine)
         report.refreshed += len(ids.keys() & mine.keys())
         report.added += len(ids.keys() - mine.keys())
+    if problems:
+        raise DataFileError(problems)
+    if spared:
+        report.skipped.append(f"{spared} packaged studies left as they are")
     return report

@@ -62,6 +62,8 @@ def locate(where: str | os.PathLike[str] | None = None) -> Location:
         return _file(default_path())
     scheme, separator, rest = asked.partition("://")
     if not separator:
+        if asked.startswith("file:"):
+            raise UsageError(f"{asked}: is a URL of SQLite's own kind.", "Write the path alone.")
         if asked == ":memory:":
             raise UsageError(
                 "a database in memory would be gone with the process.", "Name a file instead."

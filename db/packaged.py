@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from db.datafiles import read_list, read_record
+from db.datafiles import line_of, read_list, read_record, read_text
 from db.datafolder import data_hash, folder
 from db.errors import DataFileError, MedtlError, Problem
 from db.records import (
@@ -60,7 +60,8 @@ def cross_check(studies: Iterable[tuple[Path, StudyRecord]]) -> list[Problem]:
                 continue
             first = seen.setdefault((name, value), path)
             if first is not path:
-                problems.append(Problem(path, None, name, f"{value} is also that of {first}."))
+                line = line_of(read_text(path), tuple(name.split("."))) if path.exists() else None
+                problems.append(Problem(path, line, name, f"{value} is also that of {first}."))
     return problems
 
 

@@ -90,6 +90,7 @@ class ServerReader:
         from db.engine import connect
 
         self._connection = connect(location)
+        self._place = str(location)
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
@@ -102,7 +103,7 @@ class ServerReader:
             result = self._connection.execute(text(sql), dict(params or {}))
             return [dict(row) for row in result.mappings()]
         except SQLAlchemyError as error:
-            raise worded(error, str(self._connection.engine.url.host)) from None
+            raise worded(error, self._place) from None
 
     def tables(self) -> set[str]:
         """Return the names of the tables on the search path."""

@@ -29,7 +29,19 @@ from db.errors import UnknownTermError
 known_backbones: ContextVar[v.Lexicon] = ContextVar("known_backbones")
 
 T = TypeVar("T")
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+def _printable(text: str) -> str:
+    """Refuse control characters: they would reach the terminal of whoever reads the value."""
+    bad = next((sign for sign in text if ord(sign) < 32 or 127 <= ord(sign) < 160), None)
+    if bad is not None:
+        raise ValueError(f"holds the control character {bad!r}; remove it.")
+    return text
+
+
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)
+]
 Positive = Annotated[int, Field(gt=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Year = Annotated[int, Field(ge=1950, le=2100, strict=True)]
@@ -229,6 +241,18 @@ class StudyRecord(Record):
     metrics: tuple[ReportedMetric, ...] = ()
     notes: Notes = Notes()
 
+    @model_validator(mode="after")
+    def _the_review_numbers_its_studies(self) -> StudyRecord:
+        reviewed = self.curation.inclusion != "added"
+        if reviewed and self.ref is None:
+            raise ValueError(
+                f"a study of the review (inclusion: {self.curation.inclusion}) needs its ref, the "
+                "number in the review's reference list; any other study is inclusion: added."
+            )
+        if self.ref is not None and not reviewed:
+            raise ValueError("inclusion: added and a ref: a study of the review is not added.")
+        return self
+
     @field_validator("metrics")
     @classmethod
     def _one_headline_a_metric(
@@ -286,6 +310,10 @@ class ClaimRecord(Record):
     refs: tuple[Positive, ...] = ()
 
 
+#: Sections of the review's facts that figures count with: all they hold is whole numbers.
+COUNTED_SECTIONS = ("totals", "figure_3", "figure_4b", "figure_4b_depth", "figure_4c")
+
+
 class ReviewRecord(Record):
     """``data/review.yaml``: what the review's text prints, by section."""
 
@@ -295,13 +323,42 @@ class ReviewRecord(Record):
     facts: Mapping[str, Mapping[str, Any]]
     claims: tuple[ClaimRecord, ...]
 
+    @field_validator("facts")
+    @classmethod
+    def _sections_are_whole(
+        cls, facts: Mapping[str, Mapping[str, Any]]
+    ) -> Mapping[str, Mapping[str, Any]]:
+        for name, section in facts.items():
+            if not isinstance(section.get("place"), str):
+                raise ValueError(f"{name}: names no place in the review.")
+        for name in COUNTED_SECTIONS:
+            if name not in facts:
+                raise ValueError(f"the section {name} is missing.")
+            for what, value in facts[name].items():
+                if what != "place" and (not isinstance(value, int) or value < 0):
+                    raise ValueError(f"{name}.{what}: {value!r} is not a count.")
+        return facts
+
+
+class SecondValues(Record):
+    """The values that the second coder read; a field that is missing was not seen."""
+
+    modality: Modality | None = None
+    subject: Subject | None = None
+    n_classes: Positive | None = None
+    n_images: Positive | None = None
+    n_patients: Positive | None = None
+    n_test: Positive | None = None
+    backbones: Backbones | None = None
+    tl_types: TlTypes | None = None
+
 
 class SecondCoding(Record):
     """What the second coder read of one study."""
 
     key: Key
-    values: Mapping[str, Any]
-    headlines: Mapping[str, Fraction] = {}
+    values: SecondValues
+    headlines: Mapping[Metric, Fraction] = {}
 
 
 class SecondCodingRecord(Record):

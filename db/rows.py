@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from db.datafiles import line_of, read_text
 from db.records import Disagreement, StudyRecord, Value, Values
 
 Row = dict[str, Any]
@@ -36,6 +38,14 @@ class StudyRows:
 
     study: Row
     children: dict[str, list[Row]] = field(default_factory=dict)
+    path: Path | None = None
+    line: int | None = None
+
+    def line_of(self, name: str) -> int | None:
+        """Return the line of a field in the study's file, for a message about it."""
+        if self.path is None or self.line is not None:
+            return self.line
+        return line_of(read_text(self.path), tuple(name.split(".")))
 
 
 def _json(value: Any) -> str | None:
@@ -52,7 +62,9 @@ def _disagreements(name: str, found: tuple[Disagreement, ...]) -> list[Row]:
     ]
 
 
-def study_rows(record: StudyRecord, origin: str) -> StudyRows:
+def study_rows(
+    record: StudyRecord, origin: str, path: Path | None = None, line: int | None = None
+) -> StudyRows:
     """Return the rows of a study record.
 
     Parameters
@@ -61,6 +73,8 @@ def study_rows(record: StudyRecord, origin: str) -> StudyRows:
         A checked study file.
     origin
         ``packaged`` or ``user``: whose the study is.
+    path, line
+        The file, and the line of a file of many, that it was read from.
     """
     citation, values = record.citation, record.values
     read: dict[str, Value[Any]] = {
@@ -122,4 +136,4 @@ def study_rows(record: StudyRecord, origin: str) -> StudyRows:
         ],
         "disagreement": disagreements,
     }
-    return StudyRows(study, children)
+    return StudyRows(study, children, path, line)

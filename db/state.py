@@ -15,6 +15,31 @@ SCHEMA_HEAD = "0001"
 VERSION_TABLE = "medtl_meta_version"
 
 
+#: The tables of `SCHEMA_HEAD` (a test holds them to ``db/tables.py``).
+TABLES = frozenset(
+    (
+        "study",
+        "backbone",
+        "backbone_synonym",
+        "study_backbone",
+        "study_tl_type",
+        "dataset",
+        "study_dataset",
+        "reported_metric",
+        "evidence",
+        "confirmation",
+        "disagreement",
+        "coding",
+        "review_fact",
+        "review_claim",
+        "run",
+        "run_setting",
+        "run_metric",
+        "load_state",
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Revision of the tables, hash of the loaded data, release that loaded them; or None."""
@@ -62,12 +87,19 @@ def state_of(reader: Reader, place: str, *, own_file: bool) -> State:
     """
     tables = reader.tables()
     if VERSION_TABLE not in tables:
-        refuse_foreign(place, tables if own_file else tables & {"study", "evidence", "run"})
+        refuse_foreign(place, tables if own_file else tables & TABLES)
         return State()
     revisions = reader.rows(f"SELECT version_num FROM {VERSION_TABLE}")
     revision = str(revisions[0]["version_num"]) if revisions else None
     refuse_newer(place, revision)
     if revision != SCHEMA_HEAD:
         return State(revision)
+    missing = sorted(TABLES - tables)
+    if missing:
+        raise DatabaseError(
+            f"{place}: is damaged, it lacks {', '.join(missing)}.",
+            "Export what is yours from a copy of it, then make a new one: move the file away, or "
+            "name another database with --db.",
+        )
     found = {row["name"]: row["value"] for row in reader.rows("SELECT name, value FROM load_state")}
     return State(revision, found.get("data_hash"), found.get("package_version"))

@@ -123,7 +123,7 @@ class Study(SQLModel, table=True):
     pretrained_on: str | None = None
     classifier: str | None = None
     finetune_detail: str | None = None
-    inclusion: str
+    inclusion: str = Field(index=True)
     tl_seen: bool = False
     retracted: bool = False
     data_note: str | None = Field(default=None, sa_type=Text)

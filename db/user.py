@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from db.database import Database
 from db.datafiles import read_json_lines, read_record
+from db.datafolder import folder
 from db.errors import DataFileError, MedtlError, NotFoundError, Problem
 from db.load import CHUNK, LoadReport, chunks, delete_studies, load_user_studies, table
 from db.packaged import cross_check, use_backbones
@@ -49,7 +50,7 @@ def study_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def check_files(paths: Iterable[Path]) -> tuple[int, list[Problem]]:
-    """Check study files; return how many were read and all their problems."""
+    """Check study files, also against the packaged ones; return how many, and their problems."""
     use_backbones()
     problems: list[Problem] = []
     records: list[tuple[Path, StudyRecord]] = []
@@ -57,12 +58,15 @@ def check_files(paths: Iterable[Path]) -> tuple[int, list[Problem]]:
     for path in files:
         try:
             if path.suffix == ".jsonl":
-                records += [(path, record) for record in read_json_lines(StudyRecord, path)]
+                records += [(path, record) for _, record in read_json_lines(StudyRecord, path)]
             else:
                 records.append((path, read_record(StudyRecord, path)))
         except DataFileError as error:
             problems += error.problems
-    return len(files), problems + cross_check(records)
+    given = {path.resolve() for path in files}
+    others = [path for path in sorted((folder() / "studies").glob("*.yaml")) if path not in given]
+    packaged = [(path, read_record(StudyRecord, path)) for path in others]
+    return len(files), problems + cross_check([*packaged, *records])
 
 
 def _parse(paths: Sequence[Path]) -> tuple[list[StudyRows], list[Problem]]:
@@ -70,7 +74,7 @@ def _parse(paths: Sequence[Path]) -> tuple[list[StudyRows], list[Problem]]:
     problems: list[Problem] = []
     for path in paths:
         try:
-            rows.append(study_rows(read_record(StudyRecord, path), "user"))
+            rows.append(study_rows(read_record(StudyRecord, path), "user", path))
         except DataFileError as error:
             problems += error.problems
         except MedtlError as error:
@@ -100,8 +104,8 @@ def _stream(files: list[Path]) -> Iterator[StudyRows]:
     problems: list[Problem] = []
     for path in (path for path in files if path.suffix == ".jsonl"):
         try:
-            for record in read_json_lines(StudyRecord, path):
-                yield study_rows(record, "user")
+            for line, record in read_json_lines(StudyRecord, path):
+                yield study_rows(record, "user", path, line)
         except DataFileError as error:
             problems += error.problems
     for rows, found in _parse_all([path for path in files if path.suffix != ".jsonl"]):
@@ -112,7 +116,13 @@ def _stream(files: list[Path]) -> Iterator[StudyRows]:
         raise DataFileError(problems)
 
 
-def add_studies(database: Database, paths: Iterable[Path], *, replace: bool = False) -> LoadReport:
+def add_studies(
+    database: Database,
+    paths: Iterable[Path],
+    *,
+    replace: bool = False,
+    spare_packaged: bool = False,
+) -> LoadReport:
     """Add the user's own studies from YAML files, folders of them, or JSON lines.
 
     Parameters
@@ -123,6 +133,8 @@ def add_studies(database: Database, paths: Iterable[Path], *, replace: bool = Fa
         Files and folders; see ``data/README.md`` for the format.
     replace
         Replace studies of the user's that have the same key.
+    spare_packaged
+        Pass over studies whose key is a packaged one, as an export holds them.
 
     Raises
     ------
@@ -132,7 +144,9 @@ def add_studies(database: Database, paths: Iterable[Path], *, replace: bool = Fa
     use_backbones()
     files = study_files(paths)
     with database.writing() as connection:
-        return load_user_studies(connection, _stream(files), replace=replace)
+        return load_user_studies(
+            connection, _stream(files), replace=replace, spare_packaged=spare_packaged
+        )
 
 
 def remove_study(database: Database, key: str) -> None:

@@ -137,6 +137,7 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "optical coherence tomography": "OCT",
         "positron emission tomography": "PET",
         "photo": "photography",
+        "fundus": "photography",
         "fundus photography": "photography",
         "dermoscopy": "photography",
         "ultrasound": "sonography",
@@ -148,6 +149,8 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "radiograph": "X-ray",
         "radiography": "X-ray",
         "CXR": "X-ray",
+        "chest X-ray": "X-ray",
+        "chest radiograph": "X-ray",
         "multiple": "many",
     },
     "subject": {
@@ -265,6 +268,11 @@ class Lexicon:
         """Return the canonical term for `word`, or None."""
         # Files mostly spell the term itself, and folding is what a large load would wait for.
         return word if word in self._exact else self._term_of.get(fold(word))
+
+    def is_term(self, word: str) -> bool:
+        """Tell whether `word` spells a term itself, not a synonym of one."""
+        term = self.find(word)
+        return term is not None and fold(term) == fold(word)
 
     def resolve(self, word: str) -> str:
         """Return the canonical term for `word`.

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from db.errors import UsageError
-from db.vocabulary import Lexicon, lexicon
+from db.vocabulary import SYNONYMS, Lexicon, fold, lexicon
+from metaanalysis.organs import ORGANS, names_organ
 
-_NUMBER = r"\d+(?:\.\d+)?"
+_NUMBER = r"\d+(?:\.\d+)?(?:e\d+)?"
 _COMPARISON = re.compile(rf"^(>=|<=|==|=|>|<)?\s*({_NUMBER})(%?)$")
 _BETWEEN = re.compile(rf"^({_NUMBER})(%?)\s*(?:-|\.\.|–)\s*({_NUMBER})(%?)$")
-_METRIC = re.compile(r"^\s*([A-Za-z][A-Za-z0-9 _-]*?)\s*((?:>=|<=|==|=|>|<).*)?$")
+_METRIC = re.compile(r"^\s*([A-Za-z][A-Za-z0-9 _-]*?)\s*((?:>=|<=|==|=|>|<|≥|≤).*)?$")
 
 
 class Parameters:
@@ -76,7 +77,9 @@ def parse_range(text: str, option: str, *, fraction: bool = False) -> Range:
     UsageError
         The text is no range; the message shows the forms.
     """
-    stripped = text.strip()
+    # As people write: a comma every three digits, signs of print.
+    stripped = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text.strip())
+    stripped = stripped.replace("≥", ">=").replace("≤", "<=")
     between, single = _BETWEEN.match(stripped), _COMPARISON.match(stripped)
     if between:
         low, high = (
@@ -107,6 +110,8 @@ def parse_range(text: str, option: str, *, fraction: bool = False) -> Range:
 
 def _number(digits: str, percent: str, option: str, text: str, *, fraction: bool) -> float:
     value = float(digits)
+    if not fraction and not value.is_integer():
+        raise UsageError(f"{option} {text!r}: counts are whole numbers.", f"Write {round(value)}.")
     if percent and not fraction:
         raise UsageError(f"{option} {text!r}: a percentage makes no sense here.", "Drop the %.")
     if percent:
@@ -137,6 +142,11 @@ def _child_terms(name: str, source: str, column: str, terms: Sequence[str]) -> C
 
     table = source.split()[0]
     return Condition(name, holds, f"NOT EXISTS (SELECT 1 FROM {table} u WHERE u.study_id = s.id)")
+
+
+def _family(families: Sequence[str]) -> Condition:
+    source = "study_backbone c JOIN backbone b ON b.name = c.backbone"
+    return _child_terms("family", source, "b.family", families)
 
 
 def _ranges(name: str, option: str, column: str, texts: Sequence[str]) -> Condition:
@@ -208,8 +218,10 @@ class Filters:
         Ranges such as ``2018-2020`` or ``>=1000``; `size` is the number of images.
     metric
         Headline values, such as ``accuracy>=0.9``.
-    dataset, text
-        Words that the data sets' names, or title, authors, task and notes, contain.
+    dataset
+        Text that the name of a data set contains.
+    text
+        Words that must all stand in title, authors, journal, task, anatomy, classifier or notes.
     """
 
     modality: Sequence[str] = ()
@@ -234,6 +246,10 @@ class Filters:
         UsageError
             A filter that does not exist.
         """
+        for name, given in words.items():
+            alone = [given] if isinstance(given, str) else given
+            if isinstance(alone, (list, tuple)) and any(not str(item).strip() for item in alone):
+                raise UsageError(f"--{name}: an empty word says nothing.", "Leave the option out.")
         names = Lexicon("filter", [name for name in cls.__dataclass_fields__ if name != "notes"])
         clean: dict[str, tuple[str, ...]] = {}
         for name, value in words.items():
@@ -265,12 +281,9 @@ class Filters:
         if self.subject:
             found.append(self._subject(anatomies))
         if self.backbone:
-            terms = [backbones.resolve(word) for word in self.backbone]
-            found.append(_child_terms("backbone", "study_backbone c", "c.backbone", terms))
+            found.append(self._backbone(backbones))
         if self.family:
-            terms = [lexicon("family").resolve(word) for word in self.family]
-            source = "study_backbone c JOIN backbone b ON b.name = c.backbone"
-            found.append(_child_terms("family", source, "b.family", terms))
+            found.append(_family([lexicon("family").resolve(word) for word in self.family]))
         if self.tl:
             terms = [lexicon("tl_type").resolve(word) for word in self.tl]
             found.append(_child_terms("TL type", "study_tl_type c", "c.tl_type", terms))
@@ -285,34 +298,73 @@ class Filters:
         if self.dataset:
             found.append(self._dataset())
         if self.text:
-            words = self.text
-            found.append(Condition("text", lambda p: _contains(["s.search_text"], words, p), None))
+            found.append(self._text())
         return found
+
+    def _backbone(self, backbones: Lexicon) -> Condition:
+        """Take the name of a family that is no backbone of its own for the whole family."""
+        families = lexicon("family")
+        terms, whole = [], []
+        for word in self.backbone:
+            family = families.find(word)
+            spelt = fold(word)
+            if family is not None and spelt == fold(family) and not backbones.is_term(word):
+                whole.append(family)
+                self.notes.append(f"{word!r} names a family: all its backbones count.")
+            else:
+                terms.append(backbones.resolve(word))
+
+        def holds(parameters: Parameters) -> str:
+            parts = []
+            if terms:
+                source = "study_backbone c"
+                parts.append(_child_terms("", source, "c.backbone", terms).holds(parameters))
+            if whole:
+                parts.append(_family(whole).holds(parameters))
+            return _any_of(parts)
+
+        return Condition("backbone", holds, _family(whole).unknown)
 
     def _subject(self, anatomies: Callable[[], set[str]]) -> Condition:
         subjects = lexicon("subject")
-        systems, organs = [], []
+        systems: list[str] = []
+        organs: list[str] = []
         for word in self.subject:
             term = subjects.find(word)
             if term is not None:
                 systems.append(term)
-            elif any(word.lower() in anatomy for anatomy in anatomies()):
-                organs.append(word)
-                self.notes.append(
-                    f"{word!r} is no body system of the review; it was looked for in the anatomy."
-                )
-            else:
-                subjects.resolve(word)
+                continue
+            meant = [anatomy for anatomy in sorted(anatomies()) if names_organ(word, anatomy)]
+            if not meant:
+                words = {**{organ: organ for organ in ORGANS}, **SYNONYMS["subject"]}
+                Lexicon("subject", subjects.terms, words).resolve(word)
+            organs += meant
+            self.notes.append(
+                f"{word!r} is no body system of the review; it was looked for in the anatomy."
+            )
 
         def holds(parameters: Parameters) -> str:
             parts = []
             if systems:
                 parts.append(_terms("subject", "s.subject", systems).holds(parameters))
             if organs:
-                parts.append(_contains(["LOWER(s.anatomy)"], organs, parameters))
+                parts.append(_terms("subject", "LOWER(s.anatomy)", organs).holds(parameters))
             return _any_of(parts)
 
         return Condition("subject", holds, "s.subject IS NULL")
+
+    def _text(self) -> Condition:
+        """Ask for every word of one option somewhere in the study; options are alternatives."""
+
+        def holds(parameters: Parameters) -> str:
+            return _any_of(
+                " AND ".join(
+                    _contains(["s.search_text"], [word], parameters) for word in text.split()
+                )
+                for text in self.text
+            )
+
+        return Condition("text", holds, None)
 
     def _dataset(self) -> Condition:
         def holds(parameters: Parameters) -> str:

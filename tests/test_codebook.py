@@ -31,6 +31,7 @@ FIELDS = [
         records.DatasetRecord,
         records.ClaimRecord,
         records.SecondCoding,
+        records.SecondValues,
     )
     for field in kind.model_fields
 ]

@@ -7,6 +7,7 @@ not pay for pandas, Altair or SQLAlchemy.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -81,14 +82,30 @@ def cli(ctx: click.Context, where: str | None) -> None:
 
 def main() -> None:
     """Run the command line; errors that a person can cause are told in words."""
+    if hasattr(signal, "SIGPIPE"):
+        # A reader that leaves (head, less) ends us quietly, as it does every other tool.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         cli(prog_name="medtl-meta")
     except MedtlError as error:
-        click.secho(f"Error: {error.message}", fg="red", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
+        _tell(error.message, error.hint)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has left: that is no failure of ours.
+    except OSError as error:  # a full disk, a path that no system takes
+        place = error.filename or "the output"
+        _tell(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")
+        _give_up_stdout()
+        sys.exit(1)
+
+
+def _tell(message: str, hint: str) -> None:
+    click.secho(f"Error: {message}", fg="red", err=True)
+    if hint:
+        click.echo(hint, err=True)
+
+
+def _give_up_stdout() -> None:
+    """Keep Python from writing once more, at exit, what could not be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)

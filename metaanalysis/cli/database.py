@@ -20,7 +20,7 @@ from metaanalysis.cli.options import (
 )
 from metaanalysis.cli.output import width, write_rows
 
-EXISTING = click.Path(path_type=Path)
+EXISTING = click.Path(path_type=Path, readable=False)
 
 #: As of `db.export`, which would import what only an export needs.
 FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
@@ -39,7 +39,8 @@ def load(paths: tuple[Path, ...], where: str | None) -> None:
 
     Without PATH the packaged studies are refreshed; your own studies and your runs stay as they
     are. PATH is a study file, a folder of them, or a .jsonl file as `db export` writes it; studies
-    of your own with the same keys are replaced. All of it is loaded or nothing.
+    of your own with the same keys are replaced, packaged ones passed over. All of it is loaded or
+    nothing.
 
     \b
     Examples:
@@ -50,7 +51,7 @@ def load(paths: tuple[Path, ...], where: str | None) -> None:
         from db.user import add_studies
 
         with opened(where) as base:
-            report = add_studies(base, paths, replace=True)
+            report = add_studies(base, paths, replace=True, spare_packaged=True)
         click.echo(f"Your own studies: {report}.")
         return
     from db.location import locate

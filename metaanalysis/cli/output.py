@@ -122,22 +122,27 @@ def _least_width(rows: Sequence[Mapping[str, Any]], name: str, heading: str) -> 
     return max(_words(heading), min(max(map(_words, texts)), LONGEST_WORD))
 
 
-def fitting(
-    rows: Sequence[Mapping[str, Any]],
-    columns: Sequence[str],
-    headings: Mapping[str, str],
-    spare: Sequence[str],
-    room: int,
-) -> list[str]:
+def fitting(least: Mapping[str, int], spare: Sequence[str], room: int) -> list[str]:
     """Return the columns that fit, leaving out of `spare`, in its order, what does not."""
-    least = {name: _least_width(rows, name, headings.get(name, name)) + GAP for name in columns}
-    kept = list(columns)
+    kept = list(least)
     for name in spare:
-        if sum(least[column] for column in kept) <= room:
+        if sum(least[column] + GAP for column in kept) <= room:
             break
         if name in kept:
             kept.remove(name)
     return kept
+
+
+def shared(least: Mapping[str, int], most: Mapping[str, int], room: int) -> dict[str, int]:
+    """Give each column its least width, then what room is left to those that would use it most."""
+    widths = dict(least)
+    left = room - sum(width + GAP for width in widths.values())
+    for _ in range(max(left, 0)):
+        wanting = [name for name in widths if widths[name] < most[name]]
+        if not wanting:
+            break
+        widths[max(wanting, key=lambda name: most[name] / widths[name])] += 1
+    return widths
 
 
 def _table(
@@ -149,9 +154,10 @@ def _table(
     if not rows:
         return
     room = width()
-    kept = fitting(rows, columns, headings, spare, room)
-    least = {name: _least_width(rows, name, headings.get(name, name)) for name in kept}
-    if sum(least.values()) + GAP * len(kept) > room:
+    least = {name: _least_width(rows, name, headings.get(name, name)) for name in columns}
+    kept = fitting(least, spare, room)
+    least = {name: least[name] for name in kept}
+    if sum(value + GAP for value in least.values()) > room:
         _records(rows, columns, room)
         return
     from rich import box
@@ -159,15 +165,19 @@ def _table(
     from rich.table import Table
     from rich.text import Text
 
+    most = {
+        name: max(len(headings.get(name, name)), *(len(cell(row.get(name))) for row in rows))
+        for name in kept
+    }
+    # Widths are ours: rich cuts numbers short where it runs out of room.
+    widths = shared(least, most, room)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for name in kept:
-        number = _is_numeric(rows, name)
         table.add_column(
             headings.get(name, name),
-            justify="right" if number else "left",
-            no_wrap=number,
+            justify="right" if _is_numeric(rows, name) else "left",
             overflow="fold",
-            min_width=least[name],
+            width=widths[name],
         )
     for row in rows:
         table.add_row(
@@ -176,8 +186,11 @@ def _table(
                 for name in kept
             )
         )
+    # Rich pads the last column with blanks; nobody needs them.
     console = Console(width=room, highlight=False, emoji=False, markup=False)
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
     if len(kept) < len(columns):
         left_out = ", ".join(name for name in columns if name not in kept)
         click.secho(f"Not shown in {room} columns: {left_out}.", err=True, dim=True)

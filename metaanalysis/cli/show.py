@@ -12,6 +12,9 @@ from metaanalysis import query as ask
 from metaanalysis.cli.options import database_option, format_option, opened
 from metaanalysis.cli.output import UNKNOWN, cell, width, write_rows
 
+#: Columns of the study that cite it.
+CITATION = ("key", "ref", "authors", "title", "journal", "year", "volume", "pages", "doi", "pmid")
+
 VALUE_COLUMNS = ("field", "value", "basis", "source", "note", "confirmed_by", "disagreements")
 
 SHORT_SOURCES = {"title": "the study's title", "review text": "the review's text"}
@@ -25,13 +28,20 @@ BASES = {
 
 
 def value_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return one flat row a value: curated fields, then reported metrics, then data sets."""
-    rows = [
+    """Return one flat row a value: citation, curated fields, metrics, data sets, notes."""
+    row = study["study"]
+    rows: list[dict[str, Any]] = [
+        {"field": name, "value": row[name]} for name in CITATION if row[name] is not None
+    ]
+    rows += [
         {
             "field": name,
             **entry,
             "confirmed_by": entry["confirmed_by"] or None,
-            "disagreements": entry["disagreements"] or None,
+            "disagreements": [
+                f"{cell(other['value'])} ({other['source']})" for other in entry["disagreements"]
+            ]
+            or None,
         }
         for name, entry in study["values"].items()
     ]
@@ -53,6 +63,11 @@ def value_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
             "source": dataset["source"],
         }
         for dataset in study["datasets"]
+    ]
+    rows += [
+        {"field": name, "value": row[name]}
+        for name in ("data_note", "tl_note", "note")
+        if row[name] is not None
     ]
     return rows
 
@@ -95,6 +110,9 @@ def _print(study: dict[str, Any]) -> None:
     def entry(label: str, text: str, evidence: str, column: int) -> None:
         fits = max(room - column, 30)
         lines = textwrap.wrap(text, fits, break_on_hyphens=False) or [UNKNOWN]
+        if len(label) > column - 3:  # too long to stand beside its text
+            click.secho(f"  {label}", fg="cyan")
+            label = ""
         click.echo(click.style(f"  {label:<{column - 2}}", fg="cyan") + lines[0])
         for line in lines[1:]:
             click.echo(" " * column + line)
@@ -184,7 +202,7 @@ def _print(study: dict[str, Any]) -> None:
 def show(study: str, form: str, where: str | None) -> None:
     """Show one study in full, each value with its source.
 
-    KEY is a study's key, its number in the review's reference list, or its DOI.
+    KEY is a study's key, its number in the review's reference list, its DOI or its PubMed number.
 
     \b
     Examples:

@@ -65,7 +65,7 @@ def figure(name: str, database: Database | None = None) -> Figure:
     >>> figure("4b").data.loc[0, "reported"]
     57
     """
-    known = figure_names().resolve(name)
+    known = figure_names().resolve(str(name))
     module = import_module(f"metaanalysis.figures.{FIGURES[known][0]}")
     kind = "" if known.startswith(("table", "appendix")) else "figure_"
     draw: Callable[[Database], Figure] = getattr(module, f"{kind}{known}".replace("-", "_"))

@@ -80,6 +80,8 @@ def _figure(
         f"One label a study; a study that lists several is “many”. The {what} of "
         f"{comparison.unknown} curated studies is not known to us; they are in no curated bar. "
         f"{comparison.coverage}",
+        "Difference: curated minus reported, so a study that we could not identify or label counts "
+        "against the curated side.",
         *extra,
     ]
     return finish(

@@ -19,6 +19,11 @@ img { max-width: 100%; height: auto; } figcaption { color: #616e7c; }
 """
 
 
+def _label(stem: str) -> str:
+    kind, _, name = stem.partition("-")
+    return f"{kind.capitalize()} {name.upper() if kind == 'appendix' else name}"
+
+
 def write_index(folder: Path, figures: Sequence[tuple[str, Figure]], forms: Sequence[str]) -> Path:
     """Write ``index.html`` beside the figures; it points at their files and needs no network.
 
@@ -34,7 +39,7 @@ def write_index(folder: Path, figures: Sequence[tuple[str, Figure]], forms: Sequ
     image = "svg" if "svg" in forms else "png"
     contents, parts = [], []
     for what, figure in figures:
-        label = figure.stem.replace("-", " ").capitalize()
+        label = _label(figure.stem)
         contents.append(f'<a href="#{figure.stem}">{label}: {escape(what)}</a>')
         links = ", ".join(f'<a href="{figure.stem}.{form}">{form}</a>' for form in forms)
         parts.append(

@@ -8,10 +8,10 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure, finish
+from metaanalysis.organs import OTHER_ORGAN
 from metaanalysis.review.subjects import (
     INTEGUMENT,
     NAMED_ORGANS,
-    OTHER_ORGAN,
     Subjects,
     subjects,
 )

@@ -17,25 +17,26 @@ class Coverage:
 
     curated: int
     reviewed: int
-    own: int
+    added: int
 
     def __str__(self) -> str:
         text = (
             f"{self.curated} of the review's {self.reviewed} studies are curated; "
             f"the other {self.reviewed - self.curated} cannot be identified from its text"
         )
-        own = f"; {self.own} of your own" if self.own else ""
-        return f"{text}{own}."
+        more = f"; {self.added} added beside them" if self.added else ""
+        return f"{text}{more}."
 
 
 def coverage(database: Database) -> Coverage:
     """Count the studies of the database against those of the review."""
-    counts = database.rows("SELECT origin, COUNT(*) AS n FROM study GROUP BY origin")
-    by_origin = {row["origin"]: row["n"] for row in counts}
+    counted = database.rows(
+        "SELECT SUM(CASE WHEN inclusion = 'added' THEN 0 ELSE 1 END) AS curated, "
+        "COUNT(*) AS everything FROM study"
+    )[0]
     total = database.rows("SELECT value FROM review_fact WHERE name = 'totals.included'")
-    return Coverage(
-        by_origin.get("packaged", 0), json.loads(total[0]["value"]), by_origin.get("user", 0)
-    )
+    curated = int(counted["curated"] or 0)
+    return Coverage(curated, json.loads(total[0]["value"]), counted["everything"] - curated)
 
 
 def backbone_names(database: Database) -> Lexicon:
@@ -86,7 +87,7 @@ def contents(database: Database) -> list[Row]:
     filled = ("modality", "subject", "n_classes", "n_images", "n_patients", "doi")
     columns = ", ".join(f"COUNT({name}) AS {name}" for name in filled)
     study = database.rows(
-        f"SELECT COUNT(*) AS studies, {columns} FROM study WHERE origin = 'packaged'"
+        f"SELECT COUNT(*) AS studies, {columns} FROM study WHERE inclusion <> 'added'"
     )[0]
     rows = [{"what": "curated studies", "count": study["studies"]}]
     rows += [{"what": f"... with known {name}", "count": study[name]} for name in filled]
@@ -97,11 +98,11 @@ def contents(database: Database) -> list[Row]:
     ):
         sql = (
             f"SELECT COUNT(DISTINCT c.study_id) AS n FROM {table} c "
-            "JOIN study s ON s.id = c.study_id WHERE s.origin = 'packaged'"
+            "JOIN study s ON s.id = c.study_id WHERE s.inclusion <> 'added'"
         )
         rows.append({"what": f"... with {label}", "count": database.rows(sql)[0]["n"]})
-    own = "SELECT COUNT(*) AS n FROM study WHERE origin = 'user'"
-    rows.append({"what": "studies of your own", "count": database.rows(own)[0]["n"]})
+    beside = "SELECT COUNT(*) AS n FROM study WHERE inclusion = 'added'"
+    rows.append({"what": "studies added beside them", "count": database.rows(beside)[0]["n"]})
     for label, table in (
         ("reported values", "reported_metric"),
         ("evidence entries", "evidence"),

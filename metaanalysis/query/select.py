@@ -89,8 +89,10 @@ class Selection:
         How many studies match, before a limit.
     coverage
         How many studies there were to choose from.
+    possible
+        How many more studies might match: no known value speaks against them, some are unknown.
     unknown
-        For each filter, how many studies match all others while their value of this one is unknown.
+        For each filter, how many of those lack its value (one study may lack several).
     notes
         How words were understood.
     """
@@ -98,6 +100,7 @@ class Selection:
     rows: list[Row]
     matched: int
     coverage: Coverage
+    possible: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -106,11 +109,10 @@ class Selection:
         studies = "study matches" if self.matched == 1 else "studies match"
         shown = f" ({len(self.rows)} shown)" if len(self.rows) < self.matched else ""
         lines = [f"{self.matched} {studies}{shown}. {self.coverage}"]
-        for name, count in self.unknown.items():
-            if count:
-                also = "study" if count == 1 else "studies"
-                fit = "fits" if count == 1 else "fit"
-                lines.append(f"{count} more {also} {fit} otherwise, but the {name} is unknown.")
+        if self.possible:
+            lacking = ", ".join(f"{name} ({n})" for name, n in self.unknown.items() if n)
+            more = "1 more study" if self.possible == 1 else f"{self.possible} more studies"
+            lines.append(f"{more} might match if this were known of them: {lacking}.")
         return [*lines, *self.notes]
 
 
@@ -160,15 +162,29 @@ def _count(database: Database, where: str, parameters: Parameters) -> int:
     return int(database.rows(sql, parameters.values)[0]["n"])
 
 
-def _unknown(database: Database, conditions: Sequence[Condition]) -> dict[str, int]:
-    counts = {}
-    for condition in conditions:
-        if condition.unknown is not None:
-            parameters = Parameters()
-            others = [other for other in conditions if other is not condition]
-            where = f"{_where(others, parameters)} AND {condition.unknown}"
-            counts[condition.name] = _count(database, where, parameters)
-    return counts
+def _unknown(
+    database: Database, conditions: Sequence[Condition], matched: int
+) -> tuple[int, dict[str, int]]:
+    """Count the studies against which no known value speaks, though not all is known of them."""
+    open_ones = [condition for condition in conditions if condition.unknown is not None]
+    if not open_ones:
+        return 0, {}
+    parameters = Parameters()
+    where = " AND ".join(
+        condition.holds(parameters)
+        if condition.unknown is None
+        else f"({condition.holds(parameters)} OR {condition.unknown})"
+        for condition in conditions
+    )
+    counts = ", ".join(
+        f"SUM(CASE WHEN {condition.unknown} THEN 1 ELSE 0 END) AS c{place}"
+        for place, condition in enumerate(open_ones)
+    )
+    found = database.rows(
+        f"SELECT COUNT(*) AS n, {counts} FROM study s WHERE {where}", parameters.values
+    )[0]
+    unknown = {one.name: int(found[f"c{place}"] or 0) for place, one in enumerate(open_ones)}
+    return int(found["n"]) - matched, unknown
 
 
 _LISTS = {
@@ -278,8 +294,9 @@ def select(
     else:
         counted = Parameters()
         matched = _count(database, _where(conditions, counted), counted)
-    unknown = _unknown(database, conditions)
-    return Selection(result, matched, coverage(database), unknown, list(filters.notes))
+    possible, unknown = _unknown(database, conditions, matched)
+    notes = list(filters.notes)
+    return Selection(result, matched, coverage(database), possible, unknown, notes)
 
 
 #: Columns of :func:`metrics`.

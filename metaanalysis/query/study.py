@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from db.database import Database
@@ -23,8 +24,12 @@ def curated_references(database: Database) -> str:
     return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
 
 
+def _bare_doi(text: str) -> str:
+    return re.sub(r"^(https?://(dx\.)?doi\.org/|doi:\s*)", "", text.strip().lower())
+
+
 def find_study(database: Database, name: str) -> Row:
-    """Return the ``study`` row for a key, a reference number or a DOI.
+    """Return the ``study`` row for a key, a reference number, a DOI or a PubMed number.
 
     Raises
     ------
@@ -35,11 +40,12 @@ def find_study(database: Database, name: str) -> Row:
     bare = wanted.removeprefix("[").removesuffix("]").removeprefix("ref ").strip()
     if bare.isdigit():
         found = database.rows("SELECT * FROM study WHERE ref = :ref", {"ref": int(bare)})
-    elif wanted.lower().removeprefix("https://doi.org/").startswith("10."):
-        doi = wanted.lower().removeprefix("https://doi.org/")
+    elif (doi := _bare_doi(wanted)).startswith("10."):
         found = database.rows("SELECT * FROM study WHERE LOWER(doi) = :doi", {"doi": doi})
     else:
         found = database.rows("SELECT * FROM study WHERE key = :key", {"key": wanted.lower()})
+    if bare.isdigit() and not found:
+        found = database.rows("SELECT * FROM study WHERE pmid = :pmid", {"pmid": bare})
     if found:
         return found[0]
     if bare.isdigit():

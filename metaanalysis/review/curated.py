@@ -15,7 +15,7 @@ _INTEGERS = ("ref", "year", "n_classes", "n_images", "n_patients")
 def curated(database: Database, columns: Sequence[str]) -> pd.DataFrame:
     """Return columns of the curated studies of the review, by reference number.
 
-    Studies that a user added are not the review's and are left out.
+    Studies that were added beside the review's are left out.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def curated(database: Database, columns: Sequence[str]) -> pd.DataFrame:
     pandas.DataFrame
         Unknown values are missing (``pd.NA``, or None in a column of lists or text).
     """
-    selection = query.select(database, columns=[*columns, "origin"])
-    rows = [row for row in selection.rows if row["origin"] == "packaged"]
+    selection = query.select(database, columns=[*columns, "inclusion"])
+    rows = [row for row in selection.rows if row["inclusion"] != "added"]
     frame = pd.DataFrame(rows, columns=list(columns))
     for name in columns:
         if name in _INTEGERS:

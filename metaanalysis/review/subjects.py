@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,44 +9,12 @@ import pandas as pd
 from db.database import Database
 from db.vocabulary import MODALITIES, SUBJECTS
 from metaanalysis import query
+from metaanalysis.organs import OTHER_ORGAN, organ
 from metaanalysis.review.curated import by_frequency, curated
 
 #: The review's subject that holds both organs of its statement, and those organs.
 INTEGUMENT = "the integument"
 NAMED_ORGANS = ("breast", "skin")
-
-#: Organ -> pattern of the anatomy as curated. The first that matches counts, so each study counts
-#: once. The review's subjects are too wide for its own statement about breast and skin: both are
-#: the integument.
-ORGANS: Mapping[str, str] = {
-    "breast": r"^breast",
-    "skin": r"\bskin\b",
-    "nail": r"^nail",
-    "eye": r"\beye\b|retina|fundus|optic disc",
-    "brain": r"^brain",
-    "lung": r"^lung\b",
-    "chest, whole": r"^chest",
-    "paranasal sinus": r"paranasal sinus",
-    "liver": r"^liver",
-    "stomach": r"^stomach",
-    "bowel": r"colon|bowel",
-    "teeth and jaw": r"teeth|^jaw",
-    "prostate": r"^prostate",
-    "heart and vessels": r"heart|coronary",
-    "kidney": r"^kidney",
-    "blood": r"^blood",
-    "bones": r"bone|wrist|\bhip\b|spine|elbow",
-}
-OTHER_ORGAN = "other"
-
-
-def organ(anatomy: str | None) -> str | None:
-    """Return the organ out of :data:`ORGANS` that an anatomy names, ``other``, or None."""
-    if anatomy is None:
-        return None
-    words = anatomy.lower()
-    found = (name for name, pattern in ORGANS.items() if re.search(pattern, words))
-    return next(found, OTHER_ORGAN)
 
 
 @dataclass(frozen=True, slots=True)

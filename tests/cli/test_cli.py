@@ -6,15 +6,21 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from db.database import Database
 from metaanalysis.cli import COMMANDS, cli
+from metaanalysis.cli.output import write_rows
+from metaanalysis.filters import Filters
+from metaanalysis.query import select
 from tests.study_files import GOOD, write
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +89,50 @@ def test_a_table_fits_the_terminal(place: str, columns: int) -> None:
         assert key in outcome.stdout
 
 
+@pytest.mark.parametrize("modality", ["sonography", "X-ray", "microscopy", "photography"])
+@pytest.mark.parametrize("columns", [60, 80, 90, 100, 110, 120, 160])
+def test_no_number_is_cut_at_any_width(database: Database, modality: str, columns: int) -> None:
+    rows = select(database, Filters(modality=[modality])).rows
+    names = ["ref", "key", "anatomy", "backbones", "tl_types", "n_images", "accuracy", "auc"]
+    runner = CliRunner(env={"COLUMNS": str(columns)})
+
+    @click.command()
+    def show() -> None:
+        write_rows(rows, names, "table", spare=("anatomy", "n_images", "auc"))
+
+    text = runner.invoke(show).stdout
+    assert max(map(len, text.splitlines())) <= columns
+    printed = Counter(re.findall(r"(?<![\w.])[\d.]+(?![\w.])", text))
+    for name in ("ref", "n_images", "accuracy", "auc"):
+        if re.search(rf"(^|\s){name}(\s|$)", text):
+            for row in rows:
+                assert row[name] is None or printed[str(row[name])] > 0, (name, row[name])
+    for row in rows:
+        assert row["key"] in text
+
+
+def test_no_word_is_lost_in_a_narrow_table() -> None:
+    rows = [
+        {
+            "a": "inconsistent",
+            "b": "short",
+            "c": "a long text of many small words " * 4,
+            "d": "reported words here and more of them follow",
+        },
+        {"a": "inconsistent", "b": "ovallemagallanes2020", "c": "x", "d": "y"},
+    ]
+
+    @click.command()
+    def show() -> None:
+        write_rows(rows, ["a", "b", "c", "d"], "table")
+
+    for columns in (40, 60, 80):
+        text = CliRunner(env={"COLUMNS": str(columns)}).invoke(show).stdout
+        for row in rows:
+            for content in row.values():
+                assert set(content.split()) <= set(text.split())
+
+
 def test_a_narrow_table_says_what_it_leaves_out(place: str) -> None:
     outcome = run("query", "--modality", "OCT", db=place, columns=80)
     assert "Not shown in 80 columns:" in outcome.stderr
@@ -116,6 +166,10 @@ def test_nothing_matches(place: str) -> None:
         (("datasets", "--modality", "OTC"), 2, "Did you mean 'OCT'?"),
         (("--db", "mysql://h/d", "query"), 2, "not supported"),
         (("query", "--db", "/proc/nowhere/x.sqlite"), 1, "cannot be made"),
+        (("query", "--db", "/tmp/" + "x" * 300), 1, "cannot be a file"),
+        (("query", "--db", "file:x.sqlite?mode=ro"), 2, "Write the path alone"),
+        (("query", "--db", "/dev/null"), 1, "cannot be"),
+        (("query", "--text", " "), 2, "an empty word says nothing"),
     ],
 )
 def test_errors_are_for_people(
@@ -138,7 +192,7 @@ def test_a_bad_study_file_is_placed(place: str, tmp_path: Path) -> None:
         outcome = run(*arguments, db=place)
         assert outcome.returncode == 1
         assert f"{path}:10: values.modality.basis: is missing." in outcome.stderr
-        assert "nothing was loaded" in outcome.stderr
+        assert "nothing is loaded until mended" in outcome.stderr
         assert "data/README.md" in outcome.stderr
 
 
@@ -305,3 +359,20 @@ def test_the_export_command_offers_what_the_export_can_write() -> None:
     from metaanalysis.cli import database
 
     assert database.FORMATS == export.FORMATS
+
+
+def test_a_full_disk_is_no_traceback(place: str) -> None:
+    environment = os.environ | {"MEDTL_META_DB": place}
+    with Path("/dev/full").open("w") as full:
+        outcome = subprocess.run(
+            [sys.executable, "-c", RUN, "query", "--modality", "OCT"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=ROOT,
+            check=False,
+        )
+    assert outcome.returncode == 1
+    assert "No space left on device" in outcome.stderr
+    assert "Traceback" not in outcome.stderr

@@ -24,7 +24,7 @@ from db.load import table
 from db.location import default_path, locate
 from db.packaged import PackagedData
 from db.prepare import MIGRATIONS, prepare, upgrade
-from db.state import SCHEMA_HEAD, VERSION_TABLE
+from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
 from db.tables import metadata
 from db.user import add_studies
 from tests.study_files import write
@@ -287,6 +287,18 @@ def test_the_head_in_the_code_is_that_of_the_migrations() -> None:
     from alembic.script import ScriptDirectory
 
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == SCHEMA_HEAD
+
+
+def test_the_tables_named_in_the_code_are_all_there_are() -> None:
+    assert frozenset(metadata.tables) == TABLES
+
+
+def test_a_database_that_lost_a_table(where: str) -> None:
+    open_database(where).close()
+    with make_engine(locate(where)).begin() as connection:
+        connection.execute(text("DROP TABLE evidence"))
+    with pytest.raises(DatabaseError, match="is damaged, it lacks evidence"):
+        open_database(where)
 
 
 def test_the_migrations_make_the_tables_of_the_code(where: str) -> None:

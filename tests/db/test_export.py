@@ -73,6 +73,7 @@ def test_the_json_lines_can_be_loaded_again(exported: Path, tmp_path: Path, wher
         record = json.loads(line)
         record["key"] += "-copy"
         record.pop("ref")
+        record["curation"]["inclusion"] = "added"
         record["citation"].pop("doi", None)
         renamed.append(json.dumps(record))
     path = write(tmp_path / "copy.jsonl", "\n".join(renamed))

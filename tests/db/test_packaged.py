@@ -162,6 +162,9 @@ def spoil(tmp_path: Path, name: str, old: str, new: str) -> Path:
         ("datasets.yaml", "access: open", "access: free", "access"),
         ("second_coding.yaml", "key: rahaman2020", "key: nobody2020", "no study 'nobody2020'"),
         ("review.yaml", "doi: 10.", "doi: x10.", "not a DOI"),
+        ("review.yaml", "included: 121", "included: hundred", "'hundred' is not a count"),
+        ("review.yaml", "place: Figure 4b\n", "plaice: Figure 4b\n", "figure_4b: names no place"),
+        ("second_coding.yaml", "n_classes: 3", "n_classes: x", r"second_coding\.yaml:\d+: codings\.0\.values\.n_classes"),
     ],
 )  # fmt: skip
 def test_faults_of_the_packaged_files(

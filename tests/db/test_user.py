@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from db.database import Database, open_database
-from db.errors import DatabaseError, DataFileError, NotFoundError
+from db.datafiles import read_record
+from db.datafolder import folder
+from db.errors import DataFileError, NotFoundError
+from db.export import export
+from db.location import locate
+from db.packaged import PackagedData, use_backbones
+from db.prepare import prepare
+from db.reader import open_reader
+from db.records import StudyRecord
 from db.user import PARALLEL_FROM, add_studies, check_files, remove_study
 from metaanalysis.filters import Filters
 from metaanalysis.query import coverage, select, study_in_full
+from metaanalysis.review.curated import curated
 from tests.study_files import GOOD, good, write
 
 
@@ -25,8 +35,8 @@ def test_a_study_of_ones_own_is_found_and_shown(where: str, tmp_path: Path) -> N
         found = select(database, Filters(modality=["OCT"], year=["2026"]))
         assert [row["key"] for row in found.rows] == ["mine2026"]
         assert found.rows[0]["auc"] == 0.93
-        assert found.coverage.own == 1
-        assert "1 of your own" in str(coverage(database))
+        assert found.coverage.added == 1
+        assert "1 added beside them" in str(coverage(database))
         shown = study_in_full(database, "mine2026")
         assert shown["values"]["n_images"]["basis"] == "abstract"
         assert shown["study"]["inclusion"] == "added"
@@ -36,24 +46,23 @@ def test_the_same_key_again(where: str, tmp_path: Path) -> None:
     path = write(tmp_path / "mine2026.yaml")
     with open_database(where) as database:
         add_studies(database, [path])
-        with pytest.raises(DatabaseError, match="added this study before") as caught:
+        with pytest.raises(DataFileError, match=r"mine2026\.yaml:1: key: you have added mine2026"):
             add_studies(database, [path])
-        assert "--replace" in caught.value.hint
         write(
             path,
             GOOD.replace("A study of mine", "Another title").replace("value: 0.93", "value: 0.5"),
         )
         assert add_studies(database, [path], replace=True).refreshed == 1
-        row = select(database, Filters(text=["another title"])).rows[0]
+        row = select(database, Filters(year=["2026"])).rows[0]
         assert (row["key"], row["auc"]) == ("mine2026", 0.5)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (good("karri2017"), "a packaged study has this key"),
-        (GOOD.replace("10.1000/mine.2026", "10.1364/BOE.8.000579"), "DOI .* that of the study karri2017"),
-        (GOOD.replace("citation:", "ref: 49\ncitation:"), "reference 49 is that of the study karri2017"),
+        (good("karri2017"), r"mine2026\.yaml:1: key: a packaged study has the key karri2017"),
+        (GOOD.replace("10.1000/mine.2026", "10.1364/BOE.8.000579"), r"mine2026\.yaml:7: citation\.doi: .* that of the study karri2017"),
+        (GOOD.replace("citation:", "ref: 49\ncitation:").replace("inclusion: added", "inclusion: cited"), r"mine2026\.yaml:2: ref: 49 is that of the study karri2017"),
         (GOOD.replace("basis: abstract, ", "", 1), r"mine2026\.yaml:12: values\.n_classes\.basis"),
     ],
 )  # fmt: skip
@@ -62,14 +71,17 @@ def test_what_cannot_be_added_leaves_no_trace(
 ) -> None:
     fine = write(tmp_path / "fine2026.yaml", good("fine2026"))
     with open_database(where) as database:
-        with pytest.raises((DatabaseError, DataFileError), match=says):
+        with pytest.raises(DataFileError, match=says):
             add_studies(database, [fine, write(tmp_path / "mine2026.yaml", text)])
         assert keys(database) == set()
 
 
 def test_a_key_twice_in_one_load(where: str, tmp_path: Path) -> None:
     paths = [write(tmp_path / "a.yaml"), write(tmp_path / "b.yaml")]
-    with open_database(where) as database, pytest.raises(DatabaseError, match="stands twice"):
+    with (
+        open_database(where) as database,
+        pytest.raises(DataFileError, match=r"b\.yaml:1: key: mine2026 stands twice"),
+    ):
         add_studies(database, paths, replace=True)
 
 
@@ -118,12 +130,48 @@ def test_every_fault_among_many_files_is_told(where: str, tmp_path: Path) -> Non
         assert keys(database) == set()
 
 
+def test_what_an_export_wrote_can_be_loaded_elsewhere(where: str, tmp_path: Path) -> None:
+    with open_database(tmp_path / "mine.sqlite") as database:
+        add_studies(database, [write(tmp_path / "mine2026.yaml")])
+        export(database, tmp_path / "out", ("json",))
+        mine = study_in_full(database, "mine2026")
+    with open_database(where) as database:
+        report = add_studies(
+            database, [tmp_path / "out" / "studies.jsonl"], replace=True, spare_packaged=True
+        )
+        assert (
+            str(report) == "1 added, 0 refreshed, 0 removed; 114 packaged studies left as they are"
+        )
+        assert study_in_full(database, "mine2026") == mine
+
+
+def test_a_study_beside_the_reviews_is_in_no_total_of_the_review(
+    where: str, tmp_path: Path, packaged: PackagedData
+) -> None:
+    """Study 115 may be added to data/studies by a pull request; the review's total stays 114."""
+    use_backbones()
+    more = read_record(StudyRecord, write(tmp_path / "mine2026.yaml"))
+    prepare(locate(where), replace(packaged, hash="5" * 16, studies=[*packaged.studies, more]))
+    reader = open_reader(locate(where))
+    with Database(locate(where), reader, None) as database:
+        assert str(coverage(database)).startswith("114 of the review's 121 studies")
+        assert coverage(database).added == 1
+        assert 2026 not in set(curated(database, ["year"])["year"])
+
+
 def test_checking_without_loading(tmp_path: Path) -> None:
     path = write(tmp_path / "mine2026.yaml")
     assert check_files([path]) == (1, [])
     twin = write(tmp_path / "twin.yaml")
     _, problems = check_files([path, twin])
-    assert {problem.field for problem in problems} == {"key", "citation.doi"}
+    assert [str(problem) for problem in problems] == [
+        f"{twin}:1: key: mine2026 is also that of {path}.",
+        f"{twin}:7: citation.doi: 10.1000/mine.2026 is also that of {path}.",
+    ]
+    clash = write(tmp_path / "karri2017.yaml", good("karri2017"))
+    _, problems = check_files([clash])
+    assert [problem.field for problem in problems] == ["key"]
+    assert check_files([folder() / "studies" / "karri2017.yaml"]) == (1, [])
 
 
 def test_paths_that_hold_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,19 @@ def test_the_oct_studies(either: Database, word: str) -> None:
     assert refs(either, modality=word) == [49, 112, 113, 115, 116, 122]
 
 
+def searched(study: dict[str, Any]) -> list[Any]:
+    citation = study["citation"]
+    fields = [citation.get(name) for name in ("title", "authors", "journal")]
+    fields += [value(study, name) for name in ("task", "anatomy", "classifier")]
+    return [*fields, *study.get("notes", {}).values()]
+
+
+def text_of(study: dict[str, Any]) -> str:
+    return "\n".join(str(part) for part in searched(study) if part).lower()
+
+
+EYE = r"\beye\b|retina|fundus|optic disc"
+VGGS = {"VGG16", "VGG19", "VGG (unspecified)"}
 INCEPTIONS = {"GoogLeNet", "InceptionV2", "InceptionV3", "InceptionV4", "Inception (unspecified)"}
 
 CASES: list[tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
@@ -47,10 +61,14 @@ CASES: list[tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
     ({"modality": ["CT", "x-ray"]}, lambda s: value(s, "modality") in ("CT", "X-ray")),
     ({"subject": "sense organs"}, lambda s: value(s, "subject") == "sense organs"),
     ({"subject": "breast"}, lambda s: "breast" in (value(s, "anatomy") or "").lower()),
+    ({"subject": "eye"}, lambda s: re.search(EYE, (value(s, "anatomy") or "").lower())),
     (
         {"subject": ["breast", "bones"]},
         lambda s: "breast" in (value(s, "anatomy") or "").lower() or value(s, "subject") == "bones",
     ),
+    ({"backbone": "vgg"}, lambda s: VGGS & set(value(s, "backbones") or ())),
+    ({"backbone": "AlexNet"}, lambda s: "AlexNet" in (value(s, "backbones") or ())),
+    ({"text": "polyp detection"}, lambda s: all(w in text_of(s) for w in ("polyp", "detection"))),
     ({"backbone": "Inception v1"}, lambda s: "GoogLeNet" in (value(s, "backbones") or ())),
     (
         {"backbone": ["vgg-16", "VGG19"]},
@@ -78,7 +96,8 @@ CASES: list[tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
         {"dataset": "lidc"},
         lambda s: any("lidc" in d["name"].lower() for d in s.get("datasets", ())),
     ),
-    ({"text": "polyp"}, lambda s: "polyp" in str(searched(s)).lower()),
+    ({"text": "polyp"}, lambda s: "polyp" in text_of(s)),
+    ({"text": ["zebra", "larynx"]}, lambda s: "larynx" in text_of(s)),
     (
         {"modality": "X-ray", "backbone": "DenseNet121", "year": ">=2019"},
         lambda s: (
@@ -88,13 +107,6 @@ CASES: list[tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
         ),
     ),
 ]
-
-
-def searched(study: dict[str, Any]) -> list[Any]:
-    citation = study["citation"]
-    fields = [citation.get(name) for name in ("title", "authors", "journal")]
-    fields += [value(study, name) for name in ("task", "anatomy", "classifier")]
-    return [*fields, *study.get("notes", {}).values()]
 
 
 @pytest.mark.parametrize(("words", "holds"), CASES, ids=[str(words) for words, _ in CASES])
@@ -133,7 +145,26 @@ def test_what_is_unknown_is_counted_not_matched(either: Database) -> None:
     octs = [study for study in STUDIES if value(study, "modality") == "OCT"]
     unknown = sum(value(study, "tl_types") is None for study in octs)
     assert found.unknown == {"modality": 0, "TL type": unknown}
-    assert f"{unknown} more studies fit otherwise, but the TL type is unknown." in found.sentences()
+    assert found.possible == unknown
+    said = f"{unknown} more studies might match if this were known of them: TL type ({unknown})."
+    assert said in found.sentences()
+
+
+def test_what_lacks_several_values_is_counted_once(either: Database) -> None:
+    found = select(either, Filters.of({"tl": "FE", "metric": "accuracy>=0.95"}))
+    might = [
+        (value(study, "tl_types") is None, headline(study, "accuracy") is None)
+        for study in STUDIES
+        if (value(study, "tl_types") is None or "feature extractor" in value(study, "tl_types"))
+        and (headline(study, "accuracy") is None or headline(study, "accuracy") >= 0.95)
+    ]
+    lacking = [entry for entry in might if any(entry)]
+    assert found.matched == len(might) - len(lacking)
+    assert found.possible == len(lacking)
+    assert found.unknown == {
+        "TL type": sum(tl for tl, _ in lacking),
+        "headline value": sum(metric for _, metric in lacking),
+    }
 
 
 def test_the_seven_unidentified_studies_are_always_said(either: Database) -> None:
@@ -184,12 +215,23 @@ def test_columns_in_the_order_asked_for(either: Database) -> None:
 )
 def test_query_text_is_data_never_sql(either: Database, text: str) -> None:
     found = refs(either, text=text)
-    assert found == truth(lambda s: text.lower() in "\n".join(filter(None, searched(s))).lower())
+    assert found == truth(lambda s: all(word in text_of(s) for word in text.lower().split()))
     assert refs(either, dataset=text) == []
     for name in ("modality", "backbone", "tl", "family", "subject"):
         with pytest.raises(UnknownTermError):
             refs(either, **{name: text})
     assert contents(either)[0] == {"what": "curated studies", "count": 114}
+
+
+@pytest.mark.parametrize("name", ["text", "subject", "dataset", "modality"])
+def test_an_empty_word_is_refused(either: Database, name: str) -> None:
+    with pytest.raises(UsageError, match="an empty word says nothing"):
+        refs(either, **{name: " "})
+
+
+def test_a_word_inside_another_is_no_organ(either: Database) -> None:
+    with pytest.raises(UnknownTermError):
+        refs(either, subject="ear")  # which stands in heart and near
 
 
 @pytest.mark.parametrize(
@@ -206,7 +248,7 @@ def test_wrong_columns(either: Database, words: dict[str, Any], says: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["karri2017", "KARRI2017", "49", "[49]", "10.1364/BOE.8.000579", "https://doi.org/10.1364/boe.8.000579"]
+    "name", ["karri2017", "KARRI2017", "49", "[49]", "10.1364/BOE.8.000579", "https://doi.org/10.1364/boe.8.000579", "doi:10.1364/BOE.8.000579", "28270969"]
 )  # fmt: skip
 def test_a_study_by_key_number_or_doi(either: Database, name: str) -> None:
     assert find_study(either, name)["key"] == "karri2017"

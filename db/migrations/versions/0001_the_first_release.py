@@ -149,6 +149,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("ref", name=op.f("uq_study_ref")),
     )
     op.create_index(op.f("ix_study_doi"), "study", ["doi"], unique=False)
+    op.create_index(op.f("ix_study_inclusion"), "study", ["inclusion"], unique=False)
     op.create_index(op.f("ix_study_modality"), "study", ["modality"], unique=False)
     op.create_index(op.f("ix_study_n_classes"), "study", ["n_classes"], unique=False)
     op.create_index(op.f("ix_study_n_images"), "study", ["n_images"], unique=False)
