@@ -97,8 +97,9 @@ def _check(study: Study, metric: Metric, found: Cases | None) -> Finding:
             _CHECK, metric, NOT_CHECKABLE, "The number of cases behind it is not known."
         )
     if count := single_count(printed, found.n):
+        where = f", if n is that of {found.said}" if found.assumed else ""
         return study.finding(
-            _CHECK, metric, CONSISTENT, f"{count}: {found.said}.", recomputed=count
+            _CHECK, metric, CONSISTENT, f"{count} gives it{where}.", recomputed=count
         )
     if how.why is not None:
         return _averaged(study, metric, printed, found.n, how)

@@ -12,6 +12,7 @@ from metaanalysis.audit.finding import (
     Finding,
     plural,
 )
+from metaanalysis.audit.finding import listed as in_words
 from metaanalysis.audit.material import Study
 
 _CHECK = "counts"
@@ -27,6 +28,7 @@ def _parts(study: Study) -> Iterator[Finding]:
     named = " + ".join(f"{n:,} ({word})" for word, n in known.items())
     added = sum(known.values())
     column = f"n_{unit}" if unit else None
+    derived = [name for name in (*_PARTS, column) if name and study.inferred(name)]
     external = {metric.n for metric in study.metrics if metric.split == "external"}
     if total is None or column is None:
         text = (
@@ -37,13 +39,18 @@ def _parts(study: Study) -> Iterator[Finding]:
         verdict = NOT_CHECKABLE
     elif added == total:
         verdict = CONSISTENT
-        derived = [name for name in (*_PARTS, column) if study.inferred(name)]
         text = f"They add up to the {total:,} {unit}."
         if derived:
-            text += f" Perhaps by construction: {', '.join(derived)} is inferred."
+            text += f" Perhaps by construction: {in_words(derived)} inferred."
     elif added > total:
         verdict = INCONSISTENT
         text = f"They add up to {added:,}, more than the {total:,} {unit} in all."
+        if total in known.values():
+            verdict = SUSPICIOUS
+            text += f" The number in all is that of one part: {column} may leave out the others."
+        elif derived:
+            verdict = SUSPICIOUS
+            text += f" Not all is printed so: {in_words(derived)} inferred."
     elif total - added in external:
         verdict = CONSISTENT
         text = f"The other {total - added:,} of {total:,} {unit} are those of an external test."

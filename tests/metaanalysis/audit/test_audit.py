@@ -118,7 +118,6 @@ class TestWhatThePackagedRowsShow:
             "correlation.spearman-auc",
             "table-1.GoogLeNet.parameters",
             "table-1.ResNet50.layers",
-            "counts.han2018.parts",
             "proportion.he2019.accuracy.1",
             "joint.han2018.8",
         }

@@ -12,6 +12,7 @@ from metaanalysis.audit.extremes import baselines, extremes
 from metaanalysis.audit.finding import Finding
 from metaanalysis.audit.intervals import intervals
 from metaanalysis.audit.joint import joint
+from metaanalysis.audit.material import Origin
 from metaanalysis.audit.proportions import proportions
 from metaanalysis.audit.signs import headlines
 from metaanalysis.audit.study_counts import counts
@@ -257,6 +258,11 @@ class TestCounts:
         self, values: tuple[int | None, ...], total: int | None, verdict: str
     ) -> None:
         assert self.parts(*values, n_images=total).verdict == verdict
+
+    def test_a_total_that_is_one_part_or_inferred_is_not_held_against_the_study(self) -> None:
+        assert self.parts(100, None, 20, n_images=100).verdict == "suspicious"
+        inferred = {"n_test": Origin("inferred", "here")}
+        assert self.parts(70, None, 40, n_images=100, evidence=inferred).verdict == "suspicious"
 
     def test_an_external_test_may_be_the_rest(self) -> None:
         row = metric("AUC", 0.9, split="external", n=10)
