@@ -13,6 +13,7 @@ from db.errors import DataFileError, MedtlError, Problem
 from db.records import (
     BackboneRecord,
     DatasetRecord,
+    NetworkRecord,
     ReviewRecord,
     SecondCodingRecord,
     StudyRecord,
@@ -29,6 +30,7 @@ class PackagedData:
 
     hash: str
     backbones: list[BackboneRecord]
+    networks: list[NetworkRecord]
     datasets: list[DatasetRecord]
     review: ReviewRecord
     second_coding: SecondCodingRecord
@@ -47,6 +49,13 @@ def use_backbones(root: Path | None = None) -> list[BackboneRecord]:
     backbones = read_list(BackboneRecord, (root or folder()) / "backbones.yaml")
     known_backbones.set(backbone_lexicon(backbones))
     return backbones
+
+
+def read_networks(root: Path | None = None) -> list[NetworkRecord]:
+    """Read ``networks.yaml``, apart from all else: the audit needs no other file."""
+    root = root or folder()
+    use_backbones(root)
+    return read_list(NetworkRecord, root / "networks.yaml")
 
 
 def cross_check(studies: Iterable[tuple[Path, StudyRecord]]) -> list[Problem]:
@@ -88,6 +97,7 @@ def read(root: Path | None = None) -> PackagedData:
     backbones = attempt(lambda: use_backbones(root))
     if backbones is None:  # nothing else can be checked without the names
         raise DataFileError(problems)
+    networks = attempt(lambda: read_list(NetworkRecord, root / "networks.yaml"))
     datasets = attempt(lambda: read_list(DatasetRecord, root / "datasets.yaml"))
     review = attempt(lambda: read_record(ReviewRecord, root / "review.yaml"))
     coding = attempt(lambda: read_record(SecondCodingRecord, root / "second_coding.yaml"))
@@ -118,8 +128,14 @@ def read(root: Path | None = None) -> PackagedData:
             problems.append(
                 Problem(root / "second_coding.yaml", None, "key", f"no study {coded.key!r}.")
             )
-    if problems or datasets is None or review is None or coding is None:
+    if problems or networks is None or datasets is None or review is None or coding is None:
         raise DataFileError(problems)
     return PackagedData(
-        data_hash(root), backbones, datasets, review, coding, [record for _, record in studies]
+        hash=data_hash(root),
+        backbones=backbones,
+        networks=networks,
+        datasets=datasets,
+        review=review,
+        second_coding=coding,
+        studies=[record for _, record in studies],
     )

@@ -281,6 +281,45 @@ class BackboneRecord(Record):
     note: Text | None = None
 
 
+class NetworkRecord(Record):
+    """One way to build a network of ``data/networks.yaml``, with its parameters layer by layer."""
+
+    backbone: BackboneName
+    variant: Text
+    origin: Literal["paper", "torchvision", "variant"]
+    convolutional: Mapping[str, Positive]
+    connected: Mapping[str, Positive]
+    features: Positive | None
+    classes: Positive
+    parameters: Positive
+    convolutional_layers: Positive
+    convolutional_depth: Positive
+    derivation: Text
+    source: Text
+
+    @property
+    def parameters_fe_only(self) -> int:
+        """Parameters of the convolutional part alone."""
+        return sum(self.convolutional.values())
+
+    @property
+    def connected_layers(self) -> int:
+        """Fully connected layers that are trained, the last one included."""
+        return len(self.connected) + (self.features is not None)
+
+    def parameters_with(self, classes: int) -> int:
+        """Parameters with a last layer for so many classes."""
+        last = 0 if self.features is None else classes * (self.features + 1)
+        return self.parameters_fe_only + sum(self.connected.values()) + last
+
+    @model_validator(mode="after")
+    def _parts_add_up(self) -> NetworkRecord:
+        total = self.parameters_with(self.classes)
+        if total != self.parameters:
+            raise ValueError(f"parameters: the layers add up to {total}, not {self.parameters}.")
+        return self
+
+
 class DatasetRecord(Record):
     """One public data set of ``data/datasets.yaml``."""
 

@@ -28,6 +28,7 @@ FIELDS = [
         records.StudyDataset,
         records.Notes,
         records.BackboneRecord,
+        records.NetworkRecord,
         records.DatasetRecord,
         records.ClaimRecord,
         records.SecondCoding,

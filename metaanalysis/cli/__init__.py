@@ -21,6 +21,7 @@ COMMANDS = {
     "query": ("query", "query", "Find studies by modality, subject, backbone, TL type and more."),
     "show": ("show", "show", "Show one study in full, each value with its source."),
     "figures": ("figures", "figures", "Draw the review's figures and tables."),
+    "audit": ("audit", "audit", "Check the numbers that the review and the studies print."),
     "datasets": ("datasets", "datasets", "List public medical image data sets."),
     "db": ("database", "database", "Load, check, extend and export the database."),
 }

@@ -15,6 +15,7 @@ from metaanalysis.query.facts import (
     review_claims,
     review_facts,
 )
+from metaanalysis.query.provenance import disagreements, evidence, printed
 from metaanalysis.query.select import (
     COLUMNS,
     DEFAULT_COLUMNS,
@@ -38,8 +39,11 @@ __all__ = [
     "codings",
     "contents",
     "coverage",
+    "disagreements",
+    "evidence",
     "find_study",
     "metrics",
+    "printed",
     "public_datasets",
     "review_claims",
     "review_facts",

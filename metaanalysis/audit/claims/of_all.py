@@ -1,0 +1,154 @@
+"""Statements of the review on the literature as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from db.reader import Row
+from db.vocabulary import EXTENT_UNREPORTED
+from metaanalysis.audit.claims.comparisons import compare, weigh
+from metaanalysis.audit.claims.part import Part
+from metaanalysis.audit.finding import CONTRADICTED, NOT_CHECKABLE, SUPPORTED
+from metaanalysis.audit.finding import listed as in_words
+from metaanalysis.audit.material import Material, Metric
+from metaanalysis.correlation import spearman
+from metaanalysis.review import counts
+from metaanalysis.review.labels import MANY
+from metaanalysis.review.performance import METRIC_COLUMNS, points
+
+#: Smallest rank correlation that one may call relevant: Cohen (1988) calls 0.3 medium.
+RELEVANT = 0.3
+
+_FROZEN = ("feature extractor", "feature extractor hybrid")
+_TRAINED = ("fine-tuning", "fine-tuning from scratch", EXTENT_UNREPORTED)
+_FROM_SCRATCH = ("fine-tuning from scratch",)
+_TRAINED_LESS = (*_FROZEN, "fine-tuning")
+
+_NUMBER = re.compile(r"\b\d+\b")
+_FEWER = re.compile(r"below (\w+) with ([\d.]+) times fewer")
+
+
+def _tl_type(row: Metric) -> str | None:
+    return row.tl_type
+
+
+def _family(row: Metric) -> str | None:
+    return row.family
+
+
+def _backbone(row: Metric) -> str | None:
+    return row.backbone
+
+
+def flow(_: Material, claim: Row) -> Iterator[Part]:
+    """Whether the numbers that the claim names add up."""
+    assessed, excluded, included = (int(number) for number in _NUMBER.findall(claim["claim"])[:3])
+    left = assessed - excluded
+    verdict = SUPPORTED if left == included else CONTRADICTED
+    text = f"{assessed} less {excluded} is {left}, not {included}."
+    if left == included:
+        text = f"{assessed} less {excluded} is {left}."
+    yield Part(verdict, text, recomputed=str(left))
+
+
+def most_used(material: Material, _: Row) -> Iterator[Part]:
+    """Whether Inception leads the bars, printed and curated, and whether ResNet beats it."""
+    wanted = "Inception"
+    table = counts.backbones(material.database)
+    single = table.table[table.table["category"] != MANY].set_index("category")
+    leaders = {
+        kind: list(single[kind][single[kind] == single[kind].max()].index)
+        for kind in ("reported", "curated")
+    }
+    bars = {
+        kind: in_words(f"{name} {count}" for name, count in single[kind].items())
+        for kind in leaders
+    }
+    holds = all(names == [wanted] for names in leaders.values())
+    runner_up = int(single["curated"].drop(wanted).max())
+    lead = int(single["curated"][wanted]) - runner_up
+    yield Part(
+        SUPPORTED if holds else CONTRADICTED,
+        f"Of the studies with one model, printed: {bars['reported']}; curated: {bars['curated']}, "
+        f"with {table.unknown} of unknown model, which would have to add {max(lead, 0) + 1} to the "
+        "next bar and none to this one to turn it.",
+        "count",
+        f"{int(single['curated'][wanted])} curated",
+        (bars["curated"],),
+    )
+    pairs = compare(material.reviewed, _family, ("ResNet",), (wanted,), _tl_type)
+    yield weigh(pairs, ("ResNet", wanted), "stronger")
+
+
+def frozen_recommended(material: Material, _: Row) -> Iterator[Part]:
+    """Whether deep networks lose nothing when their convolutional layers stay frozen."""
+    deep = {name for name, row in material.backbones.items() if row["depth_group"] == "deep"}
+    pairs = compare(
+        material.reviewed,
+        _tl_type,
+        _FROZEN,
+        _TRAINED,
+        _backbone,
+        only=lambda row: row.backbone in deep,
+    )
+    yield weigh(pairs, ("a frozen deep network", "the same network trained further"), "performance")
+    yield Part(NOT_CHECKABLE, "What training costs is in no row.", "cost")
+
+
+def scratch_no_gain(material: Material, _: Row) -> Iterator[Part]:
+    """Whether training all layers ever does better than training fewer."""
+    pairs = compare(material.reviewed, _tl_type, _TRAINED_LESS, _FROM_SCRATCH, _backbone)
+    yield weigh(pairs, ("training fewer layers", "fine-tuning from scratch"))
+
+
+def size(material: Material, _: Row) -> Iterator[Part]:
+    """Whether data size per class goes with performance, over the points of Figure 6.
+
+    Supported if the interval of the rank correlation lies within +-0.3, contradicted if it lies
+    wholly beyond; an interval that holds both leaves it open.
+    """
+    for metric in METRIC_COLUMNS:
+        frame = points(material.database, metric)
+        if len(frame) < 3 or frame["x"].nunique() < 2 or frame["y"].nunique() < 2:
+            yield Part(NOT_CHECKABLE, f"{len(frame)} studies have both.", metric)
+            continue
+        found = spearman(frame["x"].astype(float), frame["y"].astype(float))
+        said = (
+            f"rho {found.rho:.2f} [{found.ci_low:.2f}, {found.ci_high:.2f}], p = {found.p:.2f}, "
+            f"{found.n} studies"
+        )
+        inside = max(abs(found.ci_low), abs(found.ci_high)) < RELEVANT
+        beyond = found.ci_low > RELEVANT or found.ci_high < -RELEVANT
+        if inside:
+            verdict, text = SUPPORTED, f"{said}: the interval holds no relevant correlation."
+        elif beyond:
+            verdict, text = CONTRADICTED, f"{said}: the interval holds relevant ones only."
+        else:
+            verdict = NOT_CHECKABLE
+            text = f"{said}: the interval holds correlations below and beyond {RELEVANT}."
+        rows = tuple(
+            f"{row.key} [{row.ref}]: {row.x:.0f} {row.counted} a class, {metric} {row.y}"
+            for row in frame.itertuples()
+        )
+        yield Part(verdict, text, metric, said, rows)
+
+
+def fewer_parameters(material: Material, claim: Row) -> Iterator[Part]:
+    """Whether the ratios of parameters that the claim names are those of the review's Table 1."""
+    rows = {row["model"]: row["parameters"] for row in material.facts["table_1"]["rows"]}
+    model = claim["claim"].partition(" on ")[0].split()[-1]
+    computed = []
+    holds = True
+    for other, printed in _FEWER.findall(claim["claim"]):
+        ratio = rows[other] / rows[model]
+        holds &= f"{ratio:.1f}" == printed
+        computed.append(f"{other} {rows[other]:,} / {rows[model]:,} = {ratio:.2f}")
+    yield Part(
+        SUPPORTED if holds else CONTRADICTED,
+        f"By Table 1 itself, {in_words(computed)}. The check table-1 says of what networks its "
+        "numbers are.",
+        "parameters",
+        in_words(computed),
+    )
+    yield Part(NOT_CHECKABLE, "Error rates on ILSVRC are in no row.", "errors")

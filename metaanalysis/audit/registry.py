@@ -1,0 +1,117 @@
+"""All checks by name, and the one call that runs them.
+
+A new check is one function and one line in :data:`CHECKS`: of the review it takes everything there
+is (``Material``), of a study that study alone (``Study``). It works from rows, so that a study that
+is added gets it at once; no check knows a study by name. A check's module is imported when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from db.database import Database, open_database
+from db.errors import UsageError
+from db.vocabulary import Lexicon
+from metaanalysis.audit.finding import VERDICTS, Finding
+from metaanalysis.audit.material import gather
+from metaanalysis.query import find_study
+
+OF_REVIEW = "review"
+OF_STUDY = "study"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check: what it looks at, where its function is, and what it asks in one line."""
+
+    of: str
+    home: str
+    text: str
+
+    def run(self, subject: Any) -> Iterator[Finding]:
+        """Import and run the check on a ``Material`` or a ``Study``."""
+        module, _, name = self.home.rpartition(".")
+        found: Iterable[Finding] = getattr(import_module(f"metaanalysis.audit.{module}"), name)(
+            subject
+        )
+        yield from found
+
+
+CHECKS = {
+    "flow": Check(OF_REVIEW, "arithmetic.flow", "Does the review's search flow add up?"),
+    "sum": Check(OF_REVIEW, "arithmetic.sums", "Do its bars and exclusions add up?"),
+    "text": Check(OF_REVIEW, "arithmetic.text", "Does it print the same in two places?"),
+    "recount": Check(OF_REVIEW, "recounts.recounts", "Can its counts be, given the studies?"),
+    "statement": Check(OF_REVIEW, "recounts.statements", "Is what it says of its figures so?"),
+    "correlation": Check(OF_REVIEW, "correlations.correlations", "Do r, p and n fit together?"),
+    "table-1": Check(OF_REVIEW, "table1.table_1", "Are Table 1's networks as they are built?"),
+    "claim": Check(OF_REVIEW, "claims.claims", "Does the evidence bear out its statements?"),
+    "counts": Check(OF_STUDY, "study_counts.counts", "Do parts, images and patients add up?"),
+    "proportion": Check(OF_STUDY, "proportions.proportions", "Can n cases give the proportion?"),
+    "joint": Check(OF_STUDY, "joint.joint", "Do sensitivity, specificity, accuracy fit?"),
+    "interval": Check(OF_STUDY, "intervals.intervals", "Does the interval fit estimate and n?"),
+    "extreme": Check(OF_STUDY, "extremes.extremes", "Is a value perfect, or worse than chance?"),
+    "baseline": Check(OF_STUDY, "extremes.baselines", "Is it above always the largest class?"),
+    "headline": Check(OF_STUDY, "signs.headlines", "Is the headline of a transferred network?"),
+    "disagreement": Check(OF_STUDY, "signs.disagreements", "Do sources give another value?"),
+    "retraction": Check(OF_STUDY, "signs.retractions", "Has the study been retracted?"),
+}
+
+
+def audit(
+    database: Database | None = None,
+    *,
+    studies: Sequence[str] | None = None,
+    checks: Sequence[str] | None = None,
+) -> list[Finding]:
+    """Check the numbers and statements that the review and the studies print.
+
+    Parameters
+    ----------
+    database
+        An open database; None opens the default one.
+    studies
+        Keys, reference numbers or DOIs; None takes the review itself and every study.
+    checks
+        Names out of :data:`CHECKS`; None runs all that fit `studies`.
+
+    Returns
+    -------
+    list of Finding
+        Worst verdict first, then in the order of the checks and of the reference numbers.
+
+    Raises
+    ------
+    UnknownTermError
+        No such check.
+    UsageError
+        A check of the review is asked for, and studies.
+    NotFoundError
+        No such study.
+    """
+    if database is None:
+        with open_database() as opened:
+            return audit(opened, studies=studies, checks=checks)
+    known = Lexicon("check", CHECKS)
+    names = list(dict.fromkeys(known.resolve(name) for name in checks or CHECKS))
+    if studies is not None:
+        of_review = [name for name in names if CHECKS[name].of == OF_REVIEW]
+        if checks and of_review:
+            raise UsageError(
+                f"{', '.join(of_review)}: checks the review, not a study.",
+                "Leave out the studies, or the check.",
+            )
+        names = [name for name in names if CHECKS[name].of == OF_STUDY]
+    keys = None if studies is None else {find_study(database, name)["key"] for name in studies}
+    material = gather(database)
+    chosen = [study for study in material.studies if keys is None or study.key in keys]
+    findings: list[Finding] = []
+    for check in (CHECKS[name] for name in names):
+        subjects: Sequence[Any] = [material] if check.of == OF_REVIEW else chosen
+        for subject in subjects:
+            findings += check.run(subject)
+    severity = {verdict: place for place, verdict in enumerate(VERDICTS)}
+    return sorted(findings, key=lambda finding: severity[finding.verdict])
