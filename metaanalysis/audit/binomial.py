@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from metaanalysis.effects import hanley_mcneil
+from metaanalysis.stats.effects import hanley_mcneil
 
 Floats = NDArray[np.float64]
 Interval = tuple[Floats, Floats]

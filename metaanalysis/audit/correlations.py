@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, SUSPICIOUS, Finding
 from metaanalysis.audit.material import Material
-from metaanalysis.correlation import check_printed_correlation
+from metaanalysis.stats.correlation import check_printed_correlation
 
 #: A correlation needs so many pairs to have a p.
 _FEWEST = 3

@@ -12,10 +12,10 @@ from metaanalysis.audit.claims.part import Part
 from metaanalysis.audit.finding import CONTRADICTED, NOT_CHECKABLE, SUPPORTED
 from metaanalysis.audit.finding import listed as in_words
 from metaanalysis.audit.material import Material, Metric
-from metaanalysis.correlation import spearman
 from metaanalysis.review import counts
 from metaanalysis.review.labels import MANY
 from metaanalysis.review.performance import METRIC_COLUMNS, points
+from metaanalysis.stats.correlation import spearman
 
 #: Smallest rank correlation that one may call relevant: Cohen (1988) calls 0.3 medium.
 RELEVANT = 0.3
