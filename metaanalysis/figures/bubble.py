@@ -138,7 +138,9 @@ def _fitted(result: RegressionResult, chosen: str, held: Mapping[str, Any]) -> p
         values = [float(value) for value in result.moderators[chosen]]
         at = np.linspace(min(values), max(values), _GRID).tolist()
     rows = predict(result, {chosen: at, **{key: [v] * len(at) for key, v in held.items()}})
-    columns = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
+    columns = ["estimate", "ci_low", "ci_high"]
+    # Under a common effect a new study has the mean's own value: there is nothing to predict.
+    columns += ["pi_low", "pi_high"] if result.method != "common" else []
     return pd.DataFrame(
         [
             {"mark": "mean" if levels else "line", "moderator": value}
@@ -181,8 +183,10 @@ def _value_axis(
     what = value or quantity(result.measure)
     title = f"{what} (log scale)" if result.back.scale == "exp" else what
     intervals = [
-        *zip(fitted["ci_low"], fitted["ci_high"], strict=True),
-        *zip(fitted["pi_low"], fitted["pi_high"], strict=True),
+        pair
+        for part in ("ci", "pi")
+        if f"{part}_low" in fitted
+        for pair in zip(fitted[f"{part}_low"], fitted[f"{part}_high"], strict=True)
     ]
     return value_axis(
         title,

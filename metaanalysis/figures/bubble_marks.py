@@ -88,7 +88,7 @@ def curve(
     )
     base = alt.Chart(fitted).encode(x=x)
     layers: list[alt.Chart] = [*_null(axis)]
-    if fitted["pi_low"].notna().all():
+    if "pi_low" in fitted:
         layers.append(
             base.mark_area(color=theme.RECOMPUTED, opacity=0.10, clip=True).encode(
                 y=_y(axis, "pi_low"), y2="pi_high:Q"
@@ -136,6 +136,7 @@ def strips(
         **{
             f"drawn_{name}": [axis.clipped(value) for value in fitted[name]]
             for name in ("ci_low", "ci_high", "pi_low", "pi_high")
+            if name in fitted
         },
     )
 
@@ -155,7 +156,7 @@ def strips(
             )
         )
     for part, opacity in (("pi", 0.10), ("ci", 0.22)):
-        if means[f"{part}_low"].notna().all():
+        if f"{part}_low" in means:
             layers.append(
                 base.mark_rect(color=theme.RECOMPUTED, opacity=opacity).encode(
                     x=x(f"drawn_{part}_low"),

@@ -185,7 +185,7 @@ class _Lines:
 def _group_label(group: PoolResult) -> str:
     if math.isnan(group.i2) or group.method == "common":
         return f"Pooled, k = {group.k}"
-    return f"Pooled, k = {group.k}; τ² {number(group.tau2, 2)}, I² {group.i2:.0f}%"
+    return f"Pooled, k = {group.k}; τ² {number(group.tau2, 2)}, I² {group.i2:.1f}%"
 
 
 def _axis(pooled: Sequence[PoolResult], studies: Sequence[_Study], title: str) -> ValueAxis:

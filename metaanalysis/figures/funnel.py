@@ -355,7 +355,7 @@ def _remarks(
             "takes the counts as they are."
         )
     if egger is not None:
-        notes += [f"{egger.name}: {text}." for text in egger.warnings]
+        notes += [f"{egger.name}: {t}." for t in egger.warnings if t not in result.warnings]
     if filled is not None and filled.k0 == 0:
         notes.append(f"Trim-and-fill ({filled.estimator}) finds no study missing.")
     return notes

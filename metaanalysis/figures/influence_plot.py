@@ -202,7 +202,9 @@ def _remarks(result: InfluenceResult, limits: Mapping[str, float]) -> list[str]:
         notes.append("Dashed: the cut-offs. A residual beyond its own marks an outlier only.")
     lost = sum(not math.isfinite(row[measure]) for row in result.table for measure in _PANELS)
     if lost:
-        notes.append(f"{lost} values are not defined and not drawn.")
+        notes.append(
+            f"{lost} {'value is' if lost == 1 else 'values are'} not defined and not drawn."
+        )
     notes.append(
         f"{captions.model_name(result.method)}, {captions.test_name(result.test, None)}. Residuals "
         "are studentised by the fit without the study."

@@ -199,6 +199,22 @@ class Drawing:
                 .encode(x=self._x("low"), x2="high:Q", y=self._y(), tooltip=self._tooltip(rows))
             )
             layers += self._arrows(rows, colour)
+            if "prediction" in marks:
+                layers += self._caps(rows, colour)
+        return layers
+
+    def _caps(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
+        """Close a bar at the ends that lie on the axis, so that one without length is seen."""
+        layers = []
+        for value, end in (("ci_low", "low"), ("ci_high", "high")):
+            inside = rows[rows[value] == rows[end]]
+            if not inside.empty:
+                caps = inside.assign(top=inside["y"] - 4.5, bottom=inside["y"] + 4.5)
+                layers.append(
+                    alt.Chart(caps)
+                    .mark_rule(color=colour, strokeWidth=1.6)
+                    .encode(x=self._x(end), y=self._y("top"), y2="bottom:Q")
+                )
         return layers
 
     def _arrows(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
@@ -289,7 +305,13 @@ class Drawing:
                 tooltip=self._tooltip(rows),
             )
         )
-        return [areas, *self._arrows(rows, theme.RECOMPUTED)]
+        # Where the interval is a point, the diamond has no area and this is all of it.
+        middle = (
+            alt.Chart(rows)
+            .mark_rule(color=theme.RECOMPUTED, strokeWidth=1.6)
+            .encode(x=self._x("estimate"), y=self._y("top"), y2="bottom:Q")
+        )
+        return [areas, middle, *self._arrows(rows, theme.RECOMPUTED)]
 
     def _texts(self) -> list[alt.Chart]:
         strong = {"pooled", "prediction", "heading"}

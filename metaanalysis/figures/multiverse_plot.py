@@ -100,10 +100,14 @@ def multiverse(
     if choices:
         parts.append(_matrix(drawn, choices, step))
     body = alt.vconcat(*parts, spacing=10).resolve_scale(x="independent", y="independent")
-    reading = (
-        f"Recomputed: {len(data)} analyses of the same data by rising estimate, with "
-        "confidence intervals; dots below: the choices of each"
-    )
+    reading = "Recomputed: one analysis with its confidence interval"
+    if len(data) > 1:
+        reading = (
+            f"Recomputed: {len(data)} analyses of the same data by rising estimate, with "
+            "confidence intervals"
+        )
+    if choices:
+        reading += "; dots below: the choices of each"
     if data["chosen"].any():
         reading += "; large and orange: the one reported elsewhere"
     return finish(

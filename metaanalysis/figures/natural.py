@@ -23,6 +23,12 @@ _SHARES = ("logit", "arcsine", "freeman-tukey")
 #: Stands for 0 where a logarithm is taken.
 _TINY = 1e-300
 
+#: An axis narrower than this part of its values, or of a share or logarithm, is widened.
+_NARROWEST = 1e-6
+
+#: A logarithm below this stands for 0.
+_LEAST_LOG = -500.0
+
 
 def quantity(measure: str) -> str:
     """Return what a measure is on the natural scale: ``logit AUC`` is an AUC.
@@ -216,16 +222,19 @@ def value_axis(
     ]
     floor = min((pair[0] for pair in pairs), default=low)
     ceiling = max((pair[1] for pair in pairs), default=high)
-    needs = sorted(max(low - pair[0], pair[1] - high, 0.0) for pair in pairs)
+    least = _LEAST_LOG if log else -math.inf
+    finite = [pair for pair in pairs if all(least < end < math.inf for end in pair)]
+    needs = sorted(max(low - pair[0], pair[1] - high, 0.0) for pair in finite)
     needed = needs[math.ceil(0.75 * len(needs)) - 1] if needs else 0.0
-    reach = max(high - low, needed if math.isfinite(needed) else 0.0) or 0.1
+    reach = max(high - low, needed) or 0.1
     # What the null is, and whether it is near enough to be shown.
     null = None if share else (1.0 if log else 0.0)
     first, last = max(floor, low - reach), min(ceiling, high + reach)
     first, last = min(first, low), max(last, high)
     if null is not None and first - 0.25 * reach <= move(null) <= last + 0.25 * reach:
         first, last = min(first, move(null)), max(last, move(null))
-    pad = 0.03 * (last - first) or 0.05
+    size = 1.0 if share or log else max(abs(first), abs(last)) or 1.0
+    pad = 0.03 * (last - first) if last - first > _NARROWEST * size else 0.05 * size
     first, last = first - pad, last + pad
     if share:
         first, last = max(first, 0.0), min(last, 1.0)
@@ -248,7 +257,8 @@ def _step(width: float, most: int) -> float:
 def _even_ticks(low: float, high: float, most: int) -> list[float]:
     step = _step(high - low, most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(index * step, 10) for index in range(first, last + 1)]
+    places = 2 - math.floor(math.log10(step))
+    return [round(index * step, places) for index in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
