@@ -120,8 +120,10 @@ def finish(
     notes
         Sentences under the figure: n, what was left out and why.
     data_hash
-        Hash of the packaged data that the numbers come from.
+        Hash of the packaged data that the numbers come from; None where they come from a table
+        of somebody's own, to which the review is no source.
     """
     lines = [line for note in notes for line in textwrap.wrap(note, line_length)]
-    lines.append(f"{_SOURCE}. medtl-meta {__version__}, data {data_hash}.")
+    made = f"medtl-meta {__version__}"
+    lines.append(f"{_SOURCE}. {made}, data {data_hash}." if data_hash else f"{made}.")
     return Figure(name, title, compose(body, title, subtitle, lines), data)

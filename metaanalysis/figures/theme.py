@@ -19,6 +19,7 @@ PAPER = "#ffffff"
 REPORTED = "#9aa5b1"
 CURATED = "#1f6f8b"
 ACCENT = "#b44d12"
+RECOMPUTED = ACCENT
 
 WIDTH = 620
 """Width of the drawing area in pixels; with labels a figure stays under 900."""

@@ -1,0 +1,120 @@
+"""The bubble plot: studies over a moderator, with the regression's own predictions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from db.errors import UsageError
+from metaanalysis.effects import proportions
+from metaanalysis.figures import theme
+from metaanalysis.figures.base import Figure
+from metaanalysis.figures.bubble import bubble
+from metaanalysis.regression import predict, regress
+from tests.metaanalysis.drawn import words
+from tests.metaanalysis.figures.material import (
+    ALLOCATION,
+    CAPTION,
+    LATITUDE,
+    YEAR,
+    bcg,
+    many,
+    marks,
+)
+
+
+def bubbles(figure: Figure) -> list[dict[str, Any]]:
+    (rows,) = [rows for rows in marks(figure, "point", shape="circle") if "moderator" in rows[0]]
+    return rows
+
+
+def test_bubbles_and_line() -> None:
+    result = regress(bcg(), None, {"latitude": LATITUDE})
+    figure = bubble(result, **CAPTION)
+    drawn = sorted(bubbles(figure), key=lambda row: row["row"])
+    assert [row["moderator"] for row in drawn] == LATITUDE
+    assert [row["estimate"] for row in drawn] == pytest.approx([math.exp(e) for e in result.effect])
+    shares = [row["size"] / max(row["size"] for row in drawn) for row in drawn]
+    heaviest = max(result.weights)
+    assert shares == pytest.approx([weight / heaviest for weight in result.weights])
+    (line,) = marks(figure, "line", color=theme.RECOMPUTED)
+    assert line[0]["moderator"] == min(LATITUDE)
+    assert line[-1]["moderator"] == max(LATITUDE)
+    # Published: intercept 0.2515, slope -0.0291 on the log scale.
+    for row in (line[0], line[60], line[-1]):
+        assert math.log(row["estimate"]) == pytest.approx(
+            0.25146821 - 0.02910172501 * row["moderator"], abs=1e-6
+        )
+        (expected,) = predict(result, {"latitude": [row["moderator"]]})
+        for name in ("ci_low", "ci_high", "pi_low", "pi_high"):
+            assert row[name] == pytest.approx(expected[f"natural_{name}"])
+
+
+def test_the_key_gives_test_and_slope() -> None:
+    said = words(bubble(regress(bcg(), None, {"latitude": LATITUDE}), **CAPTION))
+    assert "−0.0291" in said
+    assert "F(1, 11) = 12.6" in said
+    assert "p = 0.0046" in said
+    assert "76%" in said
+
+
+def test_a_factor_is_drawn_as_strips() -> None:
+    result = regress(bcg(), None, {"allocation": ALLOCATION, "year": YEAR})
+    figure = bubble(result, **CAPTION, moderator="allocation")
+    means = figure.data[figure.data["mark"] == "mean"]
+    assert means["moderator"].tolist() == ["alternate", "random", "systematic"]
+    (first, *_) = predict(result, {"allocation": ["alternate"], "year": [float(np.mean(YEAR))]})
+    assert means["estimate"].iloc[0] == pytest.approx(first["natural_estimate"])
+    said = words(figure)
+    assert {"alternate (k = 2)", "random (k = 7)", "systematic (k = 4)"} <= set(said)
+    assert any(text.startswith("Other moderators are held at: year 1966") for text in said)
+    # Every bubble stands within its own strip.
+    strips = next(rows for rows in marks(figure, "rect") if "top" in rows[0])
+    ends = {row["moderator"]: (row["top"], row["bottom"]) for row in strips}
+    for row in bubbles(figure):
+        top, bottom = ends[row["moderator"]]
+        assert top <= row["y"] <= bottom
+
+
+def test_other_moderators_are_held_at_their_reference() -> None:
+    result = regress(bcg(), None, {"allocation": ALLOCATION, "year": YEAR})
+    figure = bubble(result, **CAPTION, moderator="year")
+    line = figure.data[figure.data["mark"] == "line"]
+    (expected,) = predict(result, {"allocation": ["alternate"], "year": [min(YEAR)]})
+    assert line["estimate"].iloc[0] == pytest.approx(expected["natural_estimate"])
+    assert any("allocation alternate" in text for text in words(figure))
+
+
+def test_common_effect_has_no_prediction_band() -> None:
+    figure = bubble(regress(bcg(), None, {"latitude": LATITUDE}, method="common"), **CAPTION)
+    assert "prediction interval" not in words(figure)
+    assert "new study" not in " ".join(figure.chart.to_dict()["title"]["subtitle"])
+    assert len(marks(figure, "area")) == 1
+
+
+def test_unknown_moderator() -> None:
+    result = regress(bcg(), None, {"latitude": LATITUDE})
+    with pytest.raises(UsageError, match=r"no moderator 'altitude'"):
+        bubble(result, **CAPTION, moderator="altitude")
+
+
+def test_many_studies_and_many_levels() -> None:
+    events, n = many(60)
+    levels = [f"a level with a long name, number {index % 8}" for index in range(60)]
+    result = regress(proportions(events, n), None, {"level": levels})
+    figure = bubble(result, **CAPTION, kind="reported")
+    assert len(bubbles(figure)) == 60
+    assert b"number 7 (k = 7)" in figure.rendered("svg")
+
+
+def test_a_logarithm_is_labelled_by_its_numbers() -> None:
+    events, n = many(20)
+    result = regress(proportions(events, n), None, {"log10 n": np.log10(n)})
+    figure = bubble(result, **CAPTION, log_base=10.0, moderator_title="cases")
+    picture = figure.rendered("svg").decode()
+    assert ">100<" in picture
+    assert ">1,000<" in picture
+    assert "cases (log scale)" in picture
