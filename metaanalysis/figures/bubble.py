@@ -26,7 +26,7 @@ from metaanalysis.figures.natural import (
 )
 
 if TYPE_CHECKING:
-    from metaanalysis.results import RegressionResult
+    from metaanalysis.stats.results import RegressionResult
 
 _GRID = 120
 _LARGEST, _SMALLEST = 520.0, 22.0
@@ -129,7 +129,7 @@ def _held(result: RegressionResult, chosen: str) -> dict[str, Any]:
 
 def _fitted(result: RegressionResult, chosen: str, held: Mapping[str, Any]) -> pd.DataFrame:
     """Return the predictions along the moderator, or at each level of a factor."""
-    from metaanalysis.regression import predict
+    from metaanalysis.stats.regression import predict
 
     levels = result.levels.get(chosen)
     if levels:

@@ -15,8 +15,8 @@ from metaanalysis.figures.interval_rows import Drawing, text_block
 from metaanalysis.figures.natural import number, quantity, value_axis
 
 if TYPE_CHECKING:
-    from metaanalysis.result_tables import TableResult
-    from metaanalysis.results import PoolResult
+    from metaanalysis.stats.result_tables import TableResult
+    from metaanalysis.stats.results import PoolResult
 
 _TICKS = 5
 

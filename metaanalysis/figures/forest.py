@@ -24,7 +24,7 @@ from metaanalysis.figures.natural import (
 )
 
 if TYPE_CHECKING:
-    from metaanalysis.results import PoolResult, SubgroupResult
+    from metaanalysis.stats.results import PoolResult, SubgroupResult
 
 Order = Literal["given", "estimate", "weight"]
 Cells = Sequence[Any]

@@ -25,8 +25,8 @@ from metaanalysis.figures.natural import (
 )
 
 if TYPE_CHECKING:
-    from metaanalysis.result_tables import BiasTestResult, TrimFillResult
-    from metaanalysis.results import PoolResult
+    from metaanalysis.stats.result_tables import BiasTestResult, TrimFillResult
+    from metaanalysis.stats.results import PoolResult
 
 Contours = Literal["auto", "significance", "confidence"]
 

@@ -15,7 +15,7 @@ from metaanalysis.figures.interval_lines import Sizes
 from metaanalysis.figures.text_width import shortened, text_width
 
 if TYPE_CHECKING:
-    from metaanalysis.result_tables import InfluenceResult
+    from metaanalysis.stats.result_tables import InfluenceResult
 
 #: Measure -> heading, and value from which its lines start (None: that of all studies).
 _PANELS: dict[str, tuple[str, float | None]] = {

@@ -15,7 +15,7 @@ from metaanalysis.figures.base import Figure, finish
 from metaanalysis.figures.natural import ValueAxis, value_axis
 
 if TYPE_CHECKING:
-    from metaanalysis.result_tables import MultiverseResult
+    from metaanalysis.stats.result_tables import MultiverseResult
 
 _WIDTH, _TOP = 660, 260
 _LINE, _FONT = 19, 12

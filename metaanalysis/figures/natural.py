@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 if TYPE_CHECKING:
-    from metaanalysis.results import PoolResult, RegressionResult
-    from metaanalysis.transforms import BackTransform
+    from metaanalysis.stats.results import PoolResult, RegressionResult
+    from metaanalysis.stats.transforms import BackTransform
 
 _SCALES = re.compile(r"^(raw|log|logit|arcsine|freeman-tukey) ")
 

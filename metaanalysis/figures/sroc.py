@@ -15,7 +15,7 @@ from metaanalysis.figures.legend import DASHES, Legend
 from metaanalysis.figures.natural import number
 
 if TYPE_CHECKING:
-    from metaanalysis.result_tables import BivariateResult, Estimate
+    from metaanalysis.stats.result_tables import BivariateResult, Estimate
 
 _SIDE = 440
 _LARGEST, _SMALLEST = 420.0, 24.0

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from metaanalysis.effects import proportions, two_groups
 from metaanalysis.figures.base import Figure
-from metaanalysis.studies import EffectSizes
+from metaanalysis.stats.effects import proportions, two_groups
+from metaanalysis.stats.studies import EffectSizes
 from tests.metaanalysis.drawn import layers
 
 #: Colditz et al. 1994: tpos, tneg, cpos, cneg, latitude, allocation, year.

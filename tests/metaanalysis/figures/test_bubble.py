@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from db.errors import UsageError
-from metaanalysis.effects import proportions
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure
 from metaanalysis.figures.bubble import bubble
-from metaanalysis.regression import predict, regress
+from metaanalysis.stats.effects import proportions
+from metaanalysis.stats.regression import predict, regress
 from tests.metaanalysis.drawn import words
 from tests.metaanalysis.figures.material import (
     ALLOCATION,

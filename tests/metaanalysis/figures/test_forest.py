@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from metaanalysis.effects import proportions
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure
 from metaanalysis.figures.forest import forest
-from metaanalysis.glmm import glmm
-from metaanalysis.pool import pool, pool_studies
-from metaanalysis.results import PoolResult
-from metaanalysis.subgroups import subgroups
+from metaanalysis.stats.effects import proportions
+from metaanalysis.stats.glmm import glmm
+from metaanalysis.stats.pool import pool, pool_studies
+from metaanalysis.stats.results import PoolResult
+from metaanalysis.stats.subgroups import subgroups
 from tests.metaanalysis.drawn import words
 from tests.metaanalysis.figures.material import (
     ALLOCATION,

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from metaanalysis.bias import egger, peese, trim_and_fill
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure
 from metaanalysis.figures.funnel import funnel
-from metaanalysis.glmm import glmm
-from metaanalysis.pool import pool, pool_studies
+from metaanalysis.stats.bias import egger, peese, trim_and_fill
+from metaanalysis.stats.glmm import glmm
+from metaanalysis.stats.pool import pool, pool_studies
 from tests.metaanalysis.drawn import words
 from tests.metaanalysis.figures.material import CAPTION, EVENTS, N, bcg, marks, pritz
 

@@ -18,7 +18,7 @@ from metaanalysis.figures.natural import (
     value_axis,
 )
 from metaanalysis.figures.text_width import shortened, text_width
-from metaanalysis.transforms import BackTransform
+from metaanalysis.stats.transforms import BackTransform
 
 
 @pytest.mark.parametrize(

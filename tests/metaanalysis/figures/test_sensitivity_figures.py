@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from db.errors import UsageError
-from metaanalysis.effects import proportions
 from metaanalysis.figures import theme
 from metaanalysis.figures.cumulative import cumulative as draw_cumulative
 from metaanalysis.figures.influence_plot import influence as draw_influence
 from metaanalysis.figures.multiverse_plot import multiverse as draw_multiverse
-from metaanalysis.influence import cumulative, influence, leave_one_out
-from metaanalysis.multiverse import multiverse, multiverse_proportions
+from metaanalysis.stats.effects import proportions
+from metaanalysis.stats.influence import cumulative, influence, leave_one_out
+from metaanalysis.stats.multiverse import multiverse, multiverse_proportions
 from tests.metaanalysis.drawn import words
 from tests.metaanalysis.figures.material import (
     CAPTION,

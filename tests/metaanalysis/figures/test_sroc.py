@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metaanalysis.accuracy import bivariate
 from metaanalysis.figures import theme
 from metaanalysis.figures.sroc import sroc
-from metaanalysis.result_tables import BivariateResult
+from metaanalysis.stats.accuracy import bivariate
+from metaanalysis.stats.result_tables import BivariateResult
 from tests.metaanalysis.drawn import words
 from tests.metaanalysis.figures.material import AUDIT_C, CAPTION, axis_range, marks
 
