@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ FORMATS = ("html", "svg", "png", "csv")
 #: Pixels per drawn pixel of a PNG: sharp on a projector and in print.
 PNG_SCALE = 2.0
 
-_SOURCE = "Source: Kim et al., BMC Med Imaging 2022;22:69 (CC BY 4.0)"
+SOURCE = "Source: Kim et al., BMC Med Imaging 2022;22:69 (CC BY 4.0)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class Figure:
         The Altair chart, complete with title and small print.
     data
         Exactly what is drawn, one row a mark; what the CSV holds.
+    beside
+        Tables and statements that stand beside the marks, or what is left out of them, by a short
+        name; each becomes a CSV of its own.
     """
 
     name: str
     title: str
     chart: alt.VConcatChart
     data: pd.DataFrame
+    beside: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
@@ -56,7 +61,7 @@ class Figure:
 
         match form:
             case "csv":
-                return self.data.to_csv(index=False, lineterminator="\n").encode()
+                return _csv(self.data)
             case "png":
                 return bytes(vlc.vegalite_to_png(self.chart.to_dict(), scale=PNG_SCALE))
             case "svg":
@@ -89,6 +94,10 @@ class Figure:
                 target = folder / f"{self.stem}.{form}"
                 replace_file(target, self.rendered(form))
                 written.append(target)
+            for name, table in self.beside.items() if "csv" in forms else ():
+                target = folder / f"{self.stem}-{name}.csv"
+                replace_file(target, _csv(table))
+                written.append(target)
         except OSError as error:
             raise MedtlError(
                 f"{folder}: cannot be written ({error.strerror or error}).",
@@ -98,6 +107,10 @@ class Figure:
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
         return self.chart._repr_mimebundle_(*args, **kwargs)
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return bytes(table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def finish(
@@ -110,6 +123,8 @@ def finish(
     data_hash: str | None,
     *,
     line_length: int = 118,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+    source: str = SOURCE,
 ) -> Figure:
     """Complete a figure with title and small print.
 
@@ -122,8 +137,12 @@ def finish(
     data_hash
         Hash of the packaged data that the numbers come from; None where they come from a table
         of somebody's own, to which the review is no source.
+    beside
+        As of :class:`Figure`.
+    source
+        What the small print names as the source.
     """
     lines = [line for note in notes for line in textwrap.wrap(note, line_length)]
     made = f"medtl-meta {__version__}"
-    lines.append(f"{_SOURCE}. {made}, data {data_hash}." if data_hash else f"{made}.")
-    return Figure(name, title, compose(body, title, subtitle, lines), data)
+    lines.append(f"{source}. {made}, data {data_hash}." if data_hash else f"{made}.")
+    return Figure(name, title, compose(body, title, subtitle, lines), data, beside or {})

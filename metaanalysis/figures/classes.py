@@ -8,7 +8,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure, finish
-from metaanalysis.figures.statement import side_by_side, verdict
+from metaanalysis.figures.statement import side_by_side, statement_table, verdict
 from metaanalysis.review.classes import STATED_CLASSES, classes
 
 _HEIGHT = 300
@@ -69,9 +69,10 @@ def figure_5b(database: Database) -> Figure:
     """Draw the number of studies by number of classes (the review's Figure 5b)."""
     result = classes(database)
     commonest = result.table.loc[result.table["studies"].idxmax(), "n_classes"]
+    said = verdict(result.two_classes, f"have {STATED_CLASSES} classes")
     words = side_by_side(
         result.statement,
-        verdict(result.two_classes, f"have {STATED_CLASSES} classes"),
+        said,
         left=_COLUMN * 6,
         top=40,
     )
@@ -88,4 +89,5 @@ def figure_5b(database: Database) -> Figure:
             f"{result.coverage}",
         ],
         database.data_hash,
+        beside={"statement": statement_table(result.statement, said)},
     )

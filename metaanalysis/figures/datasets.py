@@ -282,4 +282,6 @@ def appendix_c(database: Database) -> Figure:
         ],
         database.data_hash,
         line_length=160,
+        source="Source: the public lists named in data/datasets.yaml, after Kim et al., BMC Med "
+        "Imaging 2022;22:69 (CC BY 4.0)",
     )

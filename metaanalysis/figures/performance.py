@@ -259,6 +259,7 @@ def _figure(
         notes,
         database.data_hash,
         line_length=145,
+        beside={"selection": account.table, "studies": account.studies},
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure, finish
-from metaanalysis.figures.statement import side_by_side, verdict
+from metaanalysis.figures.statement import side_by_side, statement_table, verdict
 from metaanalysis.review.sizes import Sizes, size_rule, sizes
 
 _BRICK = 15
@@ -102,9 +102,10 @@ def figure_5c(database: Database) -> Figure:
     above = int(drawn["bin_to"].isna().sum())
     smallest, largest = int(drawn["size"].min()), int(drawn["size"].max())
     without = sum(result.excluded.values())
+    said = verdict(result.first_bin, f"lie in the bin up to {result.bin_width}")
     words = side_by_side(
         result.statement,
-        verdict(result.first_bin, f"lie in the bin up to {result.bin_width}"),
+        said,
         left=_COLUMN * 3,
         top=36,
         width=60,
@@ -127,6 +128,7 @@ def figure_5c(database: Database) -> Figure:
         ],
         database.data_hash,
         line_length=125,
+        beside={"statement": statement_table(result.statement, said)},
     )
 
 

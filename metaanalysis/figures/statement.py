@@ -69,3 +69,8 @@ def side_by_side(
     texts = base.mark_text(align="left", fontSize=13).encode(x=alt.value(left + 70), text="line:N")
     layer: alt.LayerChart = heads + texts
     return layer
+
+
+def statement_table(statement: str, said: str) -> pd.DataFrame:
+    """Return what stands beside the marks: the review's statement, and what the studies say."""
+    return pd.DataFrame({"kind": ["reported", "curated"], "statement": [statement, said]})

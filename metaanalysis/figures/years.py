@@ -104,4 +104,5 @@ def figure_4a(database: Database) -> Figure:
         ],
         database.data_hash,
         line_length=150,
+        beside={"statement": result.checks},
     )

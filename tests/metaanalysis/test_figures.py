@@ -34,6 +34,7 @@ def test_every_figure_says_what_it_shows_and_where_from(
     assert one.title in words
     assert "Reported" in words or "Curated" in words
     assert "Kim et al., BMC Med Imaging 2022;22:69 (CC BY 4.0)" in words
+    assert ("data/datasets.yaml" in words) == (name == "appendix-c")
     assert f"data {database.data_hash}" in words
     if name != "2":  # definitions: no studies are counted
         assert "121" in words or "78" in words
@@ -113,6 +114,26 @@ def test_saving_writes_whole_files_and_leaves_nothing_else(
     )
     with pytest.raises(MedtlError, match="cannot be written"):
         drawn["table-1"].save(Path("/proc/nowhere"))
+
+
+def test_what_stands_beside_the_marks_has_a_csv_of_its_own(
+    drawn: dict[str, Figure], tmp_path: Path
+) -> None:
+    written = drawn["6a"].save(tmp_path, ("csv",))
+    assert [path.name for path in written] == [
+        "figure-6a.csv",
+        "figure-6a-selection.csv",
+        "figure-6a-studies.csv",
+    ]
+    studies = pd.read_csv(tmp_path / "figure-6a-studies.csv")
+    assert len(studies) == 114
+    out = studies[~studies["in_auc"]]
+    assert out["reason_auc"].notna().all()  # every study that is not drawn says why
+    points = pd.read_csv(tmp_path / "figure-6a.csv")
+    assert set(studies.loc[studies["in_auc"], "key"]) <= set(points["key"])
+    selection = pd.read_csv(tmp_path / "figure-6a-selection.csv")
+    assert {"reported", "curated", "difference"} <= set(selection.columns)
+    assert set(drawn["5b"].beside) == set(drawn["4a"].beside) == {"statement"}
 
 
 def test_the_same_figure_gives_the_same_bytes(database: Database, drawn: dict[str, Figure]) -> None:
