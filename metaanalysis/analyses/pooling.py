@@ -51,7 +51,8 @@ def _by_glmm(sample: Sample, model: Model) -> tuple[PoolResult, tuple[str, ...]]
         level=model.level,
         labels=sample.labels,
     )
-    return found, tuple(named(text, sample.shorts) for text in found.warnings)
+    # Said once, by name; the core knows its rows by number alone.
+    return replace(found, warnings=()), tuple(named(text, sample.shorts) for text in found.warnings)
 
 
 def pool_sample(sample: Sample, model: Model | None = None) -> Analysis:

@@ -13,9 +13,13 @@ from metaanalysis.samples.sample import Sample
 from metaanalysis.samples.scales import effect_sizes, named, scale_of
 from metaanalysis.stats.bias import begg, deeks, egger, pet_peese, trim_and_fill
 from metaanalysis.stats.influence import cumulative, influence, leave_one_out
-from metaanalysis.stats.multiverse import multiverse, multiverse_proportions
+from metaanalysis.stats.multiverse import DEFAULT_METHODS, multiverse, multiverse_proportions
+from metaanalysis.stats.pool import pool
 from metaanalysis.stats.result_tables import BiasTestResult
 from metaanalysis.stats.results import Result
+
+#: With a p of Q below this, one effect common to all studies is no defensible model.
+AGREE = 0.1
 
 
 def _said(sample: Sample, *groups: Sequence[str]) -> tuple[str, ...]:
@@ -33,9 +37,9 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
     sample
         As of :mod:`metaanalysis.samples`.
     model
-        How. Proportions are taken on the arcsine scale unless another is named: there the variance
-        hangs on n alone, while on the others a proportion near 1 makes its own standard error,
-        and a lopsided funnel with it.
+        How. Proportions and AUC are taken on the arcsine scale unless another is named: there the
+        variance hangs on n alone (of an AUC: nearly), while on the others a value near 1 makes its
+        own standard error, and a lopsided funnel with it.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
     if sample.kind == "two-by-two":
         return _deeks(sample, chosen)
     transform = chosen.transform
-    if transform is None and sample.kind == "proportion":
+    if transform is None and sample.kind in ("proportion", "AUC"):
         transform = "arcsine"
     effects, sample, said = effect_sizes(sample, transform)
     require(sample, 3, "A test for small-study effects")
@@ -213,7 +217,8 @@ def multiverse_of(sample: Sample, model: Model | None = None) -> Analysis:
     ----------
     sample
         As of :mod:`metaanalysis.samples`. From the literature, narrower choices of studies are
-        tried too: own n, separate test data, two classes, 100 cases or more.
+        tried too: own n, separate test data, two classes, 100 cases or more. A common effect is
+        among the models only where Cochran's Q does not speak against it.
     model
         Only its level and, for effects and AUC, its scale are used.
 
@@ -225,25 +230,36 @@ def multiverse_of(sample: Sample, model: Model | None = None) -> Analysis:
     chosen = model or Model()
     one_effect_a_study(sample, "A multiverse")
     require(sample, 2, "A multiverse")
-    for option, value in (("--method", chosen.method), ("--test", chosen.test)):
+    named_ones = [("--method", chosen.method), ("--test", chosen.test)]
+    if sample.kind == "proportion":
+        named_ones.append(("--transform", chosen.transform))
+    for option, value in named_ones:
         if value is not None:
             raise UsageError(f"{option}: a multiverse goes through all of them.", "Drop it.")
+    effects, sample, said = effect_sizes(sample, chosen.transform)
+    require(sample, 2, "A multiverse")
+    methods = [name for name in DEFAULT_METHODS if name != "common"]
+    agreement = pool(effects, None, "common")
+    if agreement.q_p >= AGREE:
+        methods.append("common")
+        words = ""
+    else:
+        words = (
+            "; the common effect is left out, since the studies differ more than chance explains "
+            f"(Q, {p_words(agreement.q_p)})"
+        )
     if sample.kind == "proportion":
-        if chosen.transform is not None:
-            raise UsageError("--transform: a multiverse goes through all of them.", "Drop it.")
         result = multiverse_proportions(
             sample.columns["events"],
             sample.columns["n"],
+            methods=methods,
             inclusion=_sets(sample),
             level=chosen.level,
             labels=sample.labels,
         )
-        said: tuple[str, ...] = ()
         where = "five scales"
     else:
-        effects, sample, said = effect_sizes(sample, chosen.transform)
-        require(sample, 2, "A multiverse")
-        result = multiverse(effects, inclusion=_sets(sample), level=chosen.level)
+        result = multiverse(effects, methods=methods, inclusion=_sets(sample), level=chosen.level)
         where = f"the {scale_of(sample, chosen.transform)} scale"
     summary = result.summary
     sentence = (
@@ -252,8 +268,8 @@ def multiverse_of(sample: Sample, model: Model | None = None) -> Analysis:
         f"half of them above {shown(summary['median'], sample.kind)}."
     )
     how = (
-        f"every combination of {where}, REML, PM, DL and common effect, Knapp-Hartung and z, and "
-        f"choice of studies; {100 * chosen.level:g} %"
+        f"every combination of {where}, {', '.join(methods)}, Knapp-Hartung and z, and choice of "
+        f"studies; {100 * chosen.level:g} %{words}"
     )
     warnings = _said(sample, said, result.warnings)
     return Analysis("multiverse", sample, {"result": result}, how, sentence, warnings)

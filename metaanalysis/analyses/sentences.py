@@ -15,14 +15,14 @@ _MEANING = {
     "AUC": "a case with the finding scores above one without it {} of the time",
 }
 
-#: Moderator -> what it is called in a sentence.
+#: Moderator -> what it is called in a sentence or a title.
 _CALLED = {
     "tl_type": "TL type",
-    "log10_images": "the number of images",
-    "n_classes": "the number of classes",
-    "depth": "the depth of the network",
-    "basis": "where the value was read",
-    "split": "the data that it was measured on",
+    "log10_images": "number of images",
+    "n_classes": "number of classes",
+    "depth": "depth of the network",
+    "basis": "place where it was read",
+    "split": "kind of test data",
 }
 
 #: Fewer studies than these deserve a word of caution.
@@ -42,6 +42,11 @@ def shown(value: float, kind: str) -> str:
     if kind in ("proportion", "AUC"):
         return percent(value)
     return f"{value:.3g}"
+
+
+def called(moderator: str) -> str:
+    """Return what a moderator is called in a sentence or a title."""
+    return _CALLED.get(moderator, moderator)
 
 
 def p_words(p: float) -> str:
@@ -108,7 +113,7 @@ def differ(
     p
         Of the test that they differ; NaN where there was none.
     """
-    factor = _CALLED.get(factor, factor)
+    factor = called(factor)
     if math.isnan(p) or len(groups) < 2:
         return f"{PLAIN}too few studies in the groups to compare {outcome} by {factor}."
     ordered = sorted(groups, key=lambda group: group[1])
@@ -138,7 +143,7 @@ def linked(outcome: str, terms: Sequence[tuple[str, float | None, float]]) -> st
     """
     parts = []
     for term, slope, p in terms:
-        name = _CALLED.get(term, term)
+        name = called(term)
         if p < 0.05:
             way = "" if slope is None else f", {'higher' if slope > 0 else 'lower'} as it grows"
             parts.append(f"differs with {name} ({p_words(p)}{way})")

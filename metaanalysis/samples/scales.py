@@ -12,14 +12,14 @@ from db.errors import StatisticsError, UsageError
 from metaanalysis.samples.sample import Sample
 from metaanalysis.stats.effects import ProportionScale, auc, from_interval, proportions
 from metaanalysis.stats.studies import EffectSizes, as_effect_sizes
-from metaanalysis.stats.transforms import BackTransform
+from metaanalysis.stats.transforms import BackTransform, Scale, arcsine
 
 TRANSFORMS = ("raw", "logit", "arcsine", "freeman-tukey")
 
 #: Kind of sample -> the scales that it can be pooled on, the usual one first.
 SCALES: dict[str, tuple[str, ...]] = {
     "proportion": ("logit", "raw", "arcsine", "freeman-tukey"),
-    "AUC": ("logit", "raw"),
+    "AUC": ("logit", "raw", "arcsine"),
     "effect": ("raw",),
     "two-by-two": ("log odds ratio",),
 }
@@ -125,7 +125,10 @@ def _numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _areas(sample: Sample, scale: str) -> tuple[EffectSizes, Sample, tuple[str, ...]]:
-    """Return areas under the curve: by the printed interval where it can be used, else by cases."""
+    """Return areas under the curve: by the printed interval where it can be used, else by cases.
+
+    On the arcsine scale the raw variance is carried over by the delta method, v / (4 a (1 - a)).
+    """
     columns = {name: _numbers(values) for name, values in sample.columns.items()}
     low, high = columns["ci_low"], columns["ci_high"]
     printed = ~np.isnan(low) & ~np.isnan(high)
@@ -134,41 +137,43 @@ def _areas(sample: Sample, scale: str) -> tuple[EffectSizes, Sample, tuple[str, 
     counted = ~printed & ~np.isnan(columns["n_positive"]) & ~np.isnan(columns["n_negative"])
     effect, variance = np.full(sample.k, np.nan), np.full(sample.k, np.nan)
     said: list[str] = []
-    move = cast("Literal['raw', 'logit']", scale)
+    move: Literal["raw", "logit"] = "logit" if scale == "logit" else "raw"
     if printed.any():
-        by_interval = from_interval(
-            columns["value"][printed],
-            low[printed],
-            high[printed],
-            move,
-            labels=_of(sample, printed),
+        names = _of(sample, printed)
+        found = from_interval(
+            columns["value"][printed], low[printed], high[printed], move, labels=names
         )
-        effect[printed], variance[printed] = by_interval.effect, by_interval.variance
-        said += _gathered(named(text, _of(sample, printed)) for text in by_interval.warnings)
+        effect[printed], variance[printed] = found.effect, found.variance
+        said += _gathered(named(text, names) for text in found.warnings)
     if counted.any():
-        by_cases = auc(
+        names = _of(sample, counted)
+        found = auc(
             columns["value"][counted],
             columns["n_positive"][counted],
             columns["n_negative"][counted],
             move,
-            labels=_of(sample, counted),
+            labels=names,
         )
-        effect[counted], variance[counted] = by_cases.effect, by_cases.variance
-        said += [named(text, _of(sample, counted)) for text in by_cases.warnings]
+        effect[counted], variance[counted] = found.effect, found.variance
+        said += [named(text, names) for text in found.warnings]
     keep = printed | counted
     if not keep.any():
         raise StatisticsError(f"no value of {sample.outcome} is left: {INTERVAL_AT_THE_EDGE}.")
     used = sample.take(keep.tolist(), INTERVAL_AT_THE_EDGE)
-    found = EffectSizes(
-        effect[keep],
-        variance[keep],
+    effect, variance = effect[keep], variance[keep]
+    if scale == "arcsine":
+        variance = variance / (4.0 * effect * (1.0 - effect))
+        effect = arcsine(effect)
+    moved = EffectSizes(
+        effect,
+        variance,
         used.labels,
         tuple(range(1, used.k + 1)),
         f"{scale} AUC",
-        BackTransform("logit" if scale == "logit" else "identity"),
+        BackTransform(cast("Scale", "identity" if scale == "raw" else scale)),
         columns["n"][keep],
     )
-    return found, used, tuple(said)
+    return moved, used, tuple(said)
 
 
 def _gathered(warnings: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
 from metaanalysis.analyses.analysis import Model
 from metaanalysis.analyses.pooling import pool_sample, subgroup_sample
+from metaanalysis.analyses.robustness import bias_of, multiverse_of
 from metaanalysis.filters import Filters
 from metaanalysis.samples.counting import Assumptions
 from metaanalysis.samples.literature import from_literature, pairs_from_literature
 from metaanalysis.samples.sample import by_reason
+from metaanalysis.samples.scales import effect_sizes
 from metaanalysis.samples.values import class_counts, fitting_count, the_one
 from tests.study_files import GOOD, curated, value, write
 
@@ -203,6 +206,52 @@ def test_the_variance_of_a_printed_interval_by_hand(database: Database) -> None:
         columns["ci_low"], columns["ci_high"], found["variance"], strict=True
     ):
         assert variance == pytest.approx(((high - low) / (2 * 1.959963984540054)) ** 2)
+
+
+def test_an_auc_by_its_cases_on_three_scales(database: Database) -> None:
+    """Hanley and McNeil by hand; the delta method takes it to the other scales."""
+    wanted = Assumptions(prevalence=0.5)
+    sample = from_literature(database, "AUC", assumptions=wanted)
+    raw, logit, arcsine = (effect_sizes(sample, scale)[0] for scale in ("raw", "logit", "arcsine"))
+    seen = 0
+    for row, area in enumerate(sample.columns["value"]):
+        if sample.columns["ci_low"][row] is not None:
+            continue
+        seen += 1
+        sick, well = sample.columns["n_positive"][row], sample.columns["n_negative"][row]
+        q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+        spread = (sick - 1) * (q1 - area**2) + (well - 1) * (q2 - area**2)
+        variance = (area * (1 - area) + spread) / (sick * well)
+        assert raw.variance[row] == pytest.approx(variance)
+        assert logit.variance[row] == pytest.approx(variance / (area * (1 - area)) ** 2)
+        assert arcsine.effect[row] == pytest.approx(math.asin(math.sqrt(area)))
+        assert arcsine.variance[row] == pytest.approx(variance / (4 * area * (1 - area)))
+        assert arcsine.back(arcsine.effect[row]) == pytest.approx(area)
+    assert seen >= 10
+
+
+def test_bias_is_tested_where_a_value_does_not_make_its_own_error(database: Database) -> None:
+    """Values that rise while n stays put: no small-study effect, and none may be found."""
+    sample = from_literature(database)
+    n = 200
+    shares = np.linspace(0.6, 0.99, sample.k)
+    events = tuple(round(n * share) for share in shares)
+    columns = dict(sample.columns) | {"events": events, "n": (n,) * sample.k}
+    with pytest.raises(StatisticsError, match=r"one value"):
+        bias_of(replace(sample, columns=columns))  # on the arcsine scale all errors are equal
+    logit = bias_of(replace(sample, columns=columns), Model(transform="logit")).to_dict()
+    assert logit["egger"]["p"] < 0.001  # which is why the logit scale is not the usual one
+
+
+def test_a_common_effect_is_defensible_only_where_studies_agree(database: Database) -> None:
+    sample = from_literature(database)
+    unlike = multiverse_of(sample)
+    assert "common" not in {row["method"] for row in unlike.to_dict()["table"]}
+    assert "common effect is left out" in unlike.method
+    alike = dict(sample.columns) | {"events": (80,) * sample.k, "n": (100,) * sample.k}
+    agreed = multiverse_of(replace(sample, columns=alike)).to_dict()
+    assert "common" in {row["method"] for row in agreed["table"]}
+    assert agreed["summary"]["smallest"] == pytest.approx(0.8, abs=0.01)
 
 
 def test_sensitivity_needs_the_cases_with_the_finding(database: Database) -> None:

@@ -24,7 +24,8 @@ def bias(**given: Any) -> None:
     """Test whether small studies report other values than large ones.
 
     Egger, Begg, trim-and-fill; PET-PEESE for effects whose null is 0; Deeks for two-by-two tables.
-    Proportions are tested on the arcsine scale, where their variance hangs on n alone.
+    Proportions and AUC are tested on the arcsine scale, where their variance hangs on n alone (of
+    an AUC: nearly).
 
     \b
     Examples:

@@ -177,9 +177,9 @@ def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
                 "--figure-format: no figure is asked for.", "Name a folder with --figure."
             )
         return ()
-    from metaanalysis.analyses.drawing import figure_of
+    from metaanalysis.analyses.drawing import has_figure
 
-    if figure_of(analysis) is None:
+    if not has_figure(analysis):
         raise UsageError("--figure: there is no figure of this analysis.", "Drop the option.")
     return formats(given["figure_format"])
 

@@ -34,6 +34,19 @@ def span(low: float, high: float, digits: int = 3) -> str | None:
     return f"{number(low, digits)} to {number(high, digits)}"
 
 
+def natural_text(value: float, scale: str) -> str | None:
+    """Return a value on its natural scale: a share with three decimals, however small."""
+    if math.isnan(value):
+        return None
+    return number(value, 3) if scale in ("identity", "exp") else f"{value:.3f}"
+
+
+def natural_span(low: float, high: float, scale: str) -> str | None:
+    """Return an interval on the natural scale; None where there is none."""
+    ends = natural_text(low, scale), natural_text(high, scale)
+    return None if None in ends else f"{ends[0]} to {ends[1]}"
+
+
 def p_cell(p: float) -> str | None:
     """Return a p for a table."""
     return None if math.isnan(p) else p_text(p).removeprefix("p ").removeprefix("= ")
@@ -54,8 +67,8 @@ def _pool(analysis: Analysis) -> tuple[Rows, list[str]]:
     rows: Rows = [
         {
             "": f"{outcome}, pooled",
-            "value": text(natural["estimate"]),
-            interval: span(natural["ci_low"], natural["ci_high"]),
+            "value": natural_text(natural["estimate"], result.back.scale),
+            interval: natural_span(natural["ci_low"], natural["ci_high"], result.back.scale),
             "p": p_cell(result.p) if result.back.scale in ("identity", "exp") else None,
         }
     ]
@@ -64,7 +77,7 @@ def _pool(analysis: Analysis) -> tuple[Rows, list[str]]:
             {
                 "": f"{outcome} of a new study",
                 "value": None,
-                interval: span(natural["pi_low"], natural["pi_high"]),
+                interval: natural_span(natural["pi_low"], natural["pi_high"], result.back.scale),
                 "p": None,
             }
         )
@@ -119,14 +132,14 @@ def _subgroup(analysis: Analysis) -> tuple[Rows, list[str]]:
     result = cast("SubgroupResult", analysis.result)
     rows: Rows = []
     for name, group in zip([*result.names, "all"], [*result.groups, result.overall], strict=True):
-        natural = group.back_transformed
+        natural, scale = group.back_transformed, group.back.scale
         rows.append(
             {
                 result.factor: name,
                 "k": group.k,
-                analysis.sample.outcome: text(natural["estimate"]),
-                _percent(group.level): span(natural["ci_low"], natural["ci_high"]),
-                "new study": span(natural["pi_low"], natural["pi_high"]),
+                analysis.sample.outcome: natural_text(natural["estimate"], scale),
+                _percent(group.level): natural_span(natural["ci_low"], natural["ci_high"], scale),
+                "new study": natural_span(natural["pi_low"], natural["pi_high"], scale),
                 "I2, %": text(group.i2, 1),
             }
         )
@@ -163,12 +176,14 @@ def _regress(analysis: Analysis) -> tuple[Rows, list[str]]:
             f"({number(result.tau2_without, 3)} without moderators). Residual heterogeneity "
             f"QE({result.qe_df}) = {number(result.qe, 1)}, {p_text(result.qe_p)}."
         )
+        scale = result.back.scale
         for row in analysis.values["expected"]:
-            name = next(iter(row))
+            name, place = next(iter(row.items()))
+            where = f"{10**place:.0f} images" if name == "log10_images" else f"{name} {place:g}"
             lines.append(
-                f"Expected at {name} {row[name]:g}: {number(row['estimate'], 3)} "
-                f"({span(row['ci_low'], row['ci_high'])}); a new study "
-                f"{span(row['pi_low'], row['pi_high'])}."
+                f"Expected at {where}: {natural_text(row['estimate'], scale)} "
+                f"({natural_span(row['ci_low'], row['ci_high'], scale)}); a new study "
+                f"{natural_span(row['pi_low'], row['pi_high'], scale)}."
             )
         for name, counts in result.levels.items():
             listed = ", ".join(f"{level} ({count})" for level, count in counts.items())
