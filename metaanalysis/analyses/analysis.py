@@ -10,10 +10,6 @@ from db.errors import StatisticsError, UsageError
 from metaanalysis.samples.sample import Sample, by_reason
 from metaanalysis.stats.results import Result
 
-#: Methods by the words of the command line.
-METHODS = ("REML", "DL", "PM", "ML", "EB", "HE", "HS", "SJ", "common", "GLMM")
-TESTS = ("knapp-hartung", "knapp-hartung-adhoc", "z")
-
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -22,12 +18,13 @@ class Model:
     Attributes
     ----------
     method
-        Out of :data:`METHODS`; None: GLMM for proportions on no named scale, else REML.
+        Out of ``metaanalysis.analyses.choices.METHODS``; None: GLMM for proportions on no named
+        scale, else REML.
     test
-        Out of :data:`TESTS`; None: Knapp-Hartung (for the GLMM its like, t with k - 1), for the
+        Out of ``choices.TESTS``; None: Knapp-Hartung (for the GLMM its like, t with k - 1), for the
         common effect z.
     transform
-        Out of ``metaanalysis.samples.scales.TRANSFORMS``; None: the usual scale of the sample.
+        Out of ``choices.TRANSFORMS``; None: the usual scale of the sample.
     level
         Confidence level of all intervals.
     """

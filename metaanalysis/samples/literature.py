@@ -19,6 +19,7 @@ from metaanalysis.samples.counting import Assumptions, Reported, areas, proporti
 from metaanalysis.samples.sample import Kind, LeftOut, Remark, Sample
 from metaanalysis.samples.values import (
     MODERATOR_SYNONYMS,
+    MODERATORS,
     moderators_of,
     names_of,
     no_transfer,
@@ -138,10 +139,7 @@ def from_literature(
         labels=tuple(item.label for item in used),
         shorts=tuple(item.short for item in used),
         columns=counted.columns,
-        moderators={
-            key: tuple(row[key] for row in moderators)
-            for key in moderators_of(used[0].value, used[0].study, backbones)
-        },
+        moderators={key: tuple(row[key] for row in moderators) for key in MODERATORS},
         clusters=tuple(item.study["key"] for item in used),
         origin=origin,
         source="curated",

@@ -14,8 +14,6 @@ from metaanalysis.stats.effects import ProportionScale, auc, from_interval, prop
 from metaanalysis.stats.studies import EffectSizes, as_effect_sizes
 from metaanalysis.stats.transforms import BackTransform, Scale, arcsine
 
-TRANSFORMS = ("raw", "logit", "arcsine", "freeman-tukey")
-
 #: Kind of sample -> the scales that it can be pooled on, the usual one first.
 SCALES: dict[str, tuple[str, ...]] = {
     "proportion": ("logit", "raw", "arcsine", "freeman-tukey"),

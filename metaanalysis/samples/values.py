@@ -17,6 +17,21 @@ from db.reader import Row
 RANDOM = "random initialisation"
 OWN_NETWORK = "custom"
 
+#: What can be asked of a value, by the names of :func:`moderators_of`.
+MODERATORS = (
+    "year",
+    "modality",
+    "subject",
+    "tl_type",
+    "backbone",
+    "family",
+    "depth",
+    "log10_images",
+    "n_classes",
+    "basis",
+    "split",
+)
+
 #: Why a value is no result of transfer learning.
 NO_TRANSFER = {
     RANDOM: "a randomly initialised network: nothing was transferred",

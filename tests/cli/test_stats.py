@@ -322,7 +322,6 @@ def test_several_effects_of_one_study_are_not_taken_for_independent(
 def test_the_figures_are_drawn(
     call: Call, pritz: tuple[str, ...], kearon: tuple[str, ...], tmp_path: Path
 ) -> None:
-    pytest.importorskip("metaanalysis.figures.forest")
     wanted = ("--figure", str(tmp_path / "out"), "--figure-format", "svg,csv")
     commands = (
         ("pool", *pritz),

@@ -6,13 +6,9 @@ from typing import Any
 
 import click
 
-from metaanalysis.cli.stats.options import (
-    MODERATORS,
-    model_options,
-    output_options,
-    sample_options,
-)
+from metaanalysis.cli.stats.options import model_options, output_options, sample_options
 from metaanalysis.cli.stats.running import model_of, sample_of, write
+from metaanalysis.samples.values import MODERATORS
 
 
 @click.command()

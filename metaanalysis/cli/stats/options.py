@@ -8,29 +8,13 @@ from typing import Any, TypeVar
 
 import click
 
+from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
 from metaanalysis.cli.options import database_option, format_option
 from metaanalysis.cli.query import filter_options
+from metaanalysis.samples.literature import OUTCOMES
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
-
-OUTCOMES = ("accuracy", "AUC", "sensitivity", "specificity")
-METHODS = ("REML", "DL", "PM", "ML", "EB", "HE", "HS", "SJ", "common", "GLMM")
-TESTS = ("knapp-hartung", "knapp-hartung-adhoc", "z")
-TRANSFORMS = ("raw", "logit", "arcsine", "freeman-tukey")
-MODERATORS = (
-    "year",
-    "modality",
-    "subject",
-    "tl_type",
-    "backbone",
-    "family",
-    "depth",
-    "log10_images",
-    "n_classes",
-    "basis",
-    "split",
-)
 
 #: Role of a CSV column -> what it holds.
 ROLES = {

@@ -12,10 +12,11 @@ import click
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
 from metaanalysis.cli.options import opened, remark
 from metaanalysis.cli.output import width, write_rows
 from metaanalysis.cli.query import FILTER_HELP
-from metaanalysis.cli.stats.options import METHODS, ROLES, TESTS, TRANSFORMS
+from metaanalysis.cli.stats.options import ROLES
 
 if TYPE_CHECKING:
     from metaanalysis.analyses.analysis import Analysis, Model
