@@ -20,6 +20,11 @@ from db.errors import MedtlError
 COMMANDS = {
     "query": ("query", "query", "Find studies by modality, subject, backbone, TL type and more."),
     "show": ("show", "show", "Show one study in full, each value with its source."),
+    "stats": (
+        "stats",
+        "stats",
+        "Pool the reported values, compare groups, test for bias, try every defensible analysis.",
+    ),
     "figures": ("figures", "figures", "Draw the review's figures and tables."),
     "audit": ("audit", "audit", "Check the numbers that the review and the studies print."),
     "datasets": ("datasets", "datasets", "List public medical image data sets."),

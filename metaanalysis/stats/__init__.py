@@ -1,5 +1,6 @@
-"""Meta-analysis: from effects to pooled estimates, on numpy and scipy alone.
+"""The numbers: effects, models, tests for bias. Pure functions on arrays; no pandas inside.
 
-Arrays in, frozen results out; nothing here knows the database, pandas (but for ``to_frame``) or
-Altair. ``from metaanalysis import pool`` gives the public functions.
+What a notebook needs is exported by :mod:`metaanalysis` itself (``from metaanalysis import pool``):
+nothing is exported here, since a function and a module of one name (``pool``) cannot both be an
+attribute of one package.
 """

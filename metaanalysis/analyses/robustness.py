@@ -1,0 +1,275 @@
+"""What a pooled answer hangs on: missing studies, single studies, the order, the analyst."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from db.errors import UsageError
+from metaanalysis.analyses.analysis import Analysis, Model, one_effect_a_study, require
+from metaanalysis.analyses.pooling import method_words
+from metaanalysis.analyses.sentences import PLAIN, between, p_words, shown
+from metaanalysis.samples.sample import Sample
+from metaanalysis.samples.scales import effect_sizes, named, scale_of
+from metaanalysis.stats.bias import begg, deeks, egger, pet_peese, trim_and_fill
+from metaanalysis.stats.influence import cumulative, influence, leave_one_out
+from metaanalysis.stats.multiverse import DEFAULT_METHODS, multiverse, multiverse_proportions
+from metaanalysis.stats.pool import pool
+from metaanalysis.stats.result_tables import BiasTestResult
+from metaanalysis.stats.results import Result
+
+#: With a p of Q below this, one effect common to all studies is no defensible model.
+AGREE = 0.1
+
+
+def _said(sample: Sample, *groups: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(named(text, sample.shorts) for group in groups for text in group))
+
+
+def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
+    """Test a sample for small-study effects.
+
+    Egger's and Begg's tests and trim-and-fill; PET-PEESE where no effect is 0 (its rule compares
+    with 0); for two-by-two tables Deeks' test alone.
+
+    Parameters
+    ----------
+    sample
+        As of :mod:`metaanalysis.samples`.
+    model
+        How. Proportions and AUC are taken on the arcsine scale unless another is named: there the
+        variance hangs on n alone (of an AUC: nearly), while on the others a value near 1 makes its
+        own standard error, and a lopsided funnel with it.
+
+    Raises
+    ------
+    StatisticsError
+        Fewer than three studies.
+    """
+    chosen = (model or Model()).without_glmm("A test for small-study effects")
+    one_effect_a_study(sample, "A test for small-study effects")
+    require(sample, 3, "A test for small-study effects")
+    if sample.kind == "two-by-two":
+        return _deeks(sample, chosen)
+    transform = chosen.transform
+    if transform is None and sample.kind in ("proportion", "AUC"):
+        transform = "arcsine"
+    effects, sample, said = effect_sizes(sample, transform)
+    require(sample, 3, "A test for small-study effects")
+    method = chosen.method or "REML"
+    z_alone = chosen.test == "z" or method == "common"
+    egger_test: Literal["z", "knapp-hartung"] = "z" if z_alone else "knapp-hartung"
+    line: BiasTestResult = egger(effects, method=method, test=egger_test, level=chosen.level)
+    tests: dict[str, Result] = {"egger": line, "begg": begg(effects)}
+    filled = trim_and_fill(effects, method=method, test=chosen.test, level=chosen.level)
+    tests["trim_and_fill"] = filled
+    if sample.kind == "effect":
+        tests["pet_peese"] = pet_peese(effects, level=chosen.level)
+    scale = scale_of(sample, transform)
+    how = method_words(filled.unadjusted.method, filled.unadjusted.test, scale, chosen.level)
+    before = effects.back(filled.unadjusted.estimate)
+    after = effects.back(filled.adjusted.estimate)
+    if line.p >= 0.05:
+        lean = "nothing shows that small studies report other values than large ones"
+    elif line.slope > 0:
+        lean = (
+            "small studies report higher values than large ones, as they do when small studies "
+            "with poor results stay unpublished, though not only then"
+        )
+    else:
+        lean = (
+            "small studies report lower values than large ones, which is not what unpublished "
+            "poor results would leave"
+        )
+    if filled.k0:
+        filling = (
+            f"trim-and-fill adds {filled.k0} stud{'y' if filled.k0 == 1 else 'ies'}, which moves "
+            f"the estimate from {shown(before, sample.kind)} to {shown(after, sample.kind)}"
+        )
+    else:
+        filling = "trim-and-fill finds no study to add"
+    sentence = f"{PLAIN}{lean} (Egger, {p_words(line.p)}); {filling}."
+    warnings = _said(sample, said, *(result.warnings for result in tests.values()))
+    values: dict[str, Any] = {
+        "natural": {"unadjusted": before, "adjusted": after},
+        "scale": scale,
+    }
+    return Analysis("bias", sample, tests, how, sentence, warnings, values)
+
+
+def _deeks(sample: Sample, model: Model) -> Analysis:
+    names = ("tp", "fn", "fp", "tn")
+    result = deeks(
+        *(sample.columns[name] for name in names), labels=sample.labels, level=model.level
+    )
+    lopsided = "report other" if result.p < 0.05 else "do not clearly report other"
+    sentence = (
+        f"{PLAIN}small studies {lopsided} accuracies than large ones (Deeks, {p_words(result.p)})."
+    )
+    how = "Deeks' regression of the log diagnostic odds ratio on 1/sqrt(effective sample size)"
+    warnings = _said(sample, result.warnings)
+    return Analysis("bias", sample, {"deeks": result}, how, sentence, warnings)
+
+
+def influence_on(sample: Sample, model: Model | None = None) -> Analysis:
+    """Return what each study does to the pooled estimate: left out, and by its diagnostics.
+
+    Parameters
+    ----------
+    sample, model
+        As of ``pool_sample``; diagnostics are of the normal model, so that proportions are taken
+        on the logit scale unless another is named.
+
+    Raises
+    ------
+    StatisticsError
+        Fewer than three studies.
+    """
+    chosen = (model or Model()).without_glmm("Influence")
+    one_effect_a_study(sample, "Influence")
+    require(sample, 3, "Influence")
+    effects, sample, said = effect_sizes(sample, chosen.transform)
+    require(sample, 3, "Influence")
+    method = chosen.method or "REML"
+    left = leave_one_out(effects, None, method, chosen.test, level=chosen.level)
+    marks = influence(effects, None, method, chosen.test, level=chosen.level)
+    scale = scale_of(sample, chosen.transform)
+    low, high = min(left.column("natural_estimate")), max(left.column("natural_estimate"))
+    stand_out = [
+        short
+        for label, short in zip(sample.labels, sample.shorts, strict=True)
+        if label in marks.influential
+    ]
+    who = (
+        f"{', '.join(stand_out)} pull{'s' if len(stand_out) == 1 else ''} hardest"
+        if stand_out
+        else "none stands out"
+    )
+    sentence = (
+        f"{PLAIN}whichever single study is left out, the estimate stays "
+        f"{between(low, high, sample.kind)}; {who}."
+    )
+    how = method_words(left.method, left.test, scale, chosen.level)
+    results: Mapping[str, Result] = {"influence": marks, "leave_one_out": left}
+    return Analysis("influence", sample, results, how, sentence, _said(sample, said, left.warnings))
+
+
+def cumulate(sample: Sample, model: Model | None = None, *, order: str = "year") -> Analysis:
+    """Pool the first study, the first two, and so on, by a moderator such as the year.
+
+    Parameters
+    ----------
+    sample, model
+        As of :func:`influence_on`.
+    order
+        A moderator that holds numbers; rows of which it is not known are left out.
+
+    Raises
+    ------
+    UsageError
+        There is no such moderator, or it holds text.
+    """
+    chosen = (model or Model()).without_glmm("A cumulative analysis")
+    one_effect_a_study(sample, "A cumulative analysis")
+    name = sample.moderator(order)
+    sample = sample.knowing([name])
+    require(sample, 2, "A cumulative analysis")
+    if any(isinstance(value, str) for value in sample.moderators[name]):
+        raise UsageError(f"--order {name}: holds text, which gives no order.", "Name numbers.")
+    effects, sample, said = effect_sizes(sample, chosen.transform)
+    keys = sample.moderators[name]
+    result = cumulative(
+        effects, None, list(keys), chosen.method or "REML", chosen.test, level=chosen.level
+    )
+    scale = scale_of(sample, chosen.transform)
+    estimates = result.column("natural_estimate")
+    half = estimates[(len(estimates) - 1) // 2]
+    sentence = (
+        f"{PLAIN}in the order of {name}, the estimate was {shown(half, sample.kind)} after half "
+        f"of the studies and is {shown(estimates[-1], sample.kind)} after all {sample.k}."
+    )
+    how = f"cumulative by {name}; {method_words(result.method, result.test, scale, chosen.level)}"
+    values = {"order": {"name": name, "values": sorted(keys)}}
+    warnings = _said(sample, said, result.warnings)
+    return Analysis("cumulative", sample, {"result": result}, how, sentence, warnings, values)
+
+
+def _sets(sample: Sample) -> dict[str, list[bool]]:
+    """Return defensible narrower choices of studies; only those that choose some and not all."""
+    wanted: dict[str, list[bool]] = {}
+    if "n_source" in sample.columns:
+        wanted["own n"] = [source == "value" for source in sample.columns["n_source"]]
+    if "split" in sample.moderators:
+        wanted["separate test data"] = [
+            split in ("test", "external") for split in sample.moderators["split"]
+        ]
+    if "n_classes" in sample.moderators:
+        wanted["two classes"] = [number == 2 for number in sample.moderators["n_classes"]]
+    if "n" in sample.columns:
+        wanted["n of 100 or more"] = [n is not None and n >= 100 for n in sample.columns["n"]]
+    return {name: mask for name, mask in wanted.items() if 2 <= sum(mask) < sample.k}
+
+
+def multiverse_of(sample: Sample, model: Model | None = None) -> Analysis:
+    """Pool a sample in every defensible way: scale, estimator, test, choice of studies.
+
+    Parameters
+    ----------
+    sample
+        As of :mod:`metaanalysis.samples`. From the literature, narrower choices of studies are
+        tried too: own n, separate test data, two classes, 100 cases or more. A common effect is
+        among the models only where Cochran's Q does not speak against it.
+    model
+        Only its level and, for effects and AUC, its scale are used.
+
+    Raises
+    ------
+    UsageError
+        A method, a test, or a scale of proportions is named: the multiverse goes through them all.
+    """
+    chosen = model or Model()
+    one_effect_a_study(sample, "A multiverse")
+    require(sample, 2, "A multiverse")
+    named_ones = [("--method", chosen.method), ("--test", chosen.test)]
+    if sample.kind == "proportion":
+        named_ones.append(("--transform", chosen.transform))
+    for option, value in named_ones:
+        if value is not None:
+            raise UsageError(f"{option}: a multiverse goes through all of them.", "Drop it.")
+    effects, sample, said = effect_sizes(sample, chosen.transform)
+    require(sample, 2, "A multiverse")
+    methods = [name for name in DEFAULT_METHODS if name != "common"]
+    agreement = pool(effects, None, "common")
+    if agreement.q_p >= AGREE:
+        methods.append("common")
+        words = ""
+    else:
+        words = (
+            "; the common effect is left out, since the studies differ more than chance explains "
+            f"(Q, {p_words(agreement.q_p)})"
+        )
+    if sample.kind == "proportion":
+        result = multiverse_proportions(
+            sample.columns["events"],
+            sample.columns["n"],
+            methods=methods,
+            inclusion=_sets(sample),
+            level=chosen.level,
+            labels=sample.labels,
+        )
+        where = "five scales"
+    else:
+        result = multiverse(effects, methods=methods, inclusion=_sets(sample), level=chosen.level)
+        where = f"the {scale_of(sample, chosen.transform)} scale"
+    summary = result.summary
+    sentence = (
+        f"{PLAIN}in {summary['analyses']} defensible analyses the estimate runs from "
+        f"{shown(summary['smallest'], sample.kind)} to {shown(summary['largest'], sample.kind)}, "
+        f"half of them above {shown(summary['median'], sample.kind)}."
+    )
+    how = (
+        f"every combination of {where}, {', '.join(methods)}, Knapp-Hartung and z, and choice of "
+        f"studies; {100 * chosen.level:g} %{words}"
+    )
+    warnings = _said(sample, said, result.warnings)
+    return Analysis("multiverse", sample, {"result": result}, how, sentence, warnings)

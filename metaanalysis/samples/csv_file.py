@@ -1,0 +1,324 @@
+"""Samples from a CSV file. A bad cell is named by its row in the file (the header is row 1)."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from db.errors import NotFoundError, StatisticsError, UsageError
+from db.vocabulary import Lexicon
+from metaanalysis.samples.sample import Kind, LeftOut, Sample
+
+Missing = Literal["error", "exclude"]
+
+#: Cells that say that there is no value.
+NO_VALUE = frozenset({"", "na", "nan", "n/a", "null", "none", "."})
+
+#: Role of a column -> what a number there must satisfy, and what is wrong with one that does not.
+_RULES: dict[str, tuple[tuple[Callable[[float], bool], str], ...]] = {
+    "variance": (
+        (lambda number: number >= 0, "is negative"),
+        (lambda number: number > 0, "would give the study all of the weight"),
+    ),
+    "se": (
+        (lambda number: number >= 0, "is negative"),
+        (lambda number: number > 0, "would give the study all of the weight"),
+    ),
+    "n": ((lambda number: number > 0, "is not a number of cases"),),
+    "count": ((lambda number: number >= 0, "is negative"),),
+}
+_RULE_OF = {
+    "variance": "variance",
+    "se": "se",
+    "n": "n",
+    "events": "count",
+    "tp": "count",
+    "fn": "count",
+    "fp": "count",
+    "tn": "count",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV file as text: its columns, and for each record its cells and its row in the file."""
+
+    name: str
+    columns: tuple[str, ...]
+    records: tuple[tuple[int, dict[str, str]], ...]
+
+    def column(self, word: str, option: str) -> str:
+        """Return the column that `word` means.
+
+        Raises
+        ------
+        UnknownTermError
+            There is none; names the nearest.
+        """
+        if word in self.columns:
+            return word
+        return Lexicon(f"{option} (column of {self.name})", self.columns).resolve(word)
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file: comma, semicolon or tab between the cells, the first row is the header.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    StatisticsError
+        It is not a table in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotFoundError(f"{path}: no such file.", "Name a CSV file with --csv.") from None
+    except UnicodeDecodeError:
+        raise StatisticsError(f"{path}: not a text file in UTF-8.", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise StatisticsError(f"{path}: cannot be read ({error.strerror}).") from None
+    header = text.partition("\n")[0]
+    separator = max((",", ";", "\t"), key=header.count)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    try:
+        columns = tuple(cell.strip() for cell in next(reader, []))
+        if not any(columns):
+            raise StatisticsError(f"{path}: holds no header.", "Row 1 must name the columns.")
+        for number, name in enumerate(columns, start=1):
+            if columns.index(name) != number - 1:
+                raise StatisticsError(f"{path}: row 1 names the column {name!r} twice.")
+        records = []
+        before = reader.line_num
+        for cells in reader:
+            row, before = before + 1, reader.line_num
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(columns):
+                raise StatisticsError(
+                    f"{path}: row {row} has {len(cells)} cells where the header has "
+                    f"{len(columns)}.",
+                    "Put a cell that holds the separator into quotes.",
+                )
+            records.append((row, dict(zip(columns, (c.strip() for c in cells), strict=True))))
+    except csv.Error as error:
+        raise StatisticsError(f"{path}: row {reader.line_num}: {error}.") from None
+    if not records:
+        raise StatisticsError(f"{path}: the selection is empty: no row below the header.")
+    return Table(path.name, columns, tuple(records))
+
+
+class _Cells:
+    """Reads numbers out of a table; what is missing is an error, or leaves its row out."""
+
+    def __init__(self, table: Table, missing: Missing) -> None:
+        self.table = table
+        self.missing = missing
+        self.gone: dict[int, str] = {}
+
+    def fault(self, row: int, column: str, words: str, hint: str = "") -> StatisticsError:
+        return StatisticsError(f"{self.table.name}, row {row}, column {column!r}: {words}.", hint)
+
+    def gap(self, row: int, column: str) -> None:
+        if self.missing == "error":
+            raise self.fault(
+                row,
+                column,
+                "no value",
+                "Complete the row, or leave such rows out with --missing exclude.",
+            )
+        self.gone.setdefault(row, f"no value in column {column!r}")
+
+    def numbers(self, column: str, role: str = "") -> list[float | None]:
+        """Return a column of numbers, None where there is none."""
+        found: list[float | None] = []
+        for row, cells in self.table.records:
+            text = cells[column]
+            if text.lower() in NO_VALUE:
+                self.gap(row, column)
+                found.append(None)
+                continue
+            try:
+                number = float(text)
+            except ValueError:
+                hint = "Write a point, not a comma, before the decimals." if "," in text else ""
+                raise self.fault(row, column, f"{text!r} is not a number", hint) from None
+            if math.isinf(number):
+                raise self.fault(row, column, f"{text} is infinite")
+            for holds, words in _RULES.get(_RULE_OF.get(role, ""), ()):
+                if not holds(number):
+                    raise self.fault(row, column, f"{text} {words}")
+            found.append(number)
+        return found
+
+    def moderator(self, column: str) -> tuple[Any, ...]:
+        """Return a column as numbers where every cell is one, else as text; None is unknown."""
+        texts = [cells[column] for _, cells in self.table.records]
+        known = [text for text in texts if text.lower() not in NO_VALUE]
+        try:
+            for text in known:
+                float(text)
+        except ValueError:
+            return tuple(None if text.lower() in NO_VALUE else text for text in texts)
+        return tuple(None if text.lower() in NO_VALUE else float(text) for text in texts)
+
+
+#: What a CSV can hold, by the roles of its columns.
+_SHAPES: dict[Kind, tuple[tuple[str, ...], ...]] = {
+    "effect": (("effect", "variance"), ("effect", "se")),
+    "proportion": (("events", "n"),),
+    "two-by-two": (("tp", "fn", "fp", "tn"),),
+}
+_SHAPE_HINT = (
+    "Name --effect with --variance or --se, or --events with --n, or --tp, --fn, --fp and --tn."
+)
+
+
+def _shape(named: Mapping[str, str]) -> tuple[Kind, tuple[str, ...]]:
+    for kind, shapes in _SHAPES.items():
+        for roles in shapes:
+            if set(roles) == set(named):
+                return kind, roles
+    if not named:
+        raise UsageError("--csv: no column is named.", _SHAPE_HINT)
+    given = ", ".join(f"--{role}" for role in named)
+    raise UsageError(f"--csv: {given} cannot be analysed alone or together.", _SHAPE_HINT)
+
+
+def _check_pairs(
+    kind: Kind, columns: Mapping[str, list[float | None]], cells: _Cells, named: Mapping[str, str]
+) -> None:
+    """Check what holds between the cells of one row."""
+    for position, (row, _) in enumerate(cells.table.records):
+        of = {role: values[position] for role, values in columns.items()}
+        if any(number is None for number in of.values()):
+            continue
+        if kind == "proportion" and of["events"] > of["n"]:  # type: ignore[operator]
+            words = f"{of['events']:g} is more than the {of['n']:g} of column {named['n']!r}"
+            raise cells.fault(row, named["events"], words)
+        if kind == "two-by-two":
+            if not any(of.values()):
+                words = "0, as are the other three: the table holds no case"
+                raise cells.fault(row, named["tp"], words)
+            for first, second, what in (("tp", "fn", "with"), ("fp", "tn", "without")):
+                if not of[first] and not of[second]:
+                    words = f"0, as is {named[second]!r}: no case {what} the finding"
+                    raise cells.fault(row, named[first], words)
+
+
+def from_csv(
+    path: Path | str,
+    *,
+    columns: Mapping[str, str],
+    label: str | None = None,
+    moderators: Sequence[str] = (),
+    cluster: str | None = None,
+    missing: Missing = "error",
+) -> Sample:
+    """Return the rows of a CSV file as a sample.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Role -> name of the column: ``effect`` with ``variance`` or ``se``; or ``events`` with
+        ``n``; or ``tp, fn, fp, tn``.
+    label
+        Column that names the rows; without it they are called by their row.
+    moderators
+        Further columns to keep: numbers where every cell is one, else text.
+    cluster
+        Column that tells which rows come from one study.
+    missing
+        ``error`` refuses a row without a number, ``exclude`` leaves it out and lists it.
+
+    Raises
+    ------
+    UsageError
+        Columns that do not exist (names the nearest) or do not belong together.
+    StatisticsError
+        A bad cell, by row and column.
+    """
+    kind, roles = _shape(columns)
+    table = read_table(Path(path))
+    named = {role: table.column(columns[role], f"--{role}") for role in roles}
+    cells = _Cells(table, missing)
+    numbers = {role: cells.numbers(column, role) for role, column in named.items()}
+    _check_pairs(kind, numbers, cells, named)
+    if "se" in numbers:
+        numbers["variance"] = [None if se is None else se**2 for se in numbers.pop("se")]
+    labels, shorts = _names(table, label)
+    kept = {name: cells.moderator(table.column(name, "column")) for name in moderators}
+    if cluster is None:
+        clusters = tuple(str(row) for row, _ in table.records)
+    else:
+        name = table.column(cluster, "--cluster")
+        clusters = tuple(record[name] for _, record in table.records)
+        for (row, _), text in zip(table.records, clusters, strict=True):
+            if text.lower() in NO_VALUE:
+                raise cells.fault(row, name, "no value, so that its study cannot be told")
+    sample = Sample(
+        outcome=named.get("effect") or named.get("events") or "sensitivity and specificity",
+        kind=kind,
+        labels=labels,
+        shorts=shorts,
+        columns={role: tuple(values) for role, values in numbers.items()},
+        moderators=kept,
+        clusters=clusters,
+        origin=f"rows of {table.name}",
+        source="given",
+        candidates=len(table.records),
+    )
+    return _without(sample, [cells.gone.get(row) for row, _ in table.records])
+
+
+def _without(sample: Sample, reasons: Sequence[str | None]) -> Sample:
+    out = tuple(
+        LeftOut(label, short, reason)
+        for label, short, reason in zip(sample.labels, sample.shorts, reasons, strict=True)
+        if reason is not None
+    )
+    kept = sample.take([reason is None for reason in reasons])
+    if not kept.k:
+        raise StatisticsError(f"{sample.origin}: the selection is empty, every row lacks a value.")
+    return replace(kept, left_out=out)
+
+
+def _names(table: Table, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    rows = tuple(f"row {row}" for row, _ in table.records)
+    if label is None:
+        return rows, rows
+    name = table.column(label, "--label")
+    labels = tuple(
+        record[name] or row for (_, record), row in zip(table.records, rows, strict=True)
+    )
+    return labels, labels
+
+
+def pairs_of_numbers(
+    path: Path | str, first: str, second: str, *, missing: Missing = "error"
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[LeftOut, ...]]:
+    """Return two columns of a CSV file as numbers, and the rows that lack one.
+
+    Raises
+    ------
+    UsageError, StatisticsError
+        As of :func:`from_csv`.
+    """
+    table = read_table(Path(path))
+    cells = _Cells(table, missing)
+    left = cells.numbers(table.column(first, "--x"))
+    right = cells.numbers(table.column(second, "--y"))
+    rows = [f"row {row}" for row, _ in table.records]
+    kept = [(x, y) for x, y in zip(left, right, strict=True) if x is not None and y is not None]
+    out = tuple(
+        LeftOut(name, name, cells.gone[row])
+        for name, (row, _) in zip(rows, table.records, strict=True)
+        if row in cells.gone
+    )
+    return tuple(x for x, _ in kept), tuple(y for _, y in kept), out

@@ -1,0 +1,307 @@
+"""Samples from the literature: the reported values of an outcome, each with the n behind it.
+
+A value without an n has no variance and cannot be pooled. It is left out and listed; nothing is
+filled in unless the caller names an assumption, which then goes with every result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from db.database import Database
+from db.errors import StatisticsError, UsageError
+from db.reader import Row
+from db.vocabulary import METRICS, SYNONYMS, Lexicon, lexicon
+from metaanalysis import query
+from metaanalysis.filters import Filters
+from metaanalysis.samples.counting import Assumptions, Reported, areas, proportions
+from metaanalysis.samples.sample import Kind, LeftOut, Remark, Sample
+from metaanalysis.samples.values import (
+    MODERATOR_SYNONYMS,
+    MODERATORS,
+    moderators_of,
+    names_of,
+    no_transfer,
+    the_one,
+)
+
+#: What can be pooled, with how.
+OUTCOMES: dict[str, Kind] = {
+    "accuracy": "proportion",
+    "AUC": "AUC",
+    "sensitivity": "proportion",
+    "specificity": "proportion",
+}
+
+Arms = Literal["headline", "all"]
+
+_STUDY_COLUMNS = (
+    "key",
+    "ref",
+    "year",
+    "modality",
+    "subject",
+    "n_classes",
+    "n_images",
+    "n_test",
+    "split_unit",
+    "retracted",
+    "backbones",
+    "tl_types",
+)
+
+RETRACTED = "the study is retracted"
+
+
+def outcome_named(word: str) -> str:
+    """Return the outcome that a word means.
+
+    Raises
+    ------
+    UsageError
+        It cannot be pooled; says what can.
+    """
+    name = Lexicon("outcome", METRICS, SYNONYMS["metric"]).resolve(word)
+    if name not in OUTCOMES:
+        raise UsageError(
+            f"{name} cannot be pooled: the cases that it is a share of are not curated.",
+            f"Outcomes: {', '.join(OUTCOMES)}.",
+        )
+    return name
+
+
+def from_literature(
+    database: Database,
+    outcome: str = "accuracy",
+    filters: Filters | None = None,
+    *,
+    arms: Arms = "headline",
+    assumptions: Assumptions | None = None,
+) -> Sample:
+    """Return the reported values of an outcome with the cases behind them.
+
+    Parameters
+    ----------
+    database
+        An open database.
+    outcome
+        ``accuracy``, ``AUC``, ``sensitivity`` or ``specificity``.
+    filters
+        As of a query; they choose studies, and those on TL type, backbone and family also the
+        values of these studies: one that belongs to another arm is left out.
+    arms
+        ``headline`` (one value a study, its main claim) or ``all`` (every reported value).
+    assumptions
+        What may be assumed; None: nothing.
+
+    Raises
+    ------
+    UsageError
+        An unknown word, or an outcome that cannot be pooled.
+    StatisticsError
+        No value is left; the message says why.
+    """
+    name = outcome_named(outcome)
+    allowed = assumptions or Assumptions()
+    filters = filters or Filters()
+    chosen = query.select(database, filters, columns=_STUDY_COLUMNS)
+    backbones = {row["name"]: row for row in query.backbones(database)}
+    elsewhere = _arm_rule(database, filters, backbones)
+    found = _values(query.metrics(database, filters), chosen.rows, name, arms)
+    kept: list[Reported] = []
+    left_out: list[LeftOut] = []
+    for item in found:
+        reason = _reason(item, allowed) or elsewhere(item.value, item.study)
+        if reason is None:
+            kept.append(item)
+        else:
+            left_out.append(item.out(reason))
+    if OUTCOMES[name] == "proportion":
+        counted = proportions(kept, name, allowed)
+    else:
+        counted = areas(kept, allowed)
+    used, gone = counted.used, [*left_out, *counted.left_out]
+    moderators = [moderators_of(item.value, item.study, backbones) for item in used]
+    covered = chosen.coverage
+    studies = (
+        f"{chosen.matched} studies that match" if filters != Filters() else "all curated studies"
+    )
+    origin = (
+        f"{'headline' if arms == 'headline' else 'reported'} values of {name} of {studies} "
+        f"({covered.curated} of the review's {covered.reviewed} are curated)"
+    )
+    if not used:
+        _refuse(name, chosen, found, gone)
+    return Sample(
+        outcome=name,
+        kind=OUTCOMES[name],
+        labels=tuple(item.label for item in used),
+        shorts=tuple(item.short for item in used),
+        columns=counted.columns,
+        moderators={key: tuple(row[key] for row in moderators) for key in MODERATORS},
+        clusters=tuple(item.study["key"] for item in used),
+        origin=origin,
+        source="curated",
+        candidates=len(found),
+        left_out=tuple(gone),
+        assumptions=(*_kept(used, allowed), *counted.assumptions),
+        notes=(*(Remark(text) for text in chosen.notes), *counted.notes),
+        synonyms=MODERATOR_SYNONYMS,
+    )
+
+
+def _refuse(name: str, chosen: query.Selection, found: list[Reported], out: list[LeftOut]) -> None:
+    if not chosen.rows:
+        raise StatisticsError(
+            "the selection is empty: no study matches.",
+            "Loosen the filters; medtl-meta query takes the same ones.",
+        )
+    if not found:
+        raise StatisticsError(
+            f"none of the {chosen.matched} studies that match has a headline {name}.",
+            "Choose another --outcome, or --arms all.",
+        )
+    reasons: dict[str, int] = {}
+    for item in out:
+        reasons[item.reason] = reasons.get(item.reason, 0) + 1
+    told = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
+    raise StatisticsError(
+        f"no value of {name} is left of {len(found)}: {told}.",
+        "An explicit assumption can help: --assume-n, --assume-prevalence.",
+    )
+
+
+def _values(rows: list[Row], studies: list[Row], outcome: str, arms: Arms) -> list[Reported]:
+    by_key = {row["key"]: row for row in studies}
+    siblings: dict[str, list[Row]] = {}
+    for row in rows:
+        siblings.setdefault(row["key"], []).append(row)
+    found = [row for row in rows if row["metric"] == outcome and (arms == "all" or row["headline"])]
+    counts: dict[str, int] = {}
+    items = []
+    for row in found:
+        study = by_key[row["key"]]
+        number = counts[row["key"]] = counts.get(row["key"], 0) + 1
+        ref = study["ref"]
+        label = f"{row['key']} [{ref}]" if ref is not None else row["key"]
+        short = f"[{ref}]" if ref is not None else row["key"]
+        if arms == "all":
+            label, short = f"{label} #{number}", f"{short}#{number}"
+        items.append(Reported(row, study, siblings[row["key"]], label, short))
+    return items
+
+
+def _reason(item: Reported, allowed: Assumptions) -> str | None:
+    if item.study["retracted"] and not allowed.keep_retracted:
+        return RETRACTED
+    return None if allowed.keep_untransferred else no_transfer(item.value, item.study)
+
+
+def _arm_rule(
+    database: Database, filters: Filters, backbones: dict[str, Row]
+) -> Callable[[Row, Row], str | None]:
+    """Return what tells whether a value belongs to the arms that the filters ask for."""
+    tl_types = {lexicon("tl_type").resolve(word) for word in filters.tl}
+    names = query.backbone_names(database)
+    networks = {names.resolve(word) for word in filters.backbone}
+    families = {lexicon("family").resolve(word) for word in filters.family}
+
+    def rule(value: Row, study: Row) -> str | None:
+        own = names_of(value, study, "backbone", "backbones")
+        checks = (
+            ("TL type", tl_types, names_of(value, study, "tl_type", "tl_types")),
+            ("backbone", networks, own),
+            ("family", families, [backbones[name]["family"] for name in own]),
+        )
+        for what, wanted, having in checks:
+            if wanted and not set(having) <= wanted:
+                several = the_one(having) is None
+                return (
+                    f"the study tests several, and the value may be of another {what}"
+                    if several
+                    else f"the value is of another {what}"
+                )
+        return None
+
+    return rule
+
+
+def _kept(used: list[Reported], allowed: Assumptions) -> list[Remark]:
+    said = []
+    if allowed.keep_retracted:
+        gone = (item.short for item in used if item.study["retracted"])
+        said.append(Remark.of("KEPT although retracted: {names}.", gone))
+    if allowed.keep_untransferred:
+        own = (item.short for item in used if no_transfer(item.value, item.study))
+        said.append(Remark.of("KEPT although nothing was transferred: {names}.", own))
+    return said
+
+
+def _merged(*groups: Sequence[Remark]) -> tuple[Remark, ...]:
+    """Return remarks of the same text as one."""
+    names: dict[str, dict[str, str]] = {}
+    separators = {remark.text: remark.separator for group in groups for remark in group}
+    for group in groups:
+        for remark in group:
+            names.setdefault(remark.text, {}).update(remark.names)
+    return tuple(
+        Remark(text, tuple(shown.items()), separators[text]) for text, shown in names.items()
+    )
+
+
+def pairs_from_literature(
+    database: Database,
+    filters: Filters | None = None,
+    *,
+    assumptions: Assumptions | None = None,
+) -> Sample:
+    """Return two-by-two tables from the headline sensitivities and specificities.
+
+    A study gives a table if it prints both with the n of the same cases, and the cases with and
+    without the finding are known or assumed.
+
+    Parameters
+    ----------
+    database, filters, assumptions
+        As of :func:`from_literature`.
+    """
+    first = from_literature(database, "sensitivity", filters, assumptions=assumptions)
+    second = from_literature(database, "specificity", filters, assumptions=assumptions)
+    place = {label: position for position, label in enumerate(second.labels)}
+    keep = [label in place for label in first.labels]
+    gone = {item.label for item in (*first.left_out, *second.left_out)}
+    sample = first.take(keep, "no specificity with its n")
+    alone = tuple(
+        LeftOut(label, short, "no sensitivity with its n")
+        for label, short in zip(second.labels, second.shorts, strict=True)
+        if label not in first.labels and label not in gone
+    )
+    rows = [place[label] for label in sample.labels]
+    tp, positive = sample.columns["events"], sample.columns["n"]
+    tn = tuple(second.columns["events"][row] for row in rows)
+    negative = tuple(second.columns["n"][row] for row in rows)
+    columns = {
+        "tp": tp,
+        "fn": tuple(n - hit for n, hit in zip(positive, tp, strict=True)),
+        "fp": tuple(n - right for n, right in zip(negative, tn, strict=True)),
+        "tn": tn,
+    }
+    return Sample(
+        outcome="sensitivity and specificity",
+        kind="two-by-two",
+        labels=sample.labels,
+        shorts=sample.shorts,
+        columns=columns,
+        moderators=sample.moderators,
+        clusters=sample.clusters,
+        origin=first.origin.replace(
+            "values of sensitivity", "pairs of sensitivity and specificity", 1
+        ),
+        source="curated",
+        candidates=first.candidates + len(alone),
+        left_out=(*sample.left_out, *alone),
+        assumptions=_merged(first.assumptions, second.assumptions),
+        notes=_merged(first.notes, second.notes),
+        synonyms=MODERATOR_SYNONYMS,
+    )
