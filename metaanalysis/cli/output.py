@@ -126,7 +126,7 @@ def fitting(least: Mapping[str, int], spare: Sequence[str], room: int) -> list[s
     """Return the columns that fit, leaving out of `spare`, in its order, what does not."""
     kept = list(least)
     for name in spare:
-        if sum(least[column] + GAP for column in kept) <= room:
+        if _needed({column: least[column] for column in kept}) <= room:
             break
         if name in kept:
             kept.remove(name)
@@ -134,15 +134,28 @@ def fitting(least: Mapping[str, int], spare: Sequence[str], room: int) -> list[s
 
 
 def shared(least: Mapping[str, int], most: Mapping[str, int], room: int) -> dict[str, int]:
-    """Give each column its least width, then what room is left to those that would use it most."""
+    """Give each column its least width, then what room is left.
+
+    Columns that need little to stand on one line get it first; the others share the rest by how
+    much they would use.
+    """
     widths = dict(least)
-    left = room - sum(width + GAP for width in widths.values())
+    left = room - _needed(widths)
+    for name in sorted(widths, key=lambda name: most[name] - least[name]):
+        if most[name] - least[name] <= left // 2:
+            left -= max(most[name] - least[name], 0)
+            widths[name] = max(most[name], least[name])
     for _ in range(max(left, 0)):
         wanting = [name for name in widths if widths[name] < most[name]]
         if not wanting:
             break
         widths[max(wanting, key=lambda name: most[name] / widths[name])] += 1
     return widths
+
+
+def _needed(widths: Mapping[str, int]) -> int:
+    """Return the width of a line with these columns and the gaps between them."""
+    return sum(widths.values()) + GAP * (len(widths) - 1)
 
 
 def _table(
@@ -157,7 +170,7 @@ def _table(
     least = {name: _least_width(rows, name, headings.get(name, name)) for name in columns}
     kept = fitting(least, spare, room)
     least = {name: least[name] for name in kept}
-    if sum(value + GAP for value in least.values()) > room:
+    if _needed(least) > room:
         _records(rows, columns, room)
         return
     from rich import box
