@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from db.errors import DataFileError, NotFoundError, Problem
 from db.records import Record
+from db.vocabulary import BASES
 
 R = TypeVar("R", bound=Record)
 
@@ -72,7 +73,8 @@ def parse_yaml(text: str, path: Path) -> Any:
         return yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        problem = Problem(path, line, "", f"broken YAML: {error.problem}")
+        tab = " (a tab? indent with blanks)" if "cannot start any token" in str(error) else ""
+        problem = Problem(path, line, "", f"broken YAML: {error.problem}{tab}")
         raise DataFileError([problem]) from None
     except yaml.YAMLError as error:
         problem = Problem(path, None, "", f"broken YAML: {' '.join(str(error).split())}")
@@ -103,8 +105,10 @@ def line_of(text: str, place: Place) -> int | None:
 
 def _wording(fault: Any) -> str:
     kind, given = fault["type"], fault.get("input")
+    field = str(fault["loc"][-1]) if fault["loc"] else ""
     if kind == "missing":
-        return "is missing."
+        choices = f" Choose one of {', '.join(BASES)}." if field == "basis" else ""
+        return f"is missing.{choices}"
     if kind == "extra_forbidden":
         return "no such field; the codebook (data/README.md) lists the fields."
     if kind == "value_error":
@@ -114,6 +118,12 @@ def _wording(fault: Any) -> str:
             return "must hold `field: value` lines."
         return f"must be a value with its evidence: {{value, basis, source}} (given: {given!r})."
     shown = "" if isinstance(given, (dict, list)) else f" (given: {given!r})"
+    if kind == "string_pattern_mismatch":
+        return f"must be lower case letters, digits, - and _, a letter first{shown}."
+    if kind in ("tuple_type", "list_type"):
+        return f"must be a list, as in [A, B]{shown}."
+    if kind == "less_than_equal" and fault["ctx"]["le"] == 1 and isinstance(given, (int, float)):
+        return f"is a fraction from 0 to 1: write {given / 100:g} for {given:g} %{shown}."
     return f"{fault['msg']}{shown}."
 
 

@@ -18,6 +18,7 @@ TABLE_COLUMNS = ("name", "modality", "anatomy", "task", "year", "n_images", "n_c
 )
 @click.option("--task", metavar="WORD", help="Words in the task, such as classification.")
 @click.option("--text", metavar="WORD", help="Words in name, anatomy or note.")
+@click.option("--limit", "-n", type=click.IntRange(min=1), help="Show at most so many rows.")
 @click.option("--open", "only_open", is_flag=True, help="Only those that need no registration.")
 @format_option
 @database_option
@@ -25,6 +26,7 @@ def datasets(
     modality: tuple[str, ...],
     task: str | None,
     text: str | None,
+    limit: int | None,
     only_open: bool,
     form: str,
     where: str | None,
@@ -54,5 +56,8 @@ def datasets(
     rows = [row for row in everything if fits(row)]
     columns = TABLE_COLUMNS if form in ("table", "markdown") else tuple(everything[0])
     headings = {"n_images": "images", "n_classes": "classes"}
-    write_rows(rows, columns, form, headings=headings, spare=("access", "n_classes", "year"))
-    remark(f"{len(rows)} of {len(everything)} public data sets in our list.")
+    write_rows(
+        rows[:limit], columns, form, headings=headings, spare=("access", "n_classes", "year")
+    )
+    shown = f" ({limit} shown)" if limit is not None and limit < len(rows) else ""
+    remark(f"{len(rows)} of {len(everything)} public data sets in our list{shown}.")

@@ -191,7 +191,7 @@ def test_a_bad_study_file_is_placed(place: str, tmp_path: Path) -> None:
     ):
         outcome = run(*arguments, db=place)
         assert outcome.returncode == 1
-        assert f"{path}:10: values.modality.basis: is missing." in outcome.stderr
+        assert f"{path}:10: values.modality.basis: is missing. Choose one of" in outcome.stderr
         assert "nothing is loaded until mended" in outcome.stderr
         assert "data/README.md" in outcome.stderr
 
