@@ -1,4 +1,5 @@
-# make demo   sets everything up, loads the database, asks a question, draws every figure to out/
+# make demo   sets everything up, loads the database, asks a question, draws every figure to out/,
+#             pools the literature and checks its numbers
 # make test   sets everything up and runs the linters and the tests
 # make clean  removes what the two made
 
@@ -14,6 +15,8 @@ demo: $(VENV)/.installed
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite db load
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite query --modality OCT
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite figures --out $(OUT)
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite stats pool
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite audit --verdict inconsistent
 	@echo 'Done: open $(OUT)/index.html to look at the figures.'
 
 test: lint
