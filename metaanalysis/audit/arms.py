@@ -101,6 +101,16 @@ def class_counts(study: Study, arm: Arm) -> tuple[int, int] | None:
     return None
 
 
+def class_cases(study: Study) -> dict[int, Cases]:
+    """Return, by position, the cases of the class that a sensitivity or specificity is of."""
+    known: dict[int, Cases] = {}
+    for arm in arms(study):
+        if counts := class_counts(study, arm):
+            for name, n in zip(("sensitivity", "specificity"), counts, strict=True):
+                known[arm.rows[name].position] = Cases(n, f"the {n:,} cases of its class", False)
+    return known
+
+
 def own_print(rows: Iterable[Metric]) -> bool:
     """Return whether all values are the study's own print."""
     return all(row.basis in OWN_PRINT for row in rows)

@@ -1,7 +1,9 @@
 """Whether a reported value is of one set of cases, or a mean over folds, runs or classes.
 
 A mean of proportions need not be a proportion of the cases: 0.863 is no count of 156 cases, and is
-the mean of 136, 136 and 132 of them. What the rows say of averaging is therefore read first.
+the mean of 136, 136 and 132 of them. What the rows say of averaging is therefore read first. Where
+they say nothing, a paper may still have averaged without a word, over any usual number of runs: a
+value is then called impossible only if none of :data:`RUNS` gives it.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from math import ceil, floor
 from metaanalysis.audit.material import Metric, Study
 from metaanalysis.audit.printed import Printed, counts_cut_to, counts_giving
 
-#: Numbers of runs over which results are usually averaged without a word about it.
-USUAL_RUNS = (2, 3, 4, 5, 10)
+#: Numbers of runs or folds over which a paper may have averaged without a word about it.
+RUNS = (*range(2, 21), 25, 30, 50, 100)
+
+#: The same in words.
+RUNS_SAID = "2 to 20, 25, 30, 50 or 100"
 
 CROSS_VALIDATION = "cross-validation"
 
@@ -27,8 +32,11 @@ OF_SOME = ("sensitivity", "specificity", "precision", "NPV")
 
 _MEAN = re.compile(r"\b(mean|averag\w*)\b", re.IGNORECASE)
 _REPEATS = re.compile(
-    r"\b(\d+)[\s-]*(?:folds?|runs?|seeds?|repeats?|repetitions?|splits?)\b", re.IGNORECASE
+    r"\b(\d+)[\s-]*(folds?|runs?|seeds?|repeats?|repetitions?|splits?)\b", re.IGNORECASE
 )
+_SINGLE = re.compile(r"\b(?:one|single|1)[\s-]+(?:run|seed)\b", re.IGNORECASE)
+#: Folds and splits, unlike runs, need not be of the same number of cases.
+_UNEQUAL = ("fold", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +46,40 @@ class Averaging:
     Attributes
     ----------
     why
-        The sign of it in the rows; None where there is none, that is, one set of cases.
+        The sign of it in the rows; None where there is none.
     folds
         Folds of a cross-validation that together hold the cases; None where that is not known.
     runs
-        Runs on the same cases; None where that is not known.
+        Runs on the same cases; 1 where the row states a single one, None where that is not known.
+    equal
+        Whether the rows say that each run is of the same number of cases.
     """
 
     why: str | None = None
     folds: int | None = None
     runs: int | None = None
+    equal: bool = False
 
 
 def averaging(study: Study, metric: Metric) -> Averaging:
     """Read off the rows whether a value is a mean, and of how many."""
     task = metric.task or ""
     repeats = _REPEATS.search(task)
+    if repeats and int(repeats[1]) < 2:
+        repeats = None
     number = int(repeats[1]) if repeats else None
     if metric.split == CROSS_VALIDATION:
         return Averaging("cross-validation", folds=study.cv_folds or number)
     if repeats:
-        return Averaging(f"'{repeats[0]}'", runs=number)
+        equal = not repeats[2].lower().startswith(_UNEQUAL)
+        return Averaging(f"'{repeats[0]}'", runs=number, equal=equal)
     if found := _MEAN.search(task):
         return Averaging(f"'{found[0]}'")
     if metric.sd is not None:
         return Averaging("a standard deviation is printed with it")
     if metric.metric in OF_SOME and study.n_classes is not None and study.n_classes > 2:
         return Averaging(f"{study.n_classes} classes")
-    return Averaging()
+    return Averaging(runs=1 if _SINGLE.search(task) else None)
 
 
 def fold_sizes(n: int, folds: int) -> tuple[int, int, int]:
@@ -111,7 +125,22 @@ def neighbours(printed: Printed, n: int) -> str:
     return " and ".join(f"{count} of {n} is {printed.shown(Fraction(count, n))}" for count in pair)
 
 
-def runs_that_fit(printed: Printed, n: int, also: int | None = None) -> list[int]:
-    """Return the numbers of runs on `n` cases whose mean can give the number."""
-    tried = sorted({*USUAL_RUNS, *([also] if also else [])})
-    return [runs for runs in tried if counts_giving(printed, n * runs)]
+def mean_of_runs(printed: Printed, n: int, runs: int) -> int | None:
+    """Return the count in all runs on `n` cases whose mean rounds to the number; None if none."""
+    counts = counts_giving(printed, n * runs)
+    return min(counts, key=lambda c: abs(Fraction(c, n * runs) - printed.value), default=None)
+
+
+def fewest_runs(printed: Printed, n: int, also: int | None = None) -> int | None:
+    """Return the smallest number of runs on `n` cases whose mean can give the number, or None.
+
+    Those of :data:`RUNS` are tried, and `also`. With 100 runs a number of d digits can be reached
+    from 10 ** d / 100 cases on, so that few digits are never impossible.
+    """
+    tried = sorted({*RUNS, *([also] if also and also > 1 else [])})
+    return next((runs for runs in tried if counts_giving(printed, n * runs)), None)
+
+
+def fewest_folds(printed: Printed, n: int) -> int | None:
+    """Return the smallest number of folds of `n` cases whose mean can give the number, or None."""
+    return next((folds for folds in RUNS if mean_of_folds(printed, n, folds)), None)

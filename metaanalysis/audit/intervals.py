@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaanalysis.audit.arms import Cases, arms, cases, class_counts
+from metaanalysis.audit.arms import Cases, cases, class_cases
 from metaanalysis.audit.averages import OF_ALL, OF_SOME, averaging
 from metaanalysis.audit.binomial import METHODS, Floats, auc_half_widths, positives_tried, wilson
 from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding
@@ -218,11 +218,7 @@ def _of_auc(study: Study, metric: Metric, printed: _Range, found: Cases | None) 
 
 def intervals(study: Study) -> Iterator[Finding]:
     """Check every printed interval of a study."""
-    of_class = {}
-    for arm in arms(study):
-        if counts := class_counts(study, arm):
-            for name, n in zip(("sensitivity", "specificity"), counts, strict=True):
-                of_class[arm.rows[name].position] = Cases(n, f"{n:,} cases of its class", False)
+    of_class = class_cases(study)
     for metric in study.metrics:
         if metric.ci_low is None or metric.ci_high is None:
             continue

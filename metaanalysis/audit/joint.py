@@ -1,4 +1,8 @@
-"""Whether sensitivity, specificity, accuracy and their kin can belong to one table of calls."""
+"""Whether sensitivity, specificity, accuracy and their kin can belong to one table of calls.
+
+Where they cannot, they may still be means over runs of which no row tells: "inconsistent" is left
+for rates that no mean over a plausible number of runs gives, or that are stated to be of one run.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from metaanalysis.audit.arms import Arm, Cases, arms, cases, class_counts, own_print
-from metaanalysis.audit.averages import averaging, single_count
+from metaanalysis.audit.averages import RUNS, averaging, single_count
 from metaanalysis.audit.finding import (
     CONSISTENT,
     INCONSISTENT,
@@ -18,7 +22,7 @@ from metaanalysis.audit.finding import (
 from metaanalysis.audit.finding import listed as in_words
 from metaanalysis.audit.material import Metric, Study
 from metaanalysis.audit.printed import fraction
-from metaanalysis.audit.tables2x2 import ENUMERATED, Positives, prevalence, tables
+from metaanalysis.audit.tables2x2 import ENUMERATED, Positives, means, prevalence, tables
 
 _CHECK = "joint"
 
@@ -134,7 +138,19 @@ def _fitting(found: Judged) -> tuple[str, str]:
     return said, f"{names} fit together with {said}."
 
 
-def _not_fitting(found: Judged) -> tuple[str, str]:
+def _fewest_runs(study: Study, found: Judged) -> int | None:
+    """Return the smallest number of runs whose means could be the rates; None if there is none."""
+    if found.shares is None or found.cases is None or not found.tried:
+        return None
+    if any(averaging(study, row).runs == 1 for row in found.rows):
+        return None
+    rates = {row.metric: fraction(row.value) for row in found.rows}
+    counts = class_counts(study, found.arm)
+    known = counts[0] if counts else None
+    return next((runs for runs in RUNS if means(rates, found.cases.n, runs, known)), None)
+
+
+def _not_fitting(study: Study, found: Judged) -> tuple[str, str]:
     names = _names(found)
     certain = found.mean is None and own_print(found.rows)
     if found.shares is None:
@@ -145,6 +161,9 @@ def _not_fitting(found: Judged) -> tuple[str, str]:
         n = found.cases.said if found.cases else ""
         text = f"{names} belong to no one table of {n}, rounding and cutting allowed for"
         certain = certain and found.cases is not None and not found.cases.assumed
+    if certain and (runs := _fewest_runs(study, found)):
+        text += f". Means over {runs} runs could be so, and over no fewer"
+        return SUSPICIOUS, f"{text}; the rows do not say that they are means."
     if certain:
         return INCONSISTENT, f"{text}."
     why = (
@@ -179,7 +198,7 @@ def joint(study: Study) -> Iterator[Finding]:
             if found.mean:
                 text += f" They may be means ({found.mean}), so only the range was checked."
         else:
-            verdict, text = _not_fitting(found)
+            verdict, text = _not_fitting(study, found)
         yield study.finding(
             _CHECK,
             what,

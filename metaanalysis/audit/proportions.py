@@ -1,41 +1,41 @@
-"""Whether a printed proportion can come from the number of cases that it is said to rest on."""
+"""Whether a printed proportion can come from the number of cases that it is said to rest on.
+
+A value that no count of the cases gives is "inconsistent" only if no mean over a plausible number
+of runs gives it either, or the row itself states a single run or how many runs there were. If an
+unstated mean could give it, it is "suspicious", and the smallest number of runs is told.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
-from metaanalysis.audit.arms import Cases, arms, cases, class_counts, own_print
+from metaanalysis.audit.arms import Cases, cases, class_cases, own_print
 from metaanalysis.audit.averages import (
     OF_ALL,
     OF_SOME,
-    USUAL_RUNS,
+    RUNS_SAID,
     Averaging,
     averaging,
+    fewest_folds,
+    fewest_runs,
     mean_of_folds,
+    mean_of_runs,
     neighbours,
-    runs_that_fit,
     single_count,
 )
 from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding
-from metaanalysis.audit.finding import listed as in_words
 from metaanalysis.audit.material import Metric, Study
 from metaanalysis.audit.printed import Printed, fraction, smallest_denominator
 
 _CHECK = "proportion"
 
 
-def _of_class(study: Study) -> dict[int, Cases]:
-    """Return, by position, the cases of the class that a sensitivity or specificity is of."""
-    known: dict[int, Cases] = {}
-    for arm in arms(study):
-        if counts := class_counts(study, arm):
-            for name, n in zip(("sensitivity", "specificity"), counts, strict=True):
-                known[arm.rows[name].position] = Cases(n, f"the {n:,} cases of its class", False)
-    return known
-
-
-def _averaged(study: Study, metric: Metric, printed: Printed, n: int, how: Averaging) -> Finding:
+def _averaged(
+    study: Study, metric: Metric, printed: Printed, found: Cases, how: Averaging
+) -> Finding:
     """Judge a value that the rows call a mean and that no single count gives."""
+    n = found.n
     if how.folds and mean_of_folds(printed, n, how.folds):
         return study.finding(
             _CHECK,
@@ -44,7 +44,7 @@ def _averaged(study: Study, metric: Metric, printed: Printed, n: int, how: Avera
             f"No count of {n:,} gives it; a mean over {how.folds} folds can.",
             recomputed=f"mean of {how.folds} folds",
         )
-    if how.runs and how.runs in runs_that_fit(printed, n, how.runs):
+    if how.runs and mean_of_runs(printed, n, how.runs) is not None:
         return study.finding(
             _CHECK,
             metric,
@@ -54,10 +54,12 @@ def _averaged(study: Study, metric: Metric, printed: Printed, n: int, how: Avera
         )
     number = how.folds or how.runs
     if number:
+        # Folds need not be as equal as can be, nor splits of the same size.
+        certain = how.equal and _certain(metric, found)
         return study.finding(
             _CHECK,
             metric,
-            SUSPICIOUS,
+            INCONSISTENT if certain else SUSPICIOUS,
             f"Neither a count of {n:,} nor a mean over {number} of them gives it.",
         )
     return study.finding(
@@ -68,24 +70,40 @@ def _averaged(study: Study, metric: Metric, printed: Printed, n: int, how: Avera
     )
 
 
+def _certain(metric: Metric, found: Cases) -> bool:
+    """Return whether the row itself gives n, and is the study's own print."""
+    return not found.assumed and own_print([metric])
+
+
+def _unstated(study: Study, metric: Metric, printed: Printed, n: int) -> str | None:
+    """Return the mean over the fewest runs or folds that could give a value, in words."""
+    if runs := fewest_runs(printed, n, study.cv_folds):
+        count = mean_of_runs(printed, n, runs) or 0
+        share = printed.shown(Fraction(count, n * runs))
+        return f"{runs} runs could ({count:,} of {n * runs:,} is {share})"
+    # Cases that are the test set of one split are not those of folds.
+    if metric.split is None and (folds := fewest_folds(printed, n)):
+        return f"{folds} folds could"
+    return None
+
+
 def _unexplained(
-    study: Study, metric: Metric, printed: Printed, found: Cases, certain: bool
+    study: Study, metric: Metric, printed: Printed, found: Cases, how: Averaging
 ) -> Finding:
     """Judge a value that no single count gives, where no row calls it a mean."""
-    fitting = runs_that_fit(printed, found.n, study.cv_folds)
-    around = f"No count of {found.said} gives it: {neighbours(printed, found.n)}"
-    if fitting:
-        runs = in_words(fitting, "or")
-        text = (
-            f"{around}. A mean over {runs} runs could give it; the rows do not say that it is one."
-        )
-        verdict = SUSPICIOUS
+    text = f"No count of {found.said} gives it: {neighbours(printed, found.n)}"
+    certain = _certain(metric, found)
+    single = how.runs == 1
+    mean = None if single else _unstated(study, metric, printed, found.n)
+    if mean:
+        text += f". A mean over {mean}, and over no fewer; the rows do not say that it is one."
+    elif single:
+        text += "; and the row says that it is of a single run."
     else:
-        tried = in_words(sorted({*USUAL_RUNS, *([study.cv_folds] if study.cv_folds else [])}), "or")
-        text = f"{around}; nor does a mean over {tried} runs."
-        verdict = INCONSISTENT if certain else SUSPICIOUS
-        if not certain:
-            text += " The row does not give n itself, or is not the study's own print."
+        text += f"; nor does a mean over {RUNS_SAID} runs."
+    if not mean and not certain:
+        text += " The row does not give n itself, or is not the study's own print."
+    verdict = SUSPICIOUS if mean or not certain else INCONSISTENT
     return study.finding(_CHECK, metric, verdict, text, recomputed=neighbours(printed, found.n))
 
 
@@ -102,9 +120,8 @@ def _check(study: Study, metric: Metric, found: Cases | None) -> Finding:
             _CHECK, metric, CONSISTENT, f"{count} gives it{where}.", recomputed=count
         )
     if how.why is not None:
-        return _averaged(study, metric, printed, found.n, how)
-    certain = not found.assumed and own_print([metric])
-    return _unexplained(study, metric, printed, found, certain)
+        return _averaged(study, metric, printed, found, how)
+    return _unexplained(study, metric, printed, found, how)
 
 
 def _of_some(study: Study, metric: Metric) -> Finding:
@@ -121,7 +138,7 @@ def _of_some(study: Study, metric: Metric) -> Finding:
 
 def proportions(study: Study) -> Iterator[Finding]:
     """Check every reported proportion of a study. AUC and F1 are no proportions of cases."""
-    of_class = _of_class(study)
+    of_class = class_cases(study)
     for metric in study.metrics:
         if metric.metric in OF_ALL:
             yield _check(study, metric, cases(study, metric))

@@ -53,6 +53,9 @@ CHECKS = {
     "proportion": Check(OF_STUDY, "proportions.proportions", "Can n cases give the proportion?"),
     "joint": Check(OF_STUDY, "joint.joint", "Do sensitivity, specificity, accuracy fit?"),
     "interval": Check(OF_STUDY, "intervals.intervals", "Does the interval fit estimate and n?"),
+    "same-count": Check(
+        OF_STUDY, "same_count.same_counts", "Are value and interval of the same count?"
+    ),
     "extreme": Check(OF_STUDY, "extremes.extremes", "Is a value perfect, or worse than chance?"),
     "baseline": Check(OF_STUDY, "extremes.baselines", "Is it above always the largest class?"),
     "headline": Check(OF_STUDY, "signs.headlines", "Is the headline of a transferred network?"),

@@ -118,6 +118,21 @@ def _tables(
     return Positives(found[0], found[-1], count, n) if found else None
 
 
+def means(rates: Rates, n: int, runs: int, positives: int | None = None) -> bool:
+    """Return whether means over runs on the same `n` cases can give all rates.
+
+    Only sensitivity, specificity and accuracy are looked at: the means of others hang on how the
+    runs differ. In all runs together, each leaves a range of the calls that were right.
+    """
+    for number in range(1, n) if positives is None else (positives,):
+        first, last = _count_range(rates.get("sensitivity"), number * runs)
+        least, most = _count_range(rates.get("specificity"), (n - number) * runs)
+        low, high = _count_range(rates.get("accuracy"), n * runs)
+        if first <= last and least <= most and max(first + least, low) <= min(last + most, high):
+            return True
+    return False
+
+
 def _at_least(constant: Fraction, slope: Fraction) -> tuple[Fraction, Fraction]:
     """Return the range of x in [0, 1] with constant + slope * x >= 0; empty if low > high."""
     zero, one = Fraction(0), Fraction(1)

@@ -76,9 +76,13 @@ class TestWhatThePackagedRowsShow:
         found = [f for f in findings if f.check == "retraction"]
         assert [(f.ref, f.verdict) for f in found] == [(73, "suspicious")]
 
-    def test_an_accuracy_that_28_cases_cannot_give(self, findings: list[Finding]) -> None:
+    def test_an_accuracy_whose_interval_is_of_another_count(self, findings: list[Finding]) -> None:
+        """The value alone could be a mean of seven runs; with its interval it cannot."""
         found = of(findings, "proportion.he2019.accuracy.1")
-        assert (found.ref, found.verdict) == (103, "inconsistent")
+        assert (found.ref, found.verdict) == (103, "suspicious")
+        assert "7 runs could (148 of 196 is 0.7551)" in found.explanation
+        found = of(findings, "same-count.he2019.accuracy.1")
+        assert (found.verdict, found.recomputed) == ("inconsistent", "21/28 = 0.7500")
         interval = of(findings, "interval.he2019.accuracy.1")
         assert (interval.verdict, interval.recomputed) == ("suspicious", "21/28 = 0.7500")
         assert of(findings, "proportion.he2019.accuracy.2").verdict == "consistent"
@@ -118,8 +122,7 @@ class TestWhatThePackagedRowsShow:
             "correlation.spearman-auc",
             "table-1.GoogLeNet.parameters",
             "table-1.ResNet50.layers",
-            "proportion.he2019.accuracy.1",
-            "joint.han2018.8",
+            "same-count.he2019.accuracy.1",
         }
 
     def test_disagreements_are_all_told(self, database: Database, findings: list[Finding]) -> None:
@@ -139,7 +142,8 @@ class TestNoRuleNamesAStudy:
 
 BAD = """\
 metrics:
-  - {metric: accuracy, value: 0.755, n: 28, split: test, headline: true, backbone: custom, basis: abstract, source: here}
+  - {metric: accuracy, value: 0.755, ci_low: 0.551, ci_high: 0.893, n: 28, split: test, basis: abstract, source: here}
+  - {metric: accuracy, value: 0.7523, n: 28, split: test, headline: true, backbone: custom, basis: abstract, source: here}
   - {metric: AUC, value: 0.93, ci_low: 0.95, ci_high: 0.99, basis: abstract, source: here}
   - {metric: sensitivity, value: 0.91, n: 400, split: external, basis: abstract, source: here}
   - {metric: specificity, value: 0.85, n: 400, split: external, basis: abstract, source: here}
@@ -180,6 +184,7 @@ class TestAStudyThatIsAdded:
             ("proportion", "inconsistent"),
             ("joint", "inconsistent"),
             ("interval", "inconsistent"),
+            ("same-count", "inconsistent"),
             ("extreme", "suspicious"),
             ("baseline", "suspicious"),
             ("headline", "suspicious"),

@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from metaanalysis.audit.averages import RUNS
 from metaanalysis.audit.binomial import METHODS, auc_half_widths, clopper_pearson, wilson
 from metaanalysis.audit.extremes import baselines, extremes
 from metaanalysis.audit.finding import Finding
 from metaanalysis.audit.intervals import intervals
 from metaanalysis.audit.joint import joint
 from metaanalysis.audit.material import Origin
+from metaanalysis.audit.printed import fraction
 from metaanalysis.audit.proportions import proportions
 from metaanalysis.audit.signs import headlines
 from metaanalysis.audit.study_counts import counts
+from metaanalysis.audit.tables2x2 import means
 from tests.metaanalysis.audit.made import metric, study
 
 
@@ -42,18 +45,61 @@ class TestProportions:
         assert "cut off" in found.explanation
 
     def test_no_count_gives_it(self) -> None:
-        found = of_accuracy(0.755, 28)
+        found = of_accuracy(0.7523, 28)
         assert found.verdict == "inconsistent"
-        assert found.recomputed == "21 of 28 is 0.7500 and 22 of 28 is 0.7857"
+        assert "nor does a mean over 2 to 20, 25, 30, 50 or 100 runs" in found.explanation
+        assert found.recomputed == "21 of 28 is 0.75000 and 22 of 28 is 0.78571"
 
     def test_a_correct_mean_of_three_runs_is_not_slandered(self) -> None:
         """BreastMNIST: 0.863 is no count of 156, and is the mean of 136, 136 and 132 of them."""
         assert round((136 + 136 + 132) / 3 / 156, 3) == 0.863
         unsaid = of_accuracy(0.863, 156)
         assert unsaid.verdict == "suspicious"
-        assert "mean over 3" in unsaid.explanation
+        assert "mean over 3 runs could (404 of 468 is 0.8632)" in unsaid.explanation
         said = of_accuracy(0.863, 156, task="malignant or not, mean of 3 runs")
         assert (said.verdict, said.recomputed) == ("consistent", "mean of 3 runs")
+
+    def test_a_correct_mean_of_seven_runs_is_not_slandered_either(self) -> None:
+        found = of_accuracy(0.755, 28)
+        assert found.verdict == "suspicious"
+        assert "mean over 7 runs could (148 of 196 is 0.7551)" in found.explanation
+
+    @pytest.mark.parametrize("runs", RUNS)
+    @pytest.mark.parametrize("n", [7, 28, 61])
+    def test_no_mean_of_any_plausible_number_of_runs_is_slandered(self, runs: int, n: int) -> None:
+        for count in range(0, n * runs + 1, max(1, n * runs // 10)):
+            for digits in (3, 4, 5):
+                value = round(count / (n * runs), digits)
+                assert of_accuracy(value, n).verdict in ("consistent", "suspicious"), value
+
+    def test_few_digits_are_always_reachable(self) -> None:
+        assert {of_accuracy(k / 1000, 28).verdict for k in range(1001)} == {
+            "consistent",
+            "suspicious",
+        }
+
+    def test_folds_that_no_row_tells_of(self) -> None:
+        """Three folds of 10 + 10 + 11, all right but one of 11: no count of 31 k has it."""
+        value = round((1 + 1 + 10 / 11) / 3, 6)
+        assert of_accuracy(value, 31).verdict == "inconsistent"
+        found = of_accuracy(value, 31, split=None)
+        assert found.verdict == "suspicious"
+        assert "mean over 3 folds could" in found.explanation
+
+    @pytest.mark.parametrize("said", ["single run", "one run", "1 seed"])
+    def test_a_single_run_that_the_row_states_is_no_mean(self, said: str) -> None:
+        found = of_accuracy(0.755, 28, task=f"tumour, {said}")
+        assert found.verdict == "inconsistent"
+        assert "single run" in found.explanation
+        assert of_accuracy(0.786, 28, task=said).verdict == "consistent"
+
+    def test_a_stated_number_of_runs_is_the_only_one(self) -> None:
+        assert of_accuracy(0.755, 28, task="mean of 7 runs").verdict == "consistent"
+        assert of_accuracy(0.755, 28, task="mean of 3 runs").verdict == "inconsistent"
+        # Splits need not be of the same size.
+        assert of_accuracy(0.755, 28, task="mean of 3 splits").verdict == "suspicious"
+        hearsay = of_accuracy(0.755, 28, task="mean of 3 runs", basis="secondary")
+        assert hearsay.verdict == "suspicious"
 
     def test_a_mean_of_an_unknown_number_is_not_judged(self) -> None:
         assert of_accuracy(0.755, 28, task="average").verdict == "not checkable"
@@ -68,12 +114,12 @@ class TestProportions:
         assert impossible.verdict == "suspicious"
 
     def test_a_mean_of_the_fold_models_on_one_test_set(self) -> None:
-        """The models of seven folds, each on the same 20 cases: 117 of 140."""
-        assert round(117 / 140, 4) == 0.8357
-        assert of_accuracy(0.8357, 20).verdict == "inconsistent"
-        found = of_accuracy(0.8357, 20, folds=7)
+        """The models of 23 folds, each on the same 20 cases: 381 of 460."""
+        assert round(381 / 460, 5) == 0.82826
+        assert of_accuracy(0.82826, 20).verdict == "inconsistent"
+        found = of_accuracy(0.82826, 20, folds=23)
         assert found.verdict == "suspicious"
-        assert "mean over 7 runs" in found.explanation
+        assert "mean over 23 runs" in found.explanation
 
     @pytest.mark.parametrize("columns", [{"n": None}, {"n": 28, "basis": "secondary"}])
     def test_what_the_row_does_not_say_itself_is_never_more_than_suspicious(
@@ -97,7 +143,8 @@ class TestProportions:
             metric("specificity", 0.6, n=65, split="test"),
         ]
         verdicts = {f.id.split(".")[-2]: f.verdict for f in proportions(study(*rows))}
-        # 29/35 is 0.8286 and 30/35 is 0.8571, and means over up to ten runs are 350ths at best.
+        # 29/35 is 0.8286 and 30/35 is 0.8571, and no mean over runs comes nearer than
+        # 0.0001.
         assert verdicts == {
             "accuracy": "consistent",
             "sensitivity": "inconsistent",
@@ -126,6 +173,25 @@ class TestJoint:
     def test_without_n_the_accuracy_must_lie_between(self) -> None:
         assert only(joint(study(*self.rows(0.87, 0.82, 0.91)))).verdict == "inconsistent"
         assert only(joint(study(*self.rows(0.87, 0.82, 0.85)))).verdict == "consistent"
+
+    def test_an_unstated_mean_over_runs_is_not_slandered(self) -> None:
+        """26 of 125 positive: 48 of 52 and 157 of 198 in two runs, and no table of one."""
+        assert (round(48 / 52, 3), round(157 / 198, 3)) == (0.923, 0.793)
+        rows = self.rows(0.923, 0.793, 0.82, n=125)[:2]
+        found = only(joint(study(*rows)))
+        assert found.verdict == "suspicious"
+        assert "Means over 2 runs could" in found.explanation
+
+    def test_an_accuracy_is_a_mean_of_the_same_runs(self) -> None:
+        rates = {"sensitivity": fraction(0.923), "specificity": fraction(0.793)}
+        assert means(rates, 125, 2, 26)
+        assert means(rates | {"accuracy": fraction(0.82)}, 125, 2, 26)  # 205 of 250
+        assert not means(rates | {"accuracy": fraction(0.86)}, 125, 2, 26)
+        assert not means(rates, 125, 2, 27)
+
+    def test_a_single_run_that_the_rows_state(self) -> None:
+        rows = self.rows(0.923, 0.793, 0.82, n=125, task="nail, single run")[:2]
+        assert only(joint(study(*rows))).verdict == "inconsistent"
 
     @pytest.mark.parametrize(
         "columns",
