@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from db.errors import StatisticsError, UsageError
 from metaanalysis.samples.sample import Sample, by_reason
@@ -38,6 +38,11 @@ class Model:
         if not 0 < self.level < 1:
             raise UsageError(
                 f"--level {self.level:g}: not between 0 and 1.", "Write for example 0.95."
+            )
+        if self.method == "common" and self.test not in (None, "z"):
+            raise UsageError(
+                f"--test {self.test} does not go with --method common, which is tested by z.",
+                "Drop one of the two.",
             )
 
     def is_glmm(self, sample: Sample) -> bool:
@@ -184,6 +189,26 @@ def require(sample: Sample, least: int, what: str) -> None:
         if sample.source == "curated":
             hint += " An explicit assumption can help: --assume-n, --assume-prevalence."
     raise StatisticsError(f"{what} needs at least {least} studies; {have}.", hint)
+
+
+def three_level_method(sample: Sample, model: Model) -> Literal["REML", "ML"]:
+    """Return the method of a three-level model.
+
+    Raises
+    ------
+    UsageError
+        One was asked for that it does not offer.
+    """
+    if model.method in (None, "REML"):
+        return "REML"
+    if model.method == "ML":
+        return "ML"
+    one = "--arms headline" if sample.source == "curated" else "drop --cluster"
+    raise UsageError(
+        f"--method {model.method}: several effects of one study take a three-level model, which "
+        "is fitted by REML or ML.",
+        f"Choose one of these, or {one} for one effect a study.",
+    )
 
 
 def one_effect_a_study(sample: Sample, what: str) -> None:

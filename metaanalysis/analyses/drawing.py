@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from importlib import import_module
@@ -85,6 +86,20 @@ def _options(analysis: Analysis, factor: str) -> dict[str, Any]:
     return options
 
 
+def _with_estimates(result: SubgroupResult) -> SubgroupResult:
+    """Return the groups that have a place on an axis; the small print says which has none."""
+    shown = [
+        (name, group)
+        for name, group in zip(result.names, result.groups, strict=True)
+        if not math.isnan(group.estimate)
+    ]
+    return replace(
+        result,
+        names=tuple(name for name, _ in shown),
+        groups=tuple(group for _, group in shown),
+    )
+
+
 def drawn(analysis: Analysis, data_hash: str | None) -> Figure:
     """Draw an analysis.
 
@@ -111,6 +126,7 @@ def drawn(analysis: Analysis, data_hash: str | None) -> Figure:
     # The notes have its warnings already, by the names of the studies.
     changes: dict[str, Any] = {"warnings": ()}
     if isinstance(result, SubgroupResult):
+        result = _with_estimates(result)
         changes["factor"] = called(factor)
     draw: Any = getattr(import_module(f"metaanalysis.figures.{module}"), function)
     extra = {

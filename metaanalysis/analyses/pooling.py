@@ -9,8 +9,14 @@ from typing import Any, Literal
 
 from db.errors import StatisticsError
 from metaanalysis.analyses import sentences
-from metaanalysis.analyses.analysis import Analysis, Model, one_effect_a_study, require
-from metaanalysis.samples.sample import Sample
+from metaanalysis.analyses.analysis import (
+    Analysis,
+    Model,
+    one_effect_a_study,
+    require,
+    three_level_method,
+)
+from metaanalysis.samples.sample import Sample, group_name
 from metaanalysis.samples.scales import effect_sizes, named, scale_of
 from metaanalysis.stats.glmm import glmm
 from metaanalysis.stats.multilevel import pool_multilevel
@@ -106,18 +112,14 @@ def pool_sample(sample: Sample, model: Model | None = None) -> Analysis:
 def _pool_clusters(sample: Sample, model: Model) -> Analysis:
     """Pool several effects a study: three levels, errors robust to what the model gets wrong."""
     chosen = model.without_glmm("Pooling several effects of one study")
-    if chosen.method not in (None, "REML", "ML"):
-        raise StatisticsError(
-            f"The three-level model is fitted by REML or ML, not by {chosen.method}.",
-            "Use --arms headline for one effect a study.",
-        )
+    method = three_level_method(sample, chosen)
     effects, sample, said = effect_sizes(sample, chosen.transform)
     result = pool_multilevel(
         effects,
         None,
         sample.clusters,
         None,
-        "ML" if chosen.method == "ML" else "REML",
+        method,
         correction="CR2",
         test="z" if chosen.test == "z" else "t",
         level=chosen.level,
@@ -146,7 +148,7 @@ def _pool_clusters(sample: Sample, model: Model) -> Analysis:
     }
     scale = scale_of(sample, chosen.transform)
     how = (
-        f"three-level model of {result.k} effects in {result.clusters} studies "
+        f"three-level model of {result.k} effects in {sentences.studies(result.clusters)} "
         f"({result.method.partition(' ')[0]}), on the {scale} scale; "
         f"errors robust to dependence within a study (CR2), {100 * chosen.level:g} %"
     )
@@ -192,11 +194,17 @@ def subgroup_sample(
     factor = sample.moderator(by)
     sample = sample.knowing([factor])
     require(sample, 2, "A subgroup analysis")
-    groups = [_group(value) for value in sample.moderators[factor]]
+    groups = [group_name(value) for value in sample.moderators[factor]]
     if len(set(groups)) < 2:
         raise StatisticsError(
             f"{factor} has the one value {groups[0]!r} in all {sample.k} studies: there is "
             "nothing to compare."
+        )
+    if len(set(groups)) == sample.k:
+        raise StatisticsError(
+            f"{factor} puts each of the {sample.k} studies into a group of its own: there is "
+            "nothing to compare.",
+            "Group by what several studies share; stats regress takes a number as it is.",
         )
     if chosen.is_glmm(sample) and tau2_mode == "separate":
         result, said = _groups_by_glmm(sample, factor, groups, chosen)
@@ -204,7 +212,7 @@ def subgroup_sample(
     else:
         chosen = chosen.without_glmm("A common tau2")
         effects, sample, said = effect_sizes(sample, chosen.transform)
-        groups = [_group(value) for value in sample.moderators[factor]]
+        groups = [group_name(value) for value in sample.moderators[factor]]
         result = subgroups(
             effects,
             None,
@@ -221,7 +229,7 @@ def subgroup_sample(
     compared = [
         (name, group.back_transformed["estimate"], group.k)
         for name, group in zip(result.names, result.groups, strict=True)
-        if group.k > 1 or result.tau2_mode == "common"
+        if group.k > 1 and not math.isnan(group.estimate)
     ]
     sentence = sentences.differ(sample.outcome, sample.kind, factor, compared, result.p)
     return Analysis(
@@ -234,9 +242,22 @@ def subgroup_sample(
     )
 
 
-def _group(value: Any) -> str:
-    """Return a value as the name of a group: 2.0 of a file is the group 2."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _unknown(overall: PoolResult, part: Sample) -> PoolResult:
+    """Return what stands for a group that has no finite estimate: how many studies, no more."""
+    nan = math.nan
+    return PoolResult(
+        estimate=nan,
+        se=nan,
+        ci_low=nan,
+        ci_high=nan,
+        k=part.k,
+        method=overall.method,
+        test=overall.test,
+        level=overall.level,
+        measure=overall.measure,
+        labels=part.labels,
+        back=overall.back,
+    )
 
 
 def _groups_by_glmm(
@@ -260,12 +281,18 @@ def _groups_by_glmm(
         try:
             found[name] = replace(_by_glmm(part, model)[0], rows_used=rows)
         except StatisticsError as error:
-            warnings.append(f"{factor} {name} ({part.k} studies) is not shown: {error.message}")
+            found[name] = replace(_unknown(overall, part), rows_used=rows)
+            reason = error.message.removesuffix(".")
+            warnings.append(
+                f"{factor} {name} has no estimate and is not part of the difference test: {reason}"
+            )
     if alone:
         warnings.append(
             f"one study only in {', '.join(alone)}: shown, but not part of the difference test"
         )
-    statistic, df, p = difference_test([result for result in found.values() if result.k > 1])
+    statistic, df, p = difference_test(
+        [one for one in found.values() if one.k > 1 and not math.isnan(one.estimate)]
+    )
     result = SubgroupResult(
         factor=factor,
         names=tuple(found),

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from db.errors import StatisticsError, UsageError
+from db.errors import UsageError
 from metaanalysis.analyses import sentences
-from metaanalysis.analyses.analysis import Analysis, Model, require
+from metaanalysis.analyses.analysis import Analysis, Model, require, three_level_method
 from metaanalysis.analyses.pooling import method_words
 from metaanalysis.samples.sample import Sample
 from metaanalysis.samples.scales import effect_sizes, named, scale_of
@@ -25,6 +25,7 @@ def regress_sample(
     moderators: Sequence[str],
     model: Model | None = None,
     *,
+    factors: Sequence[str] = (),
     permutations: int = 0,
     seed: int = 1,
 ) -> Analysis:
@@ -37,6 +38,8 @@ def regress_sample(
         With several effects of one study a three-level model is fitted.
     moderators
         Names; text is a factor, its first level in alphabetical order the reference.
+    factors
+        Those of `moderators` that are taken as factors even where they are numbers.
     model
         How. There is no regression by GLMM: proportions are taken on the logit scale.
     permutations, seed
@@ -45,14 +48,24 @@ def regress_sample(
     Raises
     ------
     UsageError
-        There is no such moderator.
+        There is no such moderator, or it is named twice.
     StatisticsError
         A moderator with one level, collinear moderators, too few studies.
     """
     chosen = (model or Model()).without_glmm("A regression")
     if not moderators:
         raise UsageError("a regression needs a moderator.", "Name one with --moderator.")
-    names = list(dict.fromkeys(sample.moderator(word) for word in moderators))
+    names = [sample.moderator(word) for word in moderators]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--moderator {name} is given twice.", "Name each moderator once.")
+    for word in factors:
+        name = sample.moderator(word)
+        if name not in names:
+            raise UsageError(
+                f"--factor {name}: not among the moderators.", f"Add --moderator {name}."
+            )
+        sample = sample.as_factor(name)
     sample = sample.knowing(names)
     require(sample, 3, "A meta-regression")
     effects, sample, said = effect_sizes(sample, chosen.transform)
@@ -62,11 +75,7 @@ def regress_sample(
     terms: list[tuple[str, float | None, float]]
     clustered = len(set(sample.clusters)) < sample.k
     if clustered:
-        if chosen.method not in (None, "REML", "ML"):
-            raise StatisticsError(
-                f"The three-level model is fitted by REML or ML, not by {chosen.method}.",
-                "Use --arms headline for one effect a study.",
-            )
+        method = three_level_method(sample, chosen)
         if permutations:
             raise UsageError("--permutations: not with several effects of one study.")
         several = pool_multilevel(
@@ -74,7 +83,7 @@ def regress_sample(
             None,
             sample.clusters,
             columns,
-            "ML" if chosen.method == "ML" else "REML",
+            method,
             correction="CR2",
             test="z" if chosen.test == "z" else "t",
             level=chosen.level,
@@ -85,7 +94,7 @@ def regress_sample(
             if item.name != "intercept"
         ]
         how = (
-            f"three-level model of {several.k} effects in {several.clusters} studies "
+            f"three-level model of {several.k} effects in {sentences.studies(several.clusters)} "
             f"({several.method.partition(' ')[0]}), on the {scale} scale; "
             f"errors robust to dependence within a study (CR2), {100 * chosen.level:g} %"
         )

@@ -58,6 +58,11 @@ def p_words(p: float) -> str:
     return f"p = {p:.3f}" if p < 0.0995 else f"p = {p:.2f}"
 
 
+def studies(count: int) -> str:
+    """Return ``1 study``, ``2 studies``."""
+    return f"{count} stud{'y' if count == 1 else 'ies'}"
+
+
 def meaning(outcome: str, kind: str, value: str) -> str:
     """Return what a value of an outcome means."""
     if outcome in _MEANING:
@@ -97,7 +102,8 @@ def pooled(
         else:
             text += f"; the studies differ no more than chance explains, and a new one lies {span}"
     if k < FEW:
-        text += f". These are only {k} studies: a hint, no more"
+        these = "This is only" if k == 1 else "These are only"
+        text += f". {these} {studies(k)}: a hint, no more"
     return f"{text}."
 
 
@@ -109,7 +115,8 @@ def differ(
     Parameters
     ----------
     groups
-        Name, estimate on the natural scale and number of studies of each that was compared.
+        Name, estimate on the natural scale and number of studies of each that has more than one:
+        a single study is no end that a range could rest on.
     p
         Of the test that they differ; NaN where there was none.
     """
@@ -119,8 +126,8 @@ def differ(
     ordered = sorted(groups, key=lambda group: group[1])
     (low, low_value, low_k), (high, high_value, high_k) = ordered[0], ordered[-1]
     ends = (
-        f"from {shown(low_value, kind)} ({low}, {low_k} studies) to "
-        f"{shown(high_value, kind)} ({high}, {high_k} studies)"
+        f"from {shown(low_value, kind)} ({low}, {studies(low_k)}) to "
+        f"{shown(high_value, kind)} ({high}, {studies(high_k)})"
     )
     if p < 0.05:
         return (

@@ -28,8 +28,14 @@ _RULES: dict[str, tuple[tuple[Callable[[float], bool], str], ...]] = {
         (lambda number: number >= 0, "is negative"),
         (lambda number: number > 0, "would give the study all of the weight"),
     ),
-    "n": ((lambda number: number > 0, "is not a number of cases"),),
-    "count": ((lambda number: number >= 0, "is negative"),),
+    "n": (
+        (lambda number: number > 0, "is not a number of cases"),
+        (float.is_integer, "is not a whole number of cases"),
+    ),
+    "count": (
+        (lambda number: number >= 0, "is negative"),
+        (float.is_integer, "is not a whole number of cases"),
+    ),
 }
 _RULE_OF = {
     "variance": "variance",
@@ -61,7 +67,7 @@ class Table:
         """
         if word in self.columns:
             return word
-        return Lexicon(f"{option} (column of {self.name})", self.columns).resolve(word)
+        return Lexicon(f"{option}, columns of {self.name}", self.columns).resolve(word)
 
 
 def read_table(path: Path) -> Table:
@@ -112,6 +118,14 @@ def read_table(path: Path) -> Table:
     return Table(path.name, columns, tuple(records))
 
 
+def _is_number(text: str) -> bool:
+    """Tell whether a cell is a number; "inf" may be short for inferior."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 class _Cells:
     """Reads numbers out of a table; what is missing is an error, or leaves its row out."""
 
@@ -155,16 +169,27 @@ class _Cells:
             found.append(number)
         return found
 
-    def moderator(self, column: str) -> tuple[Any, ...]:
-        """Return a column as numbers where every cell is one, else as text; None is unknown."""
-        texts = [cells[column] for _, cells in self.table.records]
-        known = [text for text in texts if text.lower() not in NO_VALUE]
-        try:
-            for text in known:
-                float(text)
-        except ValueError:
-            return tuple(None if text.lower() in NO_VALUE else text for text in texts)
-        return tuple(None if text.lower() in NO_VALUE else float(text) for text in texts)
+    def moderator(self, column: str, *, factor: bool, hint: str) -> tuple[Any, ...]:
+        """Return a column as numbers, or as text where no cell is a number (in a factor: not all).
+
+        One text among numbers is more often a slip of the pen than a level of its own.
+        """
+        known: list[tuple[int, str]] = []
+        for row, cells in self.table.records:
+            if cells[column].lower() in NO_VALUE:
+                self.gap(row, column)
+            else:
+                known.append((row, cells[column]))
+        texts = [(row, text) for row, text in known if not _is_number(text)]
+        if texts and len(texts) < len(known) and not factor:
+            row, text = texts[0]
+            words = f"{text!r} is not a number, as other cells of the column are"
+            raise self.fault(row, column, words, hint)
+        if not texts:
+            numbers = {row: float(text) for row, text in known}
+            return tuple(numbers.get(row) for row, _ in self.table.records)
+        words_of = dict(known)
+        return tuple(words_of.get(row) for row, _ in self.table.records)
 
 
 #: What a CSV can hold, by the roles of its columns.
@@ -216,6 +241,8 @@ def from_csv(
     columns: Mapping[str, str],
     label: str | None = None,
     moderators: Sequence[str] = (),
+    factors: Sequence[str] = (),
+    option: str = "--moderator",
     cluster: str | None = None,
     missing: Missing = "error",
 ) -> Sample:
@@ -231,7 +258,11 @@ def from_csv(
     label
         Column that names the rows; without it they are called by their row.
     moderators
-        Further columns to keep: numbers where every cell is one, else text.
+        Further columns to keep: numbers, or text where no cell is a number.
+    factors
+        Those of `moderators` in which text may stand among numbers; all of it is then text.
+    option
+        By which option the caller named the moderators, for messages.
     cluster
         Column that tells which rows come from one study.
     missing
@@ -242,7 +273,7 @@ def from_csv(
     UsageError
         Columns that do not exist (names the nearest) or do not belong together.
     StatisticsError
-        A bad cell, by row and column.
+        A bad cell, by row and column; text among the numbers of a moderator is one.
     """
     kind, roles = _shape(columns)
     table = read_table(Path(path))
@@ -253,7 +284,17 @@ def from_csv(
     if "se" in numbers:
         numbers["variance"] = [None if se is None else se**2 for se in numbers.pop("se")]
     labels, shorts = _names(table, label)
-    kept = {name: cells.moderator(table.column(name, "column")) for name in moderators}
+    wanted = [table.column(word, option) for word in moderators]
+    as_text = {table.column(word, "--factor") for word in factors}
+    for name in sorted(as_text.difference(wanted)):
+        raise UsageError(f"--factor {name}: not among the moderators.", f"Add {option} {name}.")
+    hint = "Mend the cell."
+    if option == "--moderator":
+        hint = "Mend the cell, or add --factor {name} if the numbers are names of groups."
+    kept = {
+        name: cells.moderator(name, factor=name in as_text, hint=hint.format(name=name))
+        for name in wanted
+    }
     if cluster is None:
         clusters = tuple(str(row) for row, _ in table.records)
     else:

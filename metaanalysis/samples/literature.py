@@ -71,6 +71,11 @@ def outcome_named(word: str) -> str:
     return name
 
 
+def matching(count: int) -> str:
+    """Return ``1 study that matches``, ``2 studies that match``."""
+    return "1 study that matches" if count == 1 else f"{count} studies that match"
+
+
 def from_literature(
     database: Database,
     outcome: str = "accuracy",
@@ -124,9 +129,7 @@ def from_literature(
     used, gone = counted.used, [*left_out, *counted.left_out]
     moderators = [moderators_of(item.value, item.study, backbones) for item in used]
     covered = chosen.coverage
-    studies = (
-        f"{chosen.matched} studies that match" if filters != Filters() else "all curated studies"
-    )
+    studies = f"{matching(chosen.matched)}" if filters != Filters() else "all curated studies"
     origin = (
         f"{'headline' if arms == 'headline' else 'reported'} values of {name} of {studies} "
         f"({covered.curated} of the review's {covered.reviewed} are curated)"
@@ -159,7 +162,7 @@ def _refuse(name: str, chosen: query.Selection, found: list[Reported], out: list
         )
     if not found:
         raise StatisticsError(
-            f"none of the {chosen.matched} studies that match has a headline {name}.",
+            f"there is no headline {name} in the {matching(chosen.matched)}.",
             "Choose another --outcome, or --arms all.",
         )
     reasons: dict[str, int] = {}

@@ -160,6 +160,12 @@ class Sample:
             left_out=(*self.left_out, *gone),
         )
 
+    def as_factor(self, name: str) -> Sample:
+        """Return the sample with a moderator as text, so that it is taken as a factor."""
+        values = self.moderators[name]
+        texts = tuple(None if value is None else group_name(value) for value in values)
+        return replace(self, moderators={**self.moderators, name: texts})
+
     def knowing(self, names: Sequence[str]) -> Sample:
         """Return the rows of which all the named moderators are known; the others are left out."""
         sample = self
@@ -167,6 +173,13 @@ class Sample:
             keep = [value is not None for value in sample.moderators[name]]
             sample = sample.take(keep, f"{name} not known, or not one")
         return sample
+
+
+def group_name(value: Any) -> str:
+    """Return a value as the name of a group: 2.0 of a file is the group 2."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:.10g}"
+    return str(value)
 
 
 def by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:

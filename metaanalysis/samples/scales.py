@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
@@ -11,7 +10,7 @@ import numpy as np
 from db.errors import StatisticsError, UsageError
 from metaanalysis.samples.sample import Sample
 from metaanalysis.stats.effects import ProportionScale, auc, from_interval, proportions
-from metaanalysis.stats.studies import EffectSizes, as_effect_sizes
+from metaanalysis.stats.studies import EffectSizes, RowNote, as_effect_sizes
 from metaanalysis.stats.transforms import BackTransform, Scale, arcsine
 
 #: Kind of sample -> the scales that it can be pooled on, the usual one first.
@@ -24,19 +23,15 @@ SCALES: dict[str, tuple[str, ...]] = {
 
 INTERVAL_AT_THE_EDGE = "the printed interval reaches 0 or 1, which has no logit"
 
-_ROWS = re.compile(r"\brows? (\d+(?:, \d+)*)")
-
 
 def named(text: str, names: Sequence[str]) -> str:
     """Return a sentence of the numeric core with the names of its rows.
 
     The core numbers rows from 1 in the order in which it was given them; people know them by name.
+    A sentence that is no ``RowNote`` has no rows to name, whatever it reads like: a label may well
+    be called "row 4".
     """
-
-    def replaced(found: re.Match[str]) -> str:
-        return ", ".join(names[int(number) - 1] for number in found[1].split(", "))
-
-    return _ROWS.sub(replaced, text)
+    return text.named(names) if isinstance(text, RowNote) else text
 
 
 def scale_of(sample: Sample, transform: str | None) -> str:

@@ -16,6 +16,7 @@ from metaanalysis.stats.studies import (
     FloatArray,
     Missing,
     RowCheck,
+    RowNote,
     choose,
     names,
     vector,
@@ -70,9 +71,9 @@ class DiagnosticPairs:
         """Which rows were corrected, in words."""
         if not self.corrected_rows:
             return ()
-        listed = ", ".join(str(row) for row in self.corrected_rows[:20])
         more = " ..." if len(self.corrected_rows) > 20 else ""
-        return (f"{self.correction:g} added to all four cells of row {listed}{more}",)
+        words = f"{self.correction:g} added to all four cells of "
+        return (RowNote(words, self.corrected_rows[:20], more),)
 
     def log_dor(self) -> EffectSizes:
         """Log diagnostic odds ratios."""

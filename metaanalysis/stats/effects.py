@@ -26,6 +26,7 @@ from metaanalysis.stats.studies import (
     FloatArray,
     Missing,
     RowCheck,
+    RowNote,
     checked_counts,
     choose,
     fraction_warning,
@@ -93,10 +94,8 @@ def proportions(
                     f"{transform} value with a variance.",
                     "Give a correction, or use the GLMM, which needs none.",
                 )
-            rows = ", ".join(str(index + 1) for index in np.flatnonzero(edge))
-            warnings.append(
-                f"{correction:g} added to events and non-events (0 % or 100 %): row {rows}"
-            )
+            words = f"{correction:g} added to events and non-events (0 % or 100 %): "
+            warnings.append(RowNote(words, np.flatnonzero(edge) + 1))
         count = np.where(edge, count + correction, count)
         size_used = np.where(edge, size + 2 * correction, size)
     else:
@@ -191,8 +190,8 @@ def auc(
         positive = np.where(split, assumed_prevalence * total, positive)
         negative = np.where(split, total - assumed_prevalence * total, negative)
         if split.any():
-            rows = ", ".join(str(index + 1) for index in np.flatnonzero(split))
-            warnings.append(f"prevalence {assumed_prevalence:g} assumed to split n: row {rows}")
+            words = f"prevalence {assumed_prevalence:g} assumed to split n: "
+            warnings.append(RowNote(words, np.flatnonzero(split) + 1))
     check.finite(values, "auc")
     check.fault((values < 0) | (values > 1), "auc", values, "is not between 0 and 1")
     check.finite(positive, "n_positive")
@@ -279,7 +278,7 @@ def from_interval(
     skewed = np.abs(effect - 0.5 * (lower + upper)) > 0.1 * width
     rows = check.kept_rows()
     warnings = tuple(
-        f"row {rows[index]}: interval is not symmetric on the {transform} scale"
+        RowNote("", [rows[index]], f": interval is not symmetric on the {transform} scale")
         for index in np.flatnonzero(skewed)
     )
     return EffectSizes(
@@ -333,8 +332,8 @@ def two_groups(
     rows = check.kept_rows()
     warnings: tuple[str, ...] = ()
     if zero.any():
-        listed = ", ".join(str(rows[index]) for index in np.flatnonzero(zero))
-        warnings = (f"{correction:g} added to all cells (a cell is 0): row {listed}",)
+        listed = [rows[index] for index in np.flatnonzero(zero)]
+        warnings = (RowNote(f"{correction:g} added to all cells (a cell is 0): ", listed),)
     n1, n2 = a + b, c + d
     if measure == "log-risk-ratio":
         effect, variance = np.log(a / n1) - np.log(c / n2), 1 / a - 1 / n1 + 1 / c - 1 / n2

@@ -6,7 +6,7 @@ that is analysed. R's ``yi`` and ``vi`` are ``effect`` and ``variance``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,43 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Missing = Literal["error", "exclude"]
+
+
+class RowNote(str):
+    """A sentence that names rows by number; it keeps them apart, so that they can be renamed.
+
+    Attributes
+    ----------
+    before, rows, after
+        What stands before the numbers, the numbers (from 1), and what stands after them.
+    word
+        What the numbers are called in the sentence.
+    """
+
+    __slots__ = ("after", "before", "rows", "word")
+
+    before: str
+    rows: tuple[int, ...]
+    after: str
+    word: str
+
+    def __new__(
+        cls, before: str, rows: Iterable[int], after: str = "", word: str = "row"
+    ) -> RowNote:
+        """Return the sentence with the numbers as they are."""
+        numbers = tuple(int(row) for row in rows)
+        listed = ", ".join(str(row) for row in numbers)
+        note = super().__new__(cls, f"{before}{word} {listed}{after}")
+        note.before, note.rows, note.after, note.word = before, numbers, after, word
+        return note
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        """Return what a copy is made from."""
+        return self.before, self.rows, self.after, self.word
+
+    def named(self, names: Sequence[str]) -> str:
+        """Return the sentence with the names of its rows, of which the first is row 1."""
+        return f"{self.before}{', '.join(names[row - 1] for row in self.rows)}{self.after}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,5 +356,5 @@ def fraction_warning(count: FloatArray, check: RowCheck, column: str) -> tuple[s
     odd = np.flatnonzero(check.keep & ~whole)
     if not odd.size:
         return ()
-    listed = ", ".join(str(index + 1) for index in odd[:10])
-    return (f"{column} is not a whole number in row{'s' if odd.size > 1 else ''} {listed}",)
+    word = "rows" if odd.size > 1 else "row"
+    return (RowNote(f"{column} is not a whole number in ", odd[:10] + 1, word=word),)

@@ -79,7 +79,8 @@ def bcg(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def pritz(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    path = write(tmp_path_factory.mktemp("golden") / "pritz.csv", PRITZ["data"])
+    rows = [{**row, "half": "ab"[place % 2]} for place, row in enumerate(PRITZ["data"])]
+    path = write(tmp_path_factory.mktemp("golden") / "pritz.csv", rows)
     return ("--csv", path, "--events", "xi", "--n", "ni")
 
 
@@ -325,7 +326,7 @@ def test_the_figures_are_drawn(
     wanted = ("--figure", str(tmp_path / "out"), "--figure-format", "svg,csv")
     commands = (
         ("pool", *pritz),
-        ("subgroup", *pritz, "--by", "study"),
+        ("subgroup", *pritz, "--by", "half"),
         ("regress", *pritz, "--moderator", "study"),
         ("bias", *pritz),
         ("influence", *pritz),
@@ -462,7 +463,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("subgroup", "moderators.csv", EFFECT, 2, "--by"),
         ("influence", "moderators.csv", (*EFFECT, "--order", "first"), 2, "Add --cumulative"),
         ("influence", "moderators.csv", (*EFFECT, "--cumulative", "--order", "same"), 2, "no order"),
-        ("pool", "moderators.csv", (*EFFECT, "--method", "common", "--test", "knapp-hartung"), 1, "tested by z"),
+        ("pool", "moderators.csv", (*EFFECT, "--method", "common", "--test", "knapp-hartung"), 2, "tested by z"),
         ("pool", "moderators.csv", (*EFFECT, "--transform", "logit"), 2, "does not go with yi"),
         ("pool", "moderators.csv", (*EFFECT, "--figure-format", "png"), 2, "Name a folder"),
         ("correlate", "moderators.csv", ("--x", "first"), 2, "Name them with --x and --y"),

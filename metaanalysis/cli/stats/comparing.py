@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from metaanalysis.cli.stats.options import model_options, output_options, sample_options
+from metaanalysis.cli.stats.options import (
+    model_options,
+    output_options,
+    output_options_of_several,
+    sample_options,
+)
 from metaanalysis.cli.stats.running import model_of, sample_of, write
 from metaanalysis.samples.values import MODERATORS
 
@@ -43,7 +48,7 @@ def subgroup(by: str, tau2_mode: Any, **given: Any) -> None:
     """
     from metaanalysis.analyses.pooling import subgroup_sample
 
-    sample = sample_of(given, moderators=(by,))
+    sample = sample_of(given, by="--by", moderators=(by,))
     found = subgroup_sample(sample, by, model_of(given), tau2_mode=tau2_mode)
     write(found, given)
 
@@ -59,6 +64,14 @@ def subgroup(by: str, tau2_mode: Any, **given: Any) -> None:
     help=f"What may explain the effect, repeatable: {', '.join(MODERATORS)}; or CSV columns.",
 )
 @click.option(
+    "--factor",
+    "factors",
+    multiple=True,
+    metavar="COL",
+    help="A --moderator to take as a factor although its cells are numbers; repeatable. Without "
+    "it, text among the numbers of a CSV column is refused.",
+)
+@click.option(
     "--permutations",
     type=click.IntRange(min=0),
     default=0,
@@ -67,12 +80,12 @@ def subgroup(by: str, tau2_mode: Any, **given: Any) -> None:
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the permutations.")
 @model_options
-@output_options
+@output_options_of_several
 def regress(moderators: tuple[str, ...], permutations: int, seed: int, **given: Any) -> None:
     """Regress an outcome on one or more moderators.
 
-    Numbers enter as they are, text as a factor whose first level in alphabetical order is the
-    reference. log10_images is the decimal logarithm of the number of images.
+    Numbers enter as they are, text (and a --factor) as a factor whose first level in alphabetical
+    order is the reference. log10_images is the decimal logarithm of the number of images.
 
     \b
     Examples:
@@ -82,8 +95,13 @@ def regress(moderators: tuple[str, ...], permutations: int, seed: int, **given: 
     """
     from metaanalysis.analyses.regression import regress_sample
 
-    sample = sample_of(given, moderators=moderators)
+    sample = sample_of(given, by="--moderator", moderators=moderators)
     found = regress_sample(
-        sample, moderators, model_of(given), permutations=permutations, seed=seed
+        sample,
+        moderators,
+        model_of(given),
+        factors=given["factors"],
+        permutations=permutations,
+        seed=seed,
     )
     write(found, given)

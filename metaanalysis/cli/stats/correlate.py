@@ -128,7 +128,8 @@ def _review(
             f"{one.metric}, recomputed: p by {ours.p_method}; interval by {ours.resamples} "
             f"bootstrap samples, {100 * ours.level:g} %. Analysed: {', '.join(one.keys)}."
         )
-        lines.append(f"Left out for {one.metric}: {len(one.left_out)} curated studies:")
+        many = f"{len(one.left_out)} curated stud{'y' if len(one.left_out) == 1 else 'ies'}"
+        lines.append(f"Left out for {one.metric}: {many}:")
         lines += [
             f"- {reason} ({len(names)}): {', '.join(names)}."
             for reason, names in by_reason(one.left_out).items()

@@ -156,6 +156,19 @@ def level_option(function: F) -> F:
 
 def output_options(function: F) -> F:
     """Give a command its format and its figure."""
+    return _output(function, "Also draw the result into this folder.")
+
+
+def output_options_of_several(function: F) -> F:
+    """Give the same to a command that takes several effects of one study; none draws those."""
+    return _output(
+        function,
+        "Also draw the result into this folder; refused for several effects of one study (--arms "
+        "all, --cluster), of which there is no figure.",
+    )
+
+
+def _output(function: F, figure_help: str) -> F:
     return _apply(
         function,
         format_option,
@@ -164,7 +177,7 @@ def output_options(function: F) -> F:
             "figure_folder",
             type=click.Path(file_okay=False, path_type=Path),
             metavar="DIR",
-            help="Also draw the result into this folder.",
+            help=figure_help,
         ),
         click.option(
             "--figure-format",

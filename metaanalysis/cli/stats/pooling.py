@@ -10,6 +10,7 @@ from metaanalysis.cli.stats.options import (
     level_option,
     model_options,
     output_options,
+    output_options_of_several,
     sample_options,
 )
 from metaanalysis.cli.stats.running import model_of, sample_of, write
@@ -18,7 +19,7 @@ from metaanalysis.cli.stats.running import model_of, sample_of, write
 @click.command()
 @sample_options(several=True)
 @model_options
-@output_options
+@output_options_of_several
 def pool(**given: Any) -> None:
     """Pool an outcome: estimate, interval, prediction interval, heterogeneity.
 

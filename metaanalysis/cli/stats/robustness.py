@@ -68,7 +68,7 @@ def influence(cumulative: bool, order: str | None, **given: Any) -> None:
         write(influence_on(sample_of(given), model_of(given)), given)
         return
     key = order or "year"
-    sample = sample_of(given, moderators=(key,))
+    sample = sample_of(given, by="--order", moderators=(key,))
     write(cumulate(sample, model_of(given), order=key), given)
 
 

@@ -40,7 +40,9 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def sample_of(given: Given, *, pairs: bool = False, moderators: Sequence[str] = ()) -> Sample:
+def sample_of(
+    given: Given, *, pairs: bool = False, by: str = "", moderators: Sequence[str] = ()
+) -> Sample:
     """Return the sample that the options name, from the literature or from a CSV.
 
     Parameters
@@ -49,6 +51,8 @@ def sample_of(given: Given, *, pairs: bool = False, moderators: Sequence[str] = 
         The options of the command.
     pairs
         Take two-by-two tables from the literature.
+    by
+        The option that names the moderators.
     moderators
         Columns of a CSV that the analysis needs further.
 
@@ -79,6 +83,9 @@ def sample_of(given: Given, *, pairs: bool = False, moderators: Sequence[str] = 
         columns={role: given[role] for role in ROLES if given.get(role) is not None},
         label=given["label"],
         moderators=moderators,
+        # What makes groups may be called 1, 2 and 3a.
+        factors=moderators if by == "--by" else given.get("factors") or (),
+        option=by,
         cluster=given.get("cluster"),
         missing=given["missing"] or "error",
     )

@@ -104,28 +104,35 @@ def _several(analysis: Analysis, result: MultilevelResult) -> tuple[Rows, list[s
     outcome, interval = analysis.sample.outcome, _percent(result.level)
     natural = analysis.values["back_transformed"]
     nan = float("nan")
-
-    def of(name: str) -> float:
-        value = natural[name]
-        return nan if value is None else float(value)
-
-    rows: Rows = [
-        {
-            "": f"{outcome}, pooled",
-            "value": text(of("estimate")),
-            interval: span(of("ci_low"), of("ci_high")),
-        },
-        {
-            "": f"{outcome} of a new study",
-            "value": None,
-            interval: span(of("pi_low"), of("pi_high")),
-        },
-        {"": "variance between studies", "value": text(result.sigma2_between), interval: None},
-        {"": "variance within studies", "value": text(result.sigma2_within), interval: None},
-        {"": "effects", "value": str(result.k), interval: None},
-        {"": "studies", "value": str(result.clusters), interval: None},
+    of = {name: nan if value is None else value for name, value in natural.items()}
+    scale = natural["scale"]
+    first = result.coefficients[0]
+    # Elsewhere the test is of 50 % or the like, which nobody asked.
+    p = p_cell(first.p) if scale in ("identity", "exp") else None
+    on = "" if scale == "identity" else f" ({scale} scale)"
+    lines: list[tuple[str, str | None, str | None, str | None]] = [
+        (
+            f"{outcome}, pooled",
+            natural_text(of["estimate"], scale),
+            natural_span(of["ci_low"], of["ci_high"], scale),
+            p,
+        ),
+        (
+            f"{outcome} of a new study",
+            None,
+            natural_span(of["pi_low"], of["pi_high"], scale),
+            None,
+        ),
+        (f"variance between studies{on}", text(result.sigma2_between), None, None),
+        (f"variance within studies{on}", text(result.sigma2_within), None, None),
+        ("I2, %", text(result.i2_between + result.i2_within, 1), None, None),
+        ("I2 between studies, %", text(result.i2_between, 1), None, None),
+        ("I2 within studies, %", text(result.i2_within, 1), None, None),
+        (f"Q ({result.qe_df} df)", text(result.qe, 1), None, p_cell(result.qe_p)),
+        ("effects", str(result.k), None, None),
+        ("studies", str(result.clusters), None, None),
     ]
-    return rows, []
+    return [dict(zip(("", "value", interval, "p"), cells, strict=True)) for cells in lines], []
 
 
 def _subgroup(analysis: Analysis) -> tuple[Rows, list[str]]:
