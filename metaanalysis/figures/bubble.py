@@ -13,7 +13,7 @@ import pandas as pd
 from db.errors import UsageError
 from metaanalysis.figures import captions, theme
 from metaanalysis.figures.base import Figure, finish
-from metaanalysis.figures.bubble_marks import HEIGHT, WIDTH, curve, strip_height, strips
+from metaanalysis.figures.bubble_marks import HEIGHT, WIDTH, curve, leaves, strip_height, strips
 from metaanalysis.figures.legend import Legend
 from metaanalysis.figures.natural import (
     ValueAxis,
@@ -33,6 +33,9 @@ _LARGEST, _SMALLEST = 520.0, 22.0
 
 #: Up to so many studies bubbles may be large.
 _FEW = 30
+
+#: Below this ratio of the largest weight to the smallest, areas cannot be told apart by eye.
+_ALIKE = 1.5
 
 
 def bubble(
@@ -111,7 +114,9 @@ def bubble(
         captions.subtitle_lines(subtitle, f"{reading}."),
         body.resolve_scale(x="independent", y="independent", color="independent"),
         data,
-        captions.small_print(notes, _remarks(result, held), result),
+        captions.small_print(
+            notes, [*_remarks(result, held), *_drawn(result, fitted, axis)], result
+        ),
         data_hash,
         line_length=captions.NOTE_LENGTH,
     )
@@ -239,4 +244,23 @@ def _remarks(result: RegressionResult, held: Mapping[str, Any]) -> list[str]:
     if held:
         at = [f"{name} {number(v) if isinstance(v, float) else v}" for name, v in held.items()]
         notes.append(f"Other moderators are held at: {', '.join(at)} (mean, or reference level).")
+    return notes
+
+
+def _drawn(result: RegressionResult, fitted: pd.DataFrame, axis: ValueAxis) -> list[str]:
+    """Return what must be said of the drawing itself."""
+    notes = []
+    if any(leaves(fitted, axis, end).any() for end in ("low", "high")):
+        strips_drawn = fitted["mark"].iloc[0] == "mean"
+        notes.append(
+            "Arrows: the interval goes on beyond the axis."
+            if strips_drawn
+            else "The intervals of the line are cut where they leave the axis."
+        )
+    smallest, largest = min(result.weights, default=0.0), max(result.weights, default=0.0)
+    if result.k > 1 and 0 < smallest <= largest < _ALIKE * smallest:
+        notes.append(
+            "The bubbles look alike because the weights are: the largest is "
+            f"{largest / smallest:.2f} times the smallest."
+        )
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import altair as alt
@@ -167,6 +167,7 @@ def strips(
             )
     layers += [
         _bubbles(points, x("estimate"), y("y"), colour),
+        *_arrows(means, axis, middles, x, y),
         base.mark_rule(color=theme.RECOMPUTED, strokeWidth=2.4).encode(
             x=x("estimate"), y=y("top"), y2="bottom:Q"
         ),
@@ -174,6 +175,42 @@ def strips(
             x=alt.value(0), y=y("top"), text="name:N"
         ),
     ]
+    return layers
+
+
+def leaves(fitted: pd.DataFrame, axis: ValueAxis, end: str) -> pd.Series:
+    """Return which rows have a confidence or prediction interval that leaves the axis.
+
+    `end` is ``low`` or ``high``.
+    """
+    ends = [f"{part}_{end}" for part in ("ci", "pi") if f"{part}_{end}" in fitted]
+    limit = axis.low if end == "low" else axis.high
+    values = fitted[ends]
+    return ((values < limit) if end == "low" else (values > limit)).any(axis=1)
+
+
+def _arrows(
+    means: pd.DataFrame,
+    axis: ValueAxis,
+    middles: Mapping[Any, float],
+    x: Callable[[str], alt.X],
+    y: Callable[[str], alt.Y],
+) -> list[alt.Chart]:
+    """Draw an arrow where an interval of a strip goes on beyond the axis."""
+    layers = []
+    for end, at, shape in (
+        ("low", axis.low, "triangle-left"),
+        ("high", axis.high, "triangle-right"),
+    ):
+        beyond = means[leaves(means, axis, end)]
+        if not beyond.empty:
+            rows = pd.DataFrame({"at": at, "y": [middles[level] for level in beyond["moderator"]]})
+            look: dict[str, Any] = {"shape": shape, "color": theme.RECOMPUTED, "opacity": 1}
+            layers.append(
+                alt.Chart(rows)
+                .mark_point(filled=True, size=130, **look)
+                .encode(x=x("at"), y=y("y"))
+            )
     return layers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pandas as pd
 from metaanalysis.figures import captions, theme
 from metaanalysis.figures.base import Figure, finish
 from metaanalysis.figures.interval_lines import Sizes
+from metaanalysis.figures.natural import even_ticks
 from metaanalysis.figures.text_width import shortened, text_width
 
 if TYPE_CHECKING:
@@ -26,8 +28,11 @@ _PANELS: dict[str, tuple[str, float | None]] = {
     "cov_ratio": ("covariance ratio", 1.0),
     "tau2_deleted": ("τ² without it", None),
 }
-_WIDTH, _GAP = 96, 14
+_WIDTH, _GAP = 96, 18
 _LABEL = 190
+
+#: Of tick labels: font size, least distance, and how far one may stand out of its panel.
+_TICK_FONT, _APART, _OUT = 12, 10, 5
 
 
 def influence(
@@ -62,7 +67,12 @@ def influence(
     Which studies are influential is the result's own verdict (``influential``), never taken
     from the lines drawn.
     """
-    limits = dict(getattr(result, "cutoffs", {}) if cutoffs is None else cutoffs)
+    given = getattr(result, "cutoffs", None) if cutoffs is None else cutoffs
+    limits = {
+        measure: limit
+        for measure, limit in (given or {}).items()
+        if measure in _PANELS and math.isfinite(limit)
+    }
     data = _data(result)
     sizes = Sizes.of(len(result.table))
     places = {row: sizes.line * (index + 1.5) for index, row in enumerate(_rows(result))}
@@ -132,6 +142,31 @@ def _labels(
     return chart
 
 
+def _ticks(low: float, high: float) -> list[float]:
+    """Return as many ticks as have room for their labels, within the panel and side by side."""
+
+    def ends(tick: float) -> tuple[float, float]:
+        middle = (tick - low) / (high - low) * _WIDTH
+        half = text_width(f"{tick:g}", _TICK_FONT) / 2
+        return middle - half, middle + half
+
+    found: list[float] = []
+    for most in (4, 3, 2, 1):
+        # A label may stand out half the gap to the next panel, less what keeps two apart.
+        places = [
+            tick
+            for tick in even_ticks(low, high, most)
+            if ends(tick)[0] >= -_OUT and ends(tick)[1] <= _WIDTH + _OUT
+        ]
+        free = all(
+            ends(after)[0] - ends(before)[1] >= _APART
+            for before, after in itertools.pairwise(places)
+        )
+        if free and len(places) > len(found):
+            found = places
+    return found
+
+
 def _panel(
     data: pd.DataFrame,
     measure: str,
@@ -150,10 +185,13 @@ def _panel(
     values = [*rows["value"], *lines, start]
     low, high = min(values), max(values)
     pad = 0.08 * (high - low) or 0.1
+    low, high = low - pad, high + pad
     x = alt.X(
         "value:Q",
-        scale=alt.Scale(domain=[low - pad, high + pad], nice=False, zero=False),
-        axis=alt.Axis(title=None, tickCount=3, grid=False, labelFlush=True, format="~g"),
+        scale=alt.Scale(domain=[low, high], nice=False, zero=False),
+        axis=alt.Axis(
+            title=None, values=_ticks(low, high), grid=False, labelFlush=False, format="~g"
+        ),
     )
     colour = alt.condition("datum.influential", alt.value(theme.RECOMPUTED), alt.value(theme.MUTED))
     marks = alt.Chart(rows.assign(start=start)).encode(y=_y(height))

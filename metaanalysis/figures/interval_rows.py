@@ -116,6 +116,20 @@ class Drawing:
                 x -= self._width(column) + _COLUMN_GAP
         return start + 4, x - 4
 
+    def _room(self, line: Line) -> float:
+        """Return where a line's label must end: it may run over empty cells beside it."""
+        if line.mark == "heading":
+            return self.panel[0]
+        left = [column.name for column in self.columns if column.side == "left"]
+        return next(
+            (
+                self._edges[name] - text_width(line.cells[name], self.sizes.font) - _COLUMN_GAP
+                for name in left
+                if line.cells.get(name)
+            ),
+            max([self._label_width, *(self._edges[name] for name in left)]),
+        )
+
     # Drawing ----------------------------------------------------------------------------
 
     def chart(self) -> alt.LayerChart:
@@ -320,8 +334,7 @@ class Drawing:
         for line, y in zip(self.lines, self._tops, strict=True):
             bold = line.mark in strong
             indent = _INDENT if line.indent else 0
-            room = self.panel[0] if line.mark == "heading" else self._label_width
-            text = shortened(line.label, size * (1.07 if bold else 1.0), room - indent)
+            text = shortened(line.label, size, self._room(line) - indent, bold=bold)
             cells.append({"text": text, "x": indent, "y": y, "kind": "label", "bold": bold})
             cells += [
                 {"text": line.cells[name], "x": x, "y": y, "kind": "cell", "bold": bold}

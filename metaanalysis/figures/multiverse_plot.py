@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _WIDTH, _TOP = 660, 260
 _LINE, _FONT = 19, 12
 
+#: Intervals are the figure's point: only one so much longer than most is cut at the axis.
+_PATIENCE = 5.0
+
 #: The choices: column of the result -> heading.
 _CHOICES = {
     "transform": "scale",
@@ -87,6 +90,8 @@ def multiverse(
         zip(data["ci_low"], data["ci_high"], strict=True),
         scale="exp" if ratio else "logit" if share else "identity",
         measure="",
+        ticks=9,
+        patience=_PATIENCE,
     )
     choices = {
         column: list(dict.fromkeys(data[column]))

@@ -187,6 +187,7 @@ def value_axis(
     scale: str,
     measure: str,
     ticks: int = 7,
+    patience: float = 1.0,
 ) -> ValueAxis:
     """Choose an axis that holds all estimates, and their intervals as far as is reasonable.
 
@@ -200,6 +201,8 @@ def value_axis(
         Of the result: whether values are shares, ratios or neither.
     ticks
         How many there may be at most.
+    patience
+        How many times as far as described below an interval may reach and still be drawn whole.
 
     Notes
     -----
@@ -227,6 +230,7 @@ def value_axis(
     needs = sorted(max(low - pair[0], pair[1] - high, 0.0) for pair in finite)
     needed = needs[math.ceil(0.75 * len(needs)) - 1] if needs else 0.0
     reach = max(high - low, needed) or 0.1
+    reach = max([reach, *(need for need in needs if need <= patience * reach)])
     # What the null is, and whether it is near enough to be shown.
     null = None if share else (1.0 if log else 0.0)
     first, last = max(floor, low - reach), min(ceiling, high + reach)
@@ -241,9 +245,9 @@ def value_axis(
     if log:
         places = _log_ticks(back(first), back(last), ticks + 2)
         if len(places) < 3:
-            places = _even_ticks(back(first), back(last), ticks)
+            places = even_ticks(back(first), back(last), ticks)
         return ValueAxis(title, back(first), back(last), tuple(places), None, True, null)
-    places = _even_ticks(first, last, ticks)
+    places = even_ticks(first, last, ticks)
     decimals = 3 if share else min(max(0, 2 - math.floor(math.log10(last - first))), 6)
     return ValueAxis(title, first, last, tuple(places), decimals, False, null)
 
@@ -254,7 +258,8 @@ def _step(width: float, most: int) -> float:
     return next(lead * power for lead in (1, 2, 5, 10, 20) if width / (lead * power) <= most)
 
 
-def _even_ticks(low: float, high: float, most: int) -> list[float]:
+def even_ticks(low: float, high: float, most: int) -> list[float]:
+    """Return ticks a round number apart, in at most `most` steps."""
     step = _step(high - low, most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     places = 2 - math.floor(math.log10(step))
@@ -308,7 +313,7 @@ def natural_ticks(
     elif share and back.scale != "identity":
         values = _SHARE_TICKS
     else:
-        values = _even_ticks(low, high, most)
+        values = even_ticks(low, high, most)
     found = [(place, value) for value in values if (place := _place(back, value, low, high))]
     kept: list[tuple[float, float]] = []
     for place, value in found:

@@ -31,6 +31,7 @@ _WIDTHS = {
 }
 _OTHER = 556  # digits, most lower-case letters, and what is not listed
 _BOLD = 1.07
+_ROUNDING = 1e-6
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
@@ -39,18 +40,20 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return total * size / 1000 * (_BOLD if bold else 1.0)
 
 
-def shortened(text: str, size: float, width: float) -> str:
+def shortened(text: str, size: float, width: float, *, bold: bool = False) -> str:
     """Return the text, cut with an ellipsis where it is wider than `width` pixels.
 
     A reference in brackets at the end, such as ``[111]``, is kept.
     """
-    if text_width(text, size) <= width:
+    # Columns are made as wide as their texts: a rounding error must not cut the widest.
+    width += _ROUNDING
+    if text_width(text, size, bold=bold) <= width:
         return text
     start, space, last = text.rpartition(" ")
     end = f" {last}" if space and last.startswith("[") and last.endswith("]") else ""
     kept = start if end else text
-    room = width - text_width(f"…{end}", size)
-    while kept and text_width(kept, size) > room:
+    room = width - text_width(f"…{end}", size, bold=bold)
+    while kept and text_width(kept, size, bold=bold) > room:
         kept = kept[:-1]
     return f"{kept.rstrip(' ,;-')}…{end}"
 

@@ -33,6 +33,8 @@ CONFIG: dict[str, Any] = {
         "labelColor": INK,
         "labelFontSize": 12,
         "labelLimit": 240,
+        # Flush labels are pushed inwards at the ends of an axis, off their ticks.
+        "labelFlush": False,
         "labelPadding": 6,
         "titleColor": MUTED,
         "titleFontSize": 12,

@@ -6,15 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from db.errors import UsageError
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure
-from metaanalysis.figures.bubble import bubble
+from metaanalysis.figures.bubble import _drawn, bubble
+from metaanalysis.figures.natural import ValueAxis
 from metaanalysis.stats.effects import proportions
 from metaanalysis.stats.regression import predict, regress
-from tests.metaanalysis.drawn import words
+from tests.metaanalysis.drawn import layers, words
 from tests.metaanalysis.figures.material import (
     ALLOCATION,
     CAPTION,
@@ -118,3 +120,51 @@ def test_a_logarithm_is_labelled_by_its_numbers() -> None:
     assert ">100<" in picture
     assert ">1,000<" in picture
     assert "cases (log scale)" in picture
+
+
+def test_an_interval_beyond_the_axis_has_an_arrow_and_a_note() -> None:
+    """One study of 28 alone in its level: its mean may be nearly anything."""
+    events = [163, 76, 81, 42, 21, 115, 119, 534, 91, 2404, 6749, 4940, 10069]
+    n = [197, 89, 100, 60, 28, 129, 125, 600, 100, 2544, 7180, 5278, 11481]
+    kinds = ["CT"] * 4 + ["MRI"] + ["X-ray"] * 5 + ["microscopy"] + ["endoscopy"] * 2
+    figure = bubble(regress(proportions(events, n), None, {"kind": kinds}), **CAPTION)
+    means = figure.data[figure.data["mark"] == "mean"].reset_index(drop=True)
+    domain = next(
+        encoding["x"]["scale"]["domain"]
+        for _, _, encoding in layers(figure)
+        if encoding.get("x", {}).get("scale")
+    )
+    beyond = means[(means["ci_low"] < domain[0]) | (means["pi_low"] < domain[0])]
+    assert len(beyond) > 0
+    (arrows,) = marks(figure, "point", shape="triangle-left")
+    assert [row["at"] for row in arrows] == [domain[0]] * len(beyond)
+    strips = next(rows for rows in marks(figure, "rect") if "top" in rows[0])
+    cut = [row for row in strips if row["moderator"] in set(beyond["moderator"])]
+    assert [row["y"] for row in arrows] == [(row["top"] + row["bottom"]) / 2 for row in cut]
+    assert not marks(figure, "point", shape="triangle-right")
+    assert "Arrows: the interval goes on beyond the axis." in words(figure)
+
+
+def test_no_arrow_where_all_is_on_the_axis() -> None:
+    figure = bubble(regress(bcg(), None, {"allocation": ALLOCATION}, method="common"), **CAPTION)
+    assert not marks(figure, "point", shape="triangle-left")
+    assert not any("beyond the axis" in text for text in words(figure))
+
+
+def test_a_line_whose_bands_are_cut_says_so() -> None:
+    fitted = pd.DataFrame({"mark": ["line"], "ci_low": [0.1], "ci_high": [0.9]})
+    axis = ValueAxis("x", 0.2, 1.0, (0.5,), 1)
+    said = _drawn(regress(bcg(), None, {"latitude": LATITUDE}), fitted, axis)
+    assert said[0] == "The intervals of the line are cut where they leave the axis."
+
+
+def test_bubbles_that_look_alike_are_explained() -> None:
+    """Where studies differ far more than chance, their weights hardly do."""
+    alike = regress(proportions([90, 10, 50, 70], [100] * 4), None, {"x": [1.0, 2.0, 4.0, 3.0]})
+    assert 1 <= max(alike.weights) / min(alike.weights) < 1.5
+    assert any(
+        text.startswith("The bubbles look alike") for text in words(bubble(alike, **CAPTION))
+    )
+    apart = regress(bcg(), None, {"latitude": LATITUDE})
+    assert max(apart.weights) / min(apart.weights) > 1.5
+    assert not any("look alike" in text for text in words(bubble(apart, **CAPTION)))

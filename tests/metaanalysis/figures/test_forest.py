@@ -13,6 +13,7 @@ import pytest
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure
 from metaanalysis.figures.forest import forest
+from metaanalysis.figures.text_width import text_width
 from metaanalysis.stats.effects import proportions
 from metaanalysis.stats.glmm import glmm
 from metaanalysis.stats.pool import pool, pool_studies
@@ -35,7 +36,7 @@ from tests.metaanalysis.figures.material import (
 
 def squares(figure: Figure) -> list[dict[str, Any]]:
     """Return the squares, from the top; each stands in one layer, full or hollow."""
-    found = {}
+    found: dict[float, dict[str, Any]] = {}
     for rows in marks(figure, "point", shape="square"):
         found |= {row["y"]: row for row in rows}
     return [found[y] for y in sorted(found)]
@@ -290,3 +291,24 @@ def test_files() -> None:
     assert figure.stem == "figure-forest-accuracy"
     page = figure.rendered("html").decode()
     assert "https://cdn" not in page
+
+
+def test_the_widest_label_is_not_cut_by_rounding() -> None:
+    """The column is as wide as the pooled label: all of it must be there, k above all."""
+    for method in ("binomial", "REML"):
+        if method == "binomial":
+            labels = [f"Study {i}" for i in range(1, 15)]
+            result = glmm(EVENTS, N, labels=labels)
+            expected = "Binomial–normal model (GLMM), k = 14"
+        else:
+            result, expected = pool(pritz()), "Random effects (REML), k = 14"
+        assert expected in words(forest(result, **CAPTION, events=EVENTS, n=N))
+
+
+def test_a_label_may_run_over_the_empty_cells_beside_it() -> None:
+    name = "Random effects (a method whose name is much longer than the others)"
+    result = replace(pool(pritz()), method="a method whose name is much longer than the others")
+    figure = forest(result, **CAPTION, events=[e * 10**6 for e in EVENTS], n=[e * 10**6 for e in N])
+    (pooled,) = [text for text in words(figure) if text.startswith("Random effects (a method")]
+    assert text_width(pooled, 12, bold=True) > 250
+    assert name.startswith(pooled.rstrip("…"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ import pytest
 from db.errors import UsageError
 from metaanalysis.figures import theme
 from metaanalysis.figures.cumulative import cumulative as draw_cumulative
+from metaanalysis.figures.influence_plot import _ticks as panel_ticks
 from metaanalysis.figures.influence_plot import influence as draw_influence
 from metaanalysis.figures.multiverse_plot import multiverse as draw_multiverse
+from metaanalysis.figures.text_width import text_width
 from metaanalysis.stats.effects import proportions
 from metaanalysis.stats.influence import cumulative, influence, leave_one_out
 from metaanalysis.stats.multiverse import multiverse, multiverse_proportions
-from tests.metaanalysis.drawn import words
+from metaanalysis.stats.result_tables import InfluenceResult
+from tests.metaanalysis.drawn import layers, words
 from tests.metaanalysis.figures.material import (
     CAPTION,
     EVENTS,
@@ -100,6 +104,49 @@ def test_cut_offs_are_drawn_where_given() -> None:
     assert not marks(plain, "rule", **dashes) or hasattr(result, "cutoffs")
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WithCutoffs(InfluenceResult):
+    cutoffs: Mapping[str, float] = field(default_factory=dict)
+
+
+def test_cut_offs_of_the_result_are_drawn() -> None:
+    """Those of measures that have a panel; one that is not defined is none."""
+    plain = influence(bcg())
+    limits = {"rstudent": 1.96, "dffits": 0.87, "cook": 0.45, "hat": 0.23, "dfbetas": 1.0}
+    own = {item.name: getattr(plain, item.name) for item in fields(plain)}
+    figure = draw_influence(WithCutoffs(**{**own, "cutoffs": limits}), **CAPTION)
+    drawn = [row["value"] for rows in marks(figure, "rule", strokeDash=[4, 3]) for row in rows]
+    assert drawn == [-1.96, 1.96, -0.87, 0.87, 0.45, 0.23]
+    assert any(text.startswith("Dashed: the cut-offs") for text in words(figure))
+    none = WithCutoffs(**{**own, "cutoffs": {"dfbetas": 1.0, "cook": math.nan}})
+    figure = draw_influence(none, **CAPTION)
+    assert not marks(figure, "rule", strokeDash=[4, 3])
+    assert not any(text.startswith("Dashed") for text in words(figure))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(-0.005, 0.0734), (0.77, 1.17), (0.33, 0.55), (-0.55, 0.65), (-2.1, 2.6), (-9e-5, 1.2e-3)],
+)
+def test_tick_labels_of_a_panel_do_not_collide(low: float, high: float) -> None:
+    ticks = panel_ticks(low, high)
+    assert len(ticks) >= 2
+    places = [(tick - low) / (high - low) * 96 for tick in ticks]
+    halves = [text_width(f"{tick:g}", 12) / 2 for tick in ticks]
+    for index in range(len(ticks) - 1):
+        assert places[index] + halves[index] + 8 < places[index + 1] - halves[index + 1]
+    assert places[0] - halves[0] >= -6
+    assert places[-1] + halves[-1] <= 96 + 6
+
+
+def test_influence_panels_have_these_ticks() -> None:
+    figure = draw_influence(influence(bcg()), **CAPTION)
+    axes = [encoding["x"] for _, _, encoding in layers(figure) if encoding.get("x", {}).get("axis")]
+    assert axes
+    for x in axes:
+        assert x["axis"]["values"] == panel_ticks(*x["scale"]["domain"])
+
+
 def test_influence_leaves_out_what_is_not_defined() -> None:
     result = influence(bcg())
     broken = replace(result, table=({**result.table[0], "cook": math.nan}, *result.table[1:]))
@@ -154,3 +201,26 @@ def test_analyses_that_failed_are_said() -> None:
     assert result.summary["failed"] > 0
     figure = draw_multiverse(result, **CAPTION, share=True)
     assert any(text.startswith("Not shown: all, glmm") for text in words(figure))
+
+
+def _multiverse_with(lows: list[float]) -> Any:
+    result = multiverse_proportions(EVENTS, N)
+    rows = [
+        {**result.table[0], "estimate": 0.87 + 0.002 * i, "ci_low": low, "ci_high": 0.93}
+        for i, low in enumerate(lows)
+    ]
+    return draw_multiverse(replace(result, table=tuple(rows)), **CAPTION, share=True)
+
+
+def test_a_multiverse_shows_its_intervals_whole() -> None:
+    figure = _multiverse_with([0.84] * 16 + [0.80] * 4)
+    (rows,) = [rows for rows in marks(figure, "rule") if "ci_low" in rows[0]]
+    assert [row["low"] for row in rows] == [row["ci_low"] for row in rows]
+    assert not any(text.startswith("Intervals are cut") for text in words(figure))
+
+
+def test_an_absurd_interval_of_a_multiverse_is_cut_and_said() -> None:
+    figure = _multiverse_with([0.84] * 19 + [0.01])
+    (rows,) = [rows for rows in marks(figure, "rule") if "ci_low" in rows[0]]
+    assert rows[-1]["low"] > 0.5
+    assert any(text.startswith("Intervals are cut") for text in words(figure))
