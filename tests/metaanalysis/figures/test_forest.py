@@ -293,16 +293,19 @@ def test_files() -> None:
     assert "https://cdn" not in page
 
 
-def test_the_widest_label_is_not_cut_by_rounding() -> None:
+@pytest.mark.parametrize("k", [14, 36])
+def test_the_widest_label_is_not_cut_by_rounding(k: int) -> None:
     """The column is as wide as the pooled label: all of it must be there, k above all."""
-    for method in ("binomial", "REML"):
-        if method == "binomial":
-            labels = [f"Study {i}" for i in range(1, 15)]
-            result = glmm(EVENTS, N, labels=labels)
-            expected = "Binomial–normal model (GLMM), k = 14"
-        else:
-            result, expected = pool(pritz()), "Random effects (REML), k = 14"
-        assert expected in words(forest(result, **CAPTION, events=EVENTS, n=N))
+    events, n = many(k)
+    labels = [f"S {i}" for i in range(k)]
+    result = pool(proportions(events, n, labels=labels))
+    for method, name in (
+        ("GLMM", "Binomial–normal model (GLMM)"),
+        ("REML", "Random effects (REML)"),
+        ("common", "Common effect"),
+    ):
+        figure = forest(replace(result, method=method), **CAPTION, events=events, n=n)
+        assert f"{name}, k = {k}" in words(figure)
 
 
 def test_a_label_may_run_over_the_empty_cells_beside_it() -> None:
