@@ -101,8 +101,17 @@ def pooled(
     return f"{text}."
 
 
+def _studies(k: int) -> str:
+    return "1 study" if k == 1 else f"{k} studies"
+
+
 def differ(
-    outcome: str, kind: str, factor: str, groups: Sequence[tuple[str, float, int]], p: float
+    outcome: str,
+    kind: str,
+    factor: str,
+    groups: Sequence[tuple[str, float, int]],
+    p: float,
+    other_p: float = math.nan,
 ) -> str:
     """Return a comparison of subgroups in words.
 
@@ -112,6 +121,8 @@ def differ(
         Name, estimate on the natural scale and number of studies of each that was compared.
     p
         Of the test that they differ; NaN where there was none.
+    other_p
+        Of the same test with the other model of heterogeneity; NaN where there is none.
     """
     factor = called(factor)
     if math.isnan(p) or len(groups) < 2:
@@ -119,9 +130,15 @@ def differ(
     ordered = sorted(groups, key=lambda group: group[1])
     (low, low_value, low_k), (high, high_value, high_k) = ordered[0], ordered[-1]
     ends = (
-        f"from {shown(low_value, kind)} ({low}, {low_k} studies) to "
-        f"{shown(high_value, kind)} ({high}, {high_k} studies)"
+        f"from {shown(low_value, kind)} ({low}, {_studies(low_k)}) to "
+        f"{shown(high_value, kind)} ({high}, {_studies(high_k)})"
     )
+    if not math.isnan(other_p) and (p < 0.05) != (other_p < 0.05):
+        return (
+            f"{PLAIN}{outcome} runs {ends}; whether that is more than chance explains depends on "
+            f"how heterogeneity is modelled ({p_words(p)} or {p_words(other_p)}), so these studies "
+            "do not settle it."
+        )
     if p < 0.05:
         return (
             f"{PLAIN}{outcome} differs by {factor} more than chance explains ({p_words(p)}), "
