@@ -22,7 +22,7 @@ from metaanalysis.stats.glmm import glmm
 from metaanalysis.stats.multilevel import pool_multilevel
 from metaanalysis.stats.pool import pool, pool_studies
 from metaanalysis.stats.results import PoolResult, SubgroupResult
-from metaanalysis.stats.subgroups import difference_test, subgroups
+from metaanalysis.stats.subgroups import difference_test, small_groups, subgroups
 
 #: Methods in words.
 METHOD_WORDS = {
@@ -231,7 +231,15 @@ def subgroup_sample(
         for name, group in zip(result.names, result.groups, strict=True)
         if group.k > 1 and not math.isnan(group.estimate)
     ]
-    sentence = sentences.differ(sample.outcome, sample.kind, factor, compared, result.p)
+    other = _other_mode(sample, factor, chosen, result.tau2_mode)
+    sentence = sentences.differ(
+        sample.outcome,
+        sample.kind,
+        factor,
+        compared,
+        result.p,
+        math.nan if other is None else other["p"],
+    )
     return Analysis(
         "subgroup",
         sample,
@@ -239,6 +247,7 @@ def subgroup_sample(
         f"{how}; {result.tau2_mode} tau2",
         sentence,
         tuple(dict.fromkeys(said)),
+        {"other_tau2_mode": other},
     )
 
 
@@ -258,6 +267,36 @@ def _unknown(overall: PoolResult, part: Sample) -> PoolResult:
         labels=part.labels,
         back=overall.back,
     )
+
+
+def _other_mode(sample: Sample, factor: str, model: Model, mode: str) -> dict[str, Any] | None:
+    """Test the difference with the other tau2 mode, to show how far the conclusion hangs on it.
+
+    The GLMM has no common tau2; its place is taken by REML on the logit scale, as it is where a
+    common tau2 is asked for. None where that cannot be fitted, or where there is no tau2 at all.
+    """
+    if model.method == "common":
+        return None
+    method = "REML" if model.method in (None, "GLMM") else model.method
+    other: Literal["common", "separate"] = "common" if mode == "separate" else "separate"
+    try:
+        effects, sample, _ = effect_sizes(sample, model.transform)
+        groups = [group_name(value) for value in sample.moderators[factor]]
+        found = subgroups(effects, None, groups, method, model.test, tau2_mode=other, factor=factor)
+    except StatisticsError:
+        return None
+    if math.isnan(found.p):
+        return None
+    return {
+        "tau2_mode": other,
+        "method": method,
+        "scale": scale_of(sample, model.transform),
+        "one_study": [name for name, g in zip(found.names, found.groups, strict=True) if g.k == 1],
+        "statistic": found.statistic,
+        "df": found.df,
+        "df_residual": found.df_residual,
+        "p": found.p,
+    }
 
 
 def _groups_by_glmm(
@@ -290,7 +329,8 @@ def _groups_by_glmm(
         warnings.append(
             f"one study only in {', '.join(alone)}: shown, but not part of the difference test"
         )
-    statistic, df, p = difference_test(
+    warnings += small_groups(tuple(found), tuple(found.values()))
+    test = difference_test(
         [one for one in found.values() if one.k > 1 and not math.isnan(one.estimate)]
     )
     result = SubgroupResult(
@@ -299,9 +339,9 @@ def _groups_by_glmm(
         groups=tuple(found.values()),
         overall=overall,
         tau2_mode="separate",
-        statistic=statistic,
-        df=df,
-        df_residual=None,
-        p=p,
+        statistic=test.statistic,
+        df=test.df,
+        df_residual=test.df_residual,
+        p=test.p,
     )
     return result, tuple(warnings)

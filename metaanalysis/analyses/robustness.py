@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from db.errors import UsageError
+from db.errors import StatisticsError, UsageError
 from metaanalysis.analyses.analysis import Analysis, Model, one_effect_a_study, require
 from metaanalysis.analyses.pooling import method_words
 from metaanalysis.analyses.sentences import PLAIN, between, p_words, shown
@@ -51,6 +51,7 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
     require(sample, 3, "A test for small-study effects")
     if sample.kind == "two-by-two":
         return _deeks(sample, chosen)
+    _below_the_ceiling(sample)
     transform = chosen.transform
     if transform is None and sample.kind in ("proportion", "AUC"):
         transform = "arcsine"
@@ -95,6 +96,19 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
         "scale": scale,
     }
     return Analysis("bias", sample, tests, how, sentence, warnings, values)
+
+
+def _below_the_ceiling(sample: Sample) -> None:
+    """Refuse proportions that are all 0 or all 1: on some scales n alone would set them apart."""
+    if sample.kind != "proportion":
+        return
+    columns = sample.columns
+    share = {e / n for e, n in zip(columns["events"], columns["n"], strict=True) if n}
+    if share in ({0.0}, {1.0}):
+        raise StatisticsError(
+            f"Small-study effects are not testable: all {sample.k} studies are at "
+            f"{'100 %, the ceiling' if 1.0 in share else '0 %, the floor'}."
+        )
 
 
 def _deeks(sample: Sample, model: Model) -> Analysis:

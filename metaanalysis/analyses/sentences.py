@@ -108,7 +108,12 @@ def pooled(
 
 
 def differ(
-    outcome: str, kind: str, factor: str, groups: Sequence[tuple[str, float, int]], p: float
+    outcome: str,
+    kind: str,
+    factor: str,
+    groups: Sequence[tuple[str, float, int]],
+    p: float,
+    other_p: float = math.nan,
 ) -> str:
     """Return a comparison of subgroups in words.
 
@@ -119,6 +124,8 @@ def differ(
         a single study is no end that a range could rest on.
     p
         Of the test that they differ; NaN where there was none.
+    other_p
+        Of the same test with the other model of heterogeneity; NaN where there is none.
     """
     factor = called(factor)
     if math.isnan(p) or len(groups) < 2:
@@ -129,6 +136,12 @@ def differ(
         f"from {shown(low_value, kind)} ({low}, {studies(low_k)}) to "
         f"{shown(high_value, kind)} ({high}, {studies(high_k)})"
     )
+    if not math.isnan(other_p) and (p < 0.05) != (other_p < 0.05):
+        return (
+            f"{PLAIN}{outcome} runs {ends}; whether that is more than chance explains depends on "
+            f"how heterogeneity is modelled ({p_words(p)} or {p_words(other_p)}), so these studies "
+            "do not settle it."
+        )
     if p < 0.05:
         return (
             f"{PLAIN}{outcome} differs by {factor} more than chance explains ({p_words(p)}), "

@@ -68,8 +68,7 @@ def heterogeneity(result: PoolResult) -> str:
     if not math.isnan(result.i2):
         parts.append(f"I² {result.i2:.1f}%{_span(result.i2_ci)}")
     if result.q_df > 0 and not math.isnan(result.q):
-        name = "likelihood ratio χ²" if result.method == "GLMM" else "Q"
-        parts.append(f"{name}({result.q_df}) = {number(result.q, 4)}, {p_words(result.q_p)}")
+        parts.append(f"{result.q_label} = {number(result.q, 4)}, {p_words(result.q_p)}")
     return f"Heterogeneity: {'; '.join(parts)}." if parts else "Heterogeneity: not defined."
 
 
@@ -95,12 +94,9 @@ def difference(result: SubgroupResult) -> str:
     """Return the test that the subgroups differ, as one sentence."""
     if math.isnan(result.statistic):
         return "Difference between groups: not defined (fewer than two groups can be tested)."
-    freedom = (
-        f"{result.df}" if result.df_residual is None else f"{result.df}, {result.df_residual:g}"
-    )
     name = "χ²" if result.df_residual is None else "F"
     return (
-        f"Difference between groups: {name}({freedom}) = {number(result.statistic)}, "
+        f"Difference between groups: {name}({result.df_text}) = {number(result.statistic)}, "
         f"{p_words(result.p)}; {result.tau2_mode} τ²."
     )
 

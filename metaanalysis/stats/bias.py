@@ -47,6 +47,31 @@ def few_studies(k: int) -> tuple[str, ...]:
     return (f"k = {k} is below {FEW_STUDIES}: such a test can hardly tell bias from chance",)
 
 
+def check_testable(studies: EffectSizes, what: str) -> None:
+    """Refuse effects that are all equal: no test can tell what they would go with.
+
+    Raises
+    ------
+    StatisticsError
+        All effects are equal up to rounding.
+    """
+    effect = studies.effect
+    if np.ptp(effect) <= 1e-12 * np.max(np.abs(effect)):
+        raise StatisticsError(
+            f"{what} is not testable: all {studies.k} effects are equal, as they are where all "
+            "studies are at the ceiling."
+        )
+
+
+def _check_fit(statistic: float, slope: float, se: float, what: str) -> None:
+    """Refuse a line that leaves no error: its t says nothing but how numbers are rounded."""
+    if not math.isfinite(statistic) or abs(se) <= 1e-10 * abs(slope):
+        raise StatisticsError(
+            f"{what} is not testable: the effects lie on one line, which leaves no error to test "
+            "by."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
     """Weighted straight line with the residual variance estimated."""
@@ -112,11 +137,13 @@ def egger(
     studies = as_effect_sizes(
         effect, variance, labels=labels, missing=missing, minimum=3, what="Egger's test"
     )
+    check_testable(studies, "Egger's test")
     if model == "wls":
         return _classic(studies, "Egger (WLS)", "standard error", level)
     name = "standard error"
     fitted = regress(studies, None, {name: np.sqrt(studies.variance)}, method, test, level=level)
     limit, slope = fitted.coefficients
+    _check_fit(slope.statistic, slope.estimate, slope.se, "Egger's test")
     return BiasTestResult(
         name="Egger (mixed-effects)",
         statistic_name="z" if fitted.df is None else "t",
@@ -139,6 +166,7 @@ def egger(
 
 def _classic(studies: EffectSizes, name: str, predictor: str, level: float) -> BiasTestResult:
     check_level(level)
+    check_testable(studies, name)
     size = studies.variance if predictor == "variance" else np.sqrt(studies.variance)
     line = _line(studies.effect, size, 1.0 / studies.variance, predictor)
     return _line_result(line, name, predictor, level, studies)
@@ -147,6 +175,7 @@ def _classic(studies: EffectSizes, name: str, predictor: str, level: float) -> B
 def _line_result(
     line: _Line, name: str, predictor: str, level: float, studies: EffectSizes
 ) -> BiasTestResult:
+    _check_fit(wald_statistic(line.slope, line.slope_se), line.slope, line.slope_se, name)
     half = distributions.critical_value(level, line.df) * line.intercept_se
     statistic = wald_statistic(line.slope, line.slope_se)
     limit_statistic = wald_statistic(line.intercept, line.intercept_se)
@@ -241,6 +270,7 @@ def begg(
     studies = as_effect_sizes(
         effect, variance, labels=labels, missing=missing, minimum=3, what="Begg's test"
     )
+    check_testable(studies, "Begg's test")
     weights = 1.0 / studies.variance
     mean = (weights * studies.effect).sum() / weights.sum()
     deviate = (studies.effect - mean) / np.sqrt(studies.variance - 1.0 / weights.sum())
@@ -282,6 +312,7 @@ def deeks(
     studies = as_effect_sizes(pairs.log_dor(), minimum=3, what="Deeks' test")
     diseased = pairs.counts[:, :2].sum(axis=1)
     healthy = pairs.counts[:, 2:].sum(axis=1)
+    check_testable(studies, "Deeks' test")
     size = 4.0 * diseased * healthy / (diseased + healthy)
     name = "1/sqrt(effective sample size)"
     line = _line(studies.effect, 1.0 / np.sqrt(size), size, name)

@@ -115,8 +115,8 @@ def build_design(
     ----------
     moderators
         Name to values of shape (rows,). Text and booleans become dummy columns against the
-        reference level: the first in alphabetical order, as in R, unless `reference` names
-        another. Without an intercept the first factor keeps all of its levels.
+        reference level: the first in alphabetical order whatever the case, as in R, unless
+        `reference` names another. Without an intercept the first factor keeps all of its levels.
     keep
         Shape (rows,): the rows to use.
 
@@ -165,7 +165,7 @@ def build_design(
 
 
 def _levels(name: str, texts: list[str], reference: str | None) -> tuple[str, ...]:
-    levels = sorted(set(texts))
+    levels = sorted(set(texts), key=lambda text: (text.lower(), text))
     if len(levels) < 2:
         only = levels[0] if levels else "none"
         raise StatisticsError(

@@ -140,6 +140,7 @@ def glmm(
         rows_used=check.kept_rows(),
         back=BackTransform("logit"),
         details={
+            "q_kind": "likelihood ratio",
             "events": tuple(data.events.tolist()),
             "n": tuple(data.n.tolist()),
             "interval": interval,

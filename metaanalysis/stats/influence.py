@@ -148,7 +148,7 @@ def influence(
     InfluenceResult
         Rows with `rstudent, dffits, cook, cov_ratio, tau2_deleted, q_deleted, hat, weight,
         dfbetas`; `influential` maps the studies that exceed a cut-off to the measures that
-        say so.
+        say so, `cutoffs` holds the cut-offs.
 
     Notes
     -----
@@ -213,7 +213,7 @@ def influence(
     full = pool_studies(studies, name, chosen, level=level) if p == 1 else None
     return InfluenceResult(
         kind="influence", method=name, test=chosen, table=tuple(rows), full=full,
-        influential=flags, excluded=excluded, warnings=studies.warnings,
+        influential=flags, cutoffs=_cutoffs(k, p), excluded=excluded, warnings=studies.warnings,
     )  # fmt: skip
 
 
@@ -243,12 +243,23 @@ def _fitted(
     return _Fitted(fitted, between, scale, float(fit_one(effect, 1.0 / variance, design).q[0]))
 
 
+def _cutoffs(k: int, p: int) -> dict[str, float]:
+    """Return what marks an outlier (rstudent) or an influential study (the others)."""
+    return {
+        "rstudent": distributions.z_quantile(0.975),
+        "dffits": 3.0 * math.sqrt(p / (k - p)),
+        "cook": distributions.chi2_quantile(0.5, p),
+        "hat": 3.0 * p / k,
+        "dfbetas": 1.0,
+    }
+
+
 def _flags(row: Row, k: int, p: int) -> tuple[str, ...]:
-    cook = row["cook"]
+    cook, limits = row["cook"], _cutoffs(k, p)
     measures = {
-        "dffits": abs(row["dffits"]) > 3.0 * math.sqrt(p / (k - p)),
-        "cook": math.isfinite(cook) and distributions.chi2_p(cook, p) < 0.5,
-        "hat": row["hat"] > 3.0 * p / k,
-        "dfbetas": max(abs(value) for value in row["dfbetas"]) > 1.0,
+        "dffits": abs(row["dffits"]) > limits["dffits"],
+        "cook": math.isfinite(cook) and cook > limits["cook"],
+        "hat": row["hat"] > limits["hat"],
+        "dfbetas": max(abs(value) for value in row["dfbetas"]) > limits["dfbetas"],
     }
     return tuple(name for name, hit in measures.items() if hit)

@@ -21,6 +21,9 @@ from metaanalysis.stats import distributions, tau2
 from metaanalysis.stats.least_squares import fit_one, intercept_only
 from metaanalysis.stats.results import NAN, NO_INTERVAL, Interval, PoolResult
 from metaanalysis.stats.studies import (
+    LARGEST,
+    SMALLEST,
+    WIDEST_RATIO,
     EffectSizes,
     FloatArray,
     Missing,
@@ -200,6 +203,7 @@ def pool_studies(
         labels=studies.labels,
         rows_used=studies.rows,
         back=studies.back,
+        details={"q_kind": "Cochran"},
         excluded=studies.excluded,
         warnings=tuple(warnings),
     )
@@ -328,8 +332,9 @@ def pool_many(
     Raises
     ------
     StatisticsError
-        For a cell that is NaN in one array only, a variance that is not positive, or a
-        meta-analysis of fewer than two studies; the message names row and column.
+        For a cell that is NaN in one array only, a variance that is not positive, values too
+        extreme to compute with, or a meta-analysis of fewer than two studies; the message
+        names row and column.
     """
     effect = np.atleast_2d(np.asarray(effects, dtype=np.float64))
     variance = np.atleast_2d(np.asarray(variances, dtype=np.float64))
@@ -339,7 +344,9 @@ def pool_many(
     chosen = model_test(name, test)
     used = ~(np.isnan(effect) & np.isnan(variance))
     with np.errstate(invalid="ignore"):
-        bad = used & ~(np.isfinite(effect) & np.isfinite(variance) & (variance > 0))
+        bad = used & ~((np.abs(effect) <= LARGEST) & (variance >= SMALLEST) & (variance <= LARGEST))
+        largest = np.where(used, variance, 0.0).max(axis=1, initial=0.0)
+        bad |= used & (variance < largest[:, None] / WIDEST_RATIO)
     if bad.any():
         row, column = (int(part) + 1 for part in np.argwhere(bad)[0])
         raise StatisticsError(

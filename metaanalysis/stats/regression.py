@@ -359,7 +359,8 @@ def predict(result: RegressionResult, moderators: Mapping[str, ArrayLike]) -> li
     Returns
     -------
     list of dict
-        `estimate, se, ci_low, ci_high, pi_low, pi_high` and their ``natural_*`` forms.
+        `estimate, se, ci_low, ci_high, pi_low, pi_high` and their ``natural_*`` forms; `pi_*` is
+        NaN for the common-effect model, which expects no study to differ.
     """
     lengths = {np.asarray(values, dtype=object).size for values in moderators.values()}
     if set(moderators) != set(result.moderators) or len(lengths) != 1:
@@ -386,6 +387,8 @@ def predict(result: RegressionResult, moderators: Mapping[str, ArrayLike]) -> li
         estimate = float(line @ beta)
         se = math.sqrt(float(line @ covariance @ line))
         half, wide = critical * se, critical * math.sqrt(se**2 + result.tau2)
+        if result.method == "common":
+            wide = NAN
         row: Row = {"estimate": estimate, "se": se}
         row |= {"ci_low": estimate - half, "ci_high": estimate + half}
         row |= {"pi_low": estimate - wide, "pi_high": estimate + wide}

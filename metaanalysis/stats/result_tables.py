@@ -157,7 +157,7 @@ class BiasTestResult(Result):
     limit_high: float = NAN
     limit_p: float = NAN
     predictor: str = "standard error"
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def lines(self) -> list[str]:
         """Readable form."""
@@ -229,7 +229,7 @@ class TableResult(Result):
     kind: str
     method: str
     test: str
-    table: tuple[Row, ...]
+    table: tuple[Row, ...] = field(hash=False)
     full: PoolResult | None = None
 
     def rows(self) -> list[Row]:
@@ -255,16 +255,25 @@ class TableResult(Result):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class InfluenceResult(TableResult):
-    """Influence diagnostics; `influential` names the studies that stand out, and by what."""
+    """Influence diagnostics.
 
-    influential: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    Attributes
+    ----------
+    influential
+        The studies that stand out, and by which measures.
+    cutoffs
+        Measure -> value beyond which a study stands out (by its size, for signed measures).
+    """
+
+    influential: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    cutoffs: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class MultiverseResult(TableResult):
     """Every defensible analysis as a row, in the order of its estimate."""
 
-    summary: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -1,7 +1,8 @@
 """Results as frozen dataclasses: plain data that a figure, a table or a JSON file can take.
 
 Every result answers ``to_dict()`` (JSON-safe: NaN and infinities become None), ``to_frame()``
-(a pandas DataFrame, imported on demand) and a readable ``repr``.
+(a pandas DataFrame, imported on demand) and a readable ``repr``. Results can be hashed; fields that
+hold a mapping take no part in the hash, only in equality.
 """
 
 from __future__ import annotations
@@ -60,6 +61,14 @@ def p_text(p: float) -> str:
     if math.isnan(p):
         return "p = –"
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
+
+
+def degrees(df: int, df_residual: float | None) -> str:
+    """Degrees of freedom of a chi-square or an F, fractions with one digit."""
+    if df_residual is None:
+        return str(df)
+    whole = float(df_residual).is_integer()
+    return f"{df}, {df_residual:.{0 if whole else 1}f}"
 
 
 def span(interval: Interval, digits: int = 4) -> str:
@@ -133,11 +142,11 @@ class PoolResult(Result):
         Confidence intervals; NaN where empty, with a warning that says so.
     q, q_df, q_p
         Cochran's Q; for the GLMM, the likelihood ratio statistic against one proportion a
-        study.
+        study. ``details["q_kind"]`` says which, `q_label` names it.
     method, test, pi_distribution
         Which estimator, which test and interval, which distribution the prediction uses.
     weights
-        Percent, one a study.
+        Percent, one a study; none (None in JSON) for the GLMM, which weights no study.
     effect, variance, labels, rows_used
         The studies as analysed.
     back
@@ -176,12 +185,18 @@ class PoolResult(Result):
     labels: tuple[str, ...] = ()
     rows_used: tuple[int, ...] = ()
     back: BackTransform = IDENTITY
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def tau(self) -> float:
         """Between-study standard deviation."""
         return math.sqrt(self.tau2)
+
+    @property
+    def q_label(self) -> str:
+        """What `q` is, with its degrees of freedom: ``Q (5 df)``, likelihood ratios named."""
+        kind = "likelihood ratio, " if self.method == "GLMM" else ""
+        return f"Q ({kind}{self.q_df} df)"
 
     @property
     def back_transformed(self) -> dict[str, float]:
@@ -192,6 +207,7 @@ class PoolResult(Result):
     def to_dict(self) -> Row:
         """All fields and the back-transformed values, JSON-safe."""
         values = super().to_dict()
+        values["weights"] = values["weights"] or None
         values["back_transformed"] = plain({"scale": self.back.scale, **self.back_transformed})
         return values
 
@@ -222,7 +238,7 @@ class PoolResult(Result):
             )
         shown.append(
             f"tau2 {number(self.tau2)} {span(self.tau2_ci)}, I2 {number(self.i2, 1)} %, "
-            f"Q({self.q_df}) = {number(self.q, 2)}, {p_text(self.q_p)}"
+            f"{self.q_label} = {number(self.q, 2)}, {p_text(self.q_p)}"
         )
         return shown
 
@@ -300,8 +316,8 @@ class RegressionResult(Result):
     qm_permutation_p: float = NAN
     measure: str = "effect"
     covariance: tuple[tuple[float, ...], ...] = ()
-    levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    moderators: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
+    moderators: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, hash=False)
     effect: tuple[float, ...] = ()
     variance: tuple[float, ...] = ()
     fitted: tuple[float, ...] = ()
@@ -344,7 +360,7 @@ class SubgroupResult(Result):
     tau2_mode
         ``"common"`` (one tau2 for all groups) or ``"separate"``.
     statistic, df, df_residual, p
-        Test of equal means: chi-square (`df_residual` None) or F.
+        Test of equal means: chi-square (`df_residual` None) or F; see ``difference_test``.
     """
 
     factor: str
@@ -357,6 +373,11 @@ class SubgroupResult(Result):
     df_residual: float | None
     p: float
     r2: float = NAN
+
+    @property
+    def df_text(self) -> str:
+        """Degrees of freedom of the test: ``3``, ``3, 12`` or ``3, 2.7``."""
+        return degrees(self.df, self.df_residual)
 
     def rows(self) -> list[Row]:
         """One row a subgroup, and one for all."""
@@ -373,6 +394,6 @@ class SubgroupResult(Result):
                 f"{span((natural['ci_low'], natural['ci_high']))}, tau2 {number(group.tau2)}"
             )
         kind = "chi2" if self.df_residual is None else "F"
-        value = f"{kind}({self.df}) = {number(self.statistic, 3)}"
+        value = f"{kind}({self.df_text}) = {number(self.statistic, 3)}"
         shown.append(f"difference: {value}, {p_text(self.p)}")
         return shown

@@ -21,6 +21,14 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Missing = Literal["error", "exclude"]
 
+#: Beyond these, sums of powers leave the range of floating point numbers ...
+LARGEST, SMALLEST = 1e50, 1e-50
+#: ... and with variances further apart than this, those of the imprecise studies are lost to
+#: rounding beside the others.
+WIDEST_RATIO = 1e13
+#: Counts above this are no longer exact.
+MOST_CASES = 2.0**53
+
 
 class RowNote(str):
     """A sentence that names rows by number; it keeps them apart, so that they can be renamed.
@@ -196,6 +204,9 @@ class RowCheck:
 
     def _place(self, index: int, column: str) -> str:
         label = self.labels[index]
+        # Rows of a file without names are called by their place in the file.
+        if label.startswith("row ") and label[4:].isdigit():
+            return f"Row {label[4:]}, column {column!r}"
         name = f" ({label})" if label != str(index + 1) else ""
         return f"Row {index + 1}{name}, column {column!r}"
 
@@ -259,6 +270,23 @@ def names(labels: Sequence[object] | None, length: int) -> tuple[str, ...]:
     return tuple(str(label) for label in labels)
 
 
+def _check_range(values: FloatArray, variances: FloatArray, check: RowCheck) -> None:
+    """Refuse what would overflow or drown in rounding, by row, before it becomes a NaN."""
+    check.fault(np.abs(values) > LARGEST, "effect", values, "is too large to compute with")
+    check.fault(variances > LARGEST, "variance", variances, "is too large to compute with")
+    check.fault(variances < SMALLEST, "variance", variances, "is too small to compute with")
+    kept = variances[check.keep]
+    if kept.size > 1 and kept.max() > WIDEST_RATIO * kept.min():
+        distance = np.abs(np.log(kept) - float(np.median(np.log(kept))))
+        away = np.zeros(values.size, dtype=np.bool_)
+        away[np.flatnonzero(check.keep)[distance.argmax()]] = True
+        check.fault(
+            away, "variance", variances,
+            f"cannot be computed with beside the others, of {kept.min():g} to {kept.max():g}: "
+            "rounding would leave nothing of the less precise",
+        )  # fmt: skip
+
+
 def as_effect_sizes(
     effect: ArrayLike | EffectSizes,
     variance: ArrayLike | None = None,
@@ -290,13 +318,15 @@ def as_effect_sizes(
     Raises
     ------
     StatisticsError
-        For NaN, infinite effects, variances that are not positive, and too few studies.
+        For NaN, infinite effects, variances that are not positive, values too extreme to
+        compute with, and too few studies.
     """
     if isinstance(effect, EffectSizes):
         if variance is not None:
             raise StatisticsError("'effect' already holds its variances; leave 'variance' out.")
         if effect.k < minimum:
             raise StatisticsError(count_message(effect.k, minimum, what, effect.excluded))
+        _check_range(effect.effect, effect.variance, RowCheck(effect.k, effect.labels))
         return effect
     if variance is None:
         raise StatisticsError("'variance' is missing: every effect needs its sampling variance.")
@@ -307,6 +337,7 @@ def as_effect_sizes(
     check.finite(variances, "variance")
     check.fault(variances < 0, "variance", variances, "is negative")
     check.fault(variances == 0, "variance", variances, "would give the study all of the weight")
+    _check_range(values, variances, check)
     check.require(minimum, what)
     if isinstance(back_transform, BackTransform):
         back = back_transform
@@ -345,6 +376,7 @@ def checked_counts(
     check.finite(count, columns[0])
     check.finite(size, columns[1])
     check.fault(size <= 0, columns[1], size, "is not a number of cases")
+    check.fault(size > MOST_CASES, columns[1], size, "is more than can be counted exactly")
     check.fault(count < 0, columns[0], count, "is negative")
     check.fault(count > size, columns[0], count, f"is more than {columns[1]!r} of the same row")
     return count, size, check

@@ -1,13 +1,14 @@
 """Subgroups with a common or separate between-study variance, and the test that they differ.
 
-Source: Borenstein & Higgins (2013), Prev Sci 14:134.
+Sources: Borenstein & Higgins (2013), Prev Sci 14:134; Welch (1951), Biometrika 38:330 for the
+difference of means whose errors are estimated.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +29,9 @@ from metaanalysis.stats.studies import (
     vector,
 )
 from metaanalysis.stats.transforms import BackTransform
+
+#: Groups of fewer studies than these get a note.
+FEW_STUDIES = 5
 
 
 def subgroups(
@@ -56,10 +60,10 @@ def subgroups(
     method, test, level
         As in `pool`.
     tau2_mode
-        ``"separate"``: each group has its own tau2, and the difference is tested by
-        Q-between on the groups' own standard errors (chi-square). ``"common"``: one tau2
-        from the meta-regression on the group, and its omnibus test (chi-square for z, F for
-        Knapp-Hartung).
+        ``"separate"``: each group has its own tau2, and the difference is tested on the
+        groups' own standard errors (`difference_test`: chi-square for z, Welch's F for
+        Knapp-Hartung). ``"common"``: one tau2 from the meta-regression on the group, and its
+        omnibus test (chi-square for z, F for Knapp-Hartung).
     factor
         Name of the grouping, for tables and messages.
     labels, back_transform, measure, missing
@@ -128,7 +132,8 @@ def _compare(
         return SubgroupResult(
             factor=factor, names=levels, groups=results, overall=overall, tau2_mode="common",
             statistic=fitted.qm, df=fitted.qm_df, df_residual=fitted.df, p=fitted.qm_p,
-            r2=fitted.r2, excluded=studies.excluded, warnings=fitted.warnings,
+            r2=fitted.r2, excluded=studies.excluded,
+            warnings=(*fitted.warnings, *small_groups(levels, results)),
         )  # fmt: skip
     results = tuple(
         pool_studies(part, name, chosen, level=level, tau2_interval="q-profile") for part in parts
@@ -139,26 +144,68 @@ def _compare(
             f"one study only in {', '.join(alone)}: shown, but not part of the difference test"
         )
     tested = [result for result in results if result.k > 1]
-    statistic, df, p = difference_test(tested)
+    found = difference_test(tested)
     return SubgroupResult(
         factor=factor, names=levels, groups=results, overall=overall, tau2_mode="separate",
-        statistic=statistic, df=df, df_residual=None, p=p,
-        excluded=studies.excluded, warnings=(*studies.warnings, *warnings),
+        statistic=found.statistic, df=found.df, df_residual=found.df_residual, p=found.p,
+        excluded=studies.excluded,
+        warnings=(*studies.warnings, *warnings, *small_groups(levels, results)),
     )  # fmt: skip
 
 
-def difference_test(results: Sequence[PoolResult]) -> tuple[float, int, float]:
-    """Q-between of independent pooled estimates: statistic, degrees of freedom, p.
+class Difference(NamedTuple):
+    """A test of equal means: chi-square (`df_residual` None) or F."""
+
+    statistic: float
+    df: int
+    df_residual: float | None
+    p: float
+
+
+def difference_test(results: Sequence[PoolResult]) -> Difference:
+    """Test that independent pooled estimates are equal, on their own standard errors.
 
     Also right for GLMM results, whose groups have no common design matrix.
+
+    Notes
+    -----
+    Where the groups' intervals are normal (z), the errors count as known: Q-between is a
+    chi-square. Where they are t with k_i - 1, the errors are estimates, and the test must know
+    it too: Welch's (1951) F, which is Q-between over its degrees of freedom and a correction,
+    with a denominator df from the groups' own df. Of two groups it is the square of Welch's t
+    with Satterthwaite's df. With groups of few studies that df is small, as it should be.
     """
-    if len(results) < 2 or any(not result.se > 0 for result in results):
-        return NAN, max(len(results) - 1, 0), NAN
+    count = len(results)
+    if count < 2 or any(not result.se > 0 for result in results):
+        return Difference(NAN, max(count - 1, 0), None, NAN)
     estimate = np.array([result.estimate for result in results])
     weight = np.array([result.se for result in results]) ** -2.0
-    centre = float((weight * estimate).sum() / weight.sum())
+    share = weight / weight.sum()
+    centre = float((share * estimate).sum())
     q = float((weight * (estimate - centre) ** 2).sum())
-    return q, len(results) - 1, distributions.chi2_p(q, len(results) - 1)
+    own = np.array([math.inf if result.df is None else result.df for result in results])
+    lack = float(((1.0 - share) ** 2 / own).sum())
+    if lack == 0.0:
+        return Difference(q, count - 1, None, distributions.chi2_p(q, count - 1))
+    squares = count**2 - 1.0
+    statistic = q / (count - 1) / (1.0 + 2.0 * (count - 2) / squares * lack)
+    df = squares / (3.0 * lack)
+    return Difference(statistic, count - 1, df, distributions.f_p(statistic, count - 1, df))
+
+
+def small_groups(names: Sequence[str], groups: Sequence[PoolResult]) -> tuple[str, ...]:
+    """Return the note on groups of fewer than five studies; those of one have their own."""
+    small = [
+        f"{name} ({group.k})"
+        for name, group in zip(names, groups, strict=True)
+        if 1 < group.k < FEW_STUDIES
+    ]
+    if not small:
+        return ()
+    return (
+        f"fewer than {FEW_STUDIES} studies in {', '.join(small)}: what such a group says about "
+        "its mean and its heterogeneity is uncertain, and so is any difference",
+    )
 
 
 def _scales(

@@ -41,7 +41,9 @@ class BackTransform:
         """Transform many values."""
         numbers = np.asarray(values, dtype=np.float64)
         if self.scale == "exp":
-            return cast("NDArray[np.float64]", np.exp(numbers))
+            # The end of a very wide interval may lie beyond the largest number: infinite.
+            with np.errstate(over="ignore"):
+                return cast("NDArray[np.float64]", np.exp(numbers))
         if self.scale == "logit":
             return cast("NDArray[np.float64]", special.expit(numbers))
         if self.scale == "arcsine":

@@ -230,6 +230,58 @@ def test_subgroups_by_the_glmm_are_pools_of_their_own(
     assert any("one study only in alone" in text for text in found["warnings"])
 
 
+def test_the_other_tau2_mode_stands_beside_the_chosen_one(
+    ask: Callable[..., Any], call: Call, bcg: tuple[str, ...]
+) -> None:
+    found = ask("subgroup", *bcg, "--by", "alloc")
+    other = ask("subgroup", *bcg, "--by", "alloc", "--tau2", "common")
+    for name in ("statistic", "df", "df_residual", "p"):
+        assert found["other_tau2_mode"][name] == pytest.approx(other[name])
+        assert other["other_tau2_mode"][name] == pytest.approx(found[name])
+    _, out, _ = call("subgroup", *bcg, "--by", "alloc")
+    assert "With a common tau2 (REML, raw scale): F(2, 10) = " in out
+    # The GLMM has no common tau2: REML on the logit scale stands in, and says so.
+    _, out, _ = call("subgroup", "--by", "modality")
+    assert "With a common tau2 (REML, logit scale, groups of one study" in out
+    alone = ask("subgroup", "--by", "modality", "--tau2", "common")
+    beside = ask("subgroup", "--by", "modality")
+    assert beside["other_tau2_mode"]["p"] == pytest.approx(alone["p"])
+    assert beside["df_residual"] < 6
+    assert any("fewer than 5 studies in CT (4)" in text for text in beside["warnings"])
+
+
+def test_two_tests_that_disagree_settle_nothing() -> None:
+    from metaanalysis.analyses.sentences import differ
+
+    groups = [("CT", 0.8, 1), ("MRI", 0.9, 5)]
+    for pair in ((0.01, 0.2), (0.2, 0.01)):
+        said = differ("accuracy", "proportion", "modality", groups, *pair)
+        assert "depends on how heterogeneity is modelled" in said
+        assert "more than chance explains (p" not in said
+        assert "CT, 1 study)" in said
+    agreed = differ("accuracy", "proportion", "modality", groups, 0.01, 0.02)
+    assert "more than chance explains (p = 0.010)" in agreed
+
+
+@pytest.mark.parametrize("scale", [(), ("--transform", "logit"), ("--test", "z")])
+def test_bias_is_not_testable_at_the_ceiling(
+    call: Call, tmp_path: Path, scale: tuple[str, ...]
+) -> None:
+    path = tmp_path / "ceiling.csv"
+    path.write_text("x,n\n10,10\n20,20\n30,30\n")
+    code, out, err = call("bias", "--csv", str(path), "--events", "x", "--n", "n", *scale)
+    assert (code, out) == (1, "")
+    assert "not testable: all 3 studies are at 100 %" in err
+
+
+def test_a_number_out_of_range_is_told_by_its_row(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "huge.csv"
+    path.write_text("y,v\n1,0.1\n1e300,0.1\n2,.1\n")
+    code, out, err = call("pool", "--csv", str(path), "--effect", "y", "--variance", "v")
+    assert (code, out) == (1, "")
+    assert "Row 3, column 'effect': 1e+300 is too large" in err
+
+
 def test_bias_of_effects(ask: Callable[..., Any], bcg: tuple[str, ...]) -> None:
     found = ask("bias", *bcg, "--method", "DL", "--test", "z")
     golden = BCG["results"]

@@ -16,7 +16,14 @@ from metaanalysis.stats.result_tables import (
     TableResult,
     TrimFillResult,
 )
-from metaanalysis.stats.results import PoolResult, RegressionResult, SubgroupResult, number, p_text
+from metaanalysis.stats.results import (
+    PoolResult,
+    RegressionResult,
+    SubgroupResult,
+    degrees,
+    number,
+    p_text,
+)
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -90,7 +97,7 @@ def _pool(analysis: Analysis) -> tuple[Rows, list[str]]:
         },
         {"": "I2, %", "value": text(result.i2, 1), interval: span(*result.i2_ci, 1), "p": None},
         {
-            "": f"Q ({result.q_df} df)",
+            "": result.q_label,
             "value": text(result.q, 1),
             interval: None,
             "p": p_cell(result.q_p),
@@ -152,10 +159,22 @@ def _subgroup(analysis: Analysis) -> tuple[Rows, list[str]]:
         )
     if math.isnan(result.p):
         return rows, ["Difference: not tested."]
-    df = f"{result.df}" if result.df_residual is None else f"{result.df}, {result.df_residual:g}"
-    kind = "chi2" if result.df_residual is None else "F"
-    line = f"Difference between the groups: {kind}({df}) = {number(result.statistic, 2)}"
-    return rows, [f"{line}, {p_text(result.p)}."]
+    tested = _difference(result.statistic, result.df, result.df_residual, result.p)
+    lines = [f"Difference between the groups: {tested}."]
+    other = analysis.values["other_tau2_mode"]
+    if other is not None:
+        mode = "a common" if other["tau2_mode"] == "common" else "separate"
+        how = f"{other['method']}, {other['scale']} scale"
+        if other["tau2_mode"] == "common" and other["one_study"]:
+            how += ", groups of one study included"
+        tested = _difference(other["statistic"], other["df"], other["df_residual"], other["p"])
+        lines.append(f"With {mode} tau2 ({how}): {tested}.")
+    return rows, lines
+
+
+def _difference(statistic: float, df: int, df_residual: float | None, p: float) -> str:
+    kind = "chi2" if df_residual is None else "F"
+    return f"{kind}({degrees(df, df_residual)}) = {number(statistic, 2)}, {p_text(p)}"
 
 
 def _regress(analysis: Analysis) -> tuple[Rows, list[str]]:

@@ -117,7 +117,7 @@ def test_texts_say_what_is_drawn() -> None:
     assert "0.49 [0.33, 0.73]" in said  # the published REML, Knapp-Hartung
     assert "[0.14, 1.76]" in said
     assert "Random effects (REML), k = 13" in said
-    assert any("I² 92.2% [81.9, 97.7]" in text and "Q(12) = 152.2" in text for text in said)
+    assert any("I² 92.2% [81.9, 97.7]" in text and "Q (12 df) = 152.2" in text for text in said)
     assert any("Knapp–Hartung, t(12)" in text for text in said)
     assert "A note." in said
 

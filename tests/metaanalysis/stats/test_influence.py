@@ -95,3 +95,14 @@ def test_rows_are_plain():
     found = leave_one_out(BCG_EFFECT, BCG_VARIANCE, back_transform="exp")
     assert found.to_frame().shape[0] == 13
     close(found.table[0]["natural_estimate"], np.exp(found.table[0]["estimate"]))
+
+
+def test_cutoffs_are_those_that_flag():
+    found = influence(BCG_EFFECT, BCG_VARIANCE)
+    limits = found.cutoffs
+    close([limits["dffits"], limits["hat"]], [3 / np.sqrt(12), 3 / 13])
+    close(limits["cook"], 0.4549364231, rtol=1e-9)
+    for row in found.table:
+        by = found.influential.get(row["label"], ())
+        assert ("hat" in by) == (row["hat"] > limits["hat"])
+        assert ("cook" in by) == (row["cook"] > limits["cook"])

@@ -180,7 +180,11 @@ def test_subgroups_with_separate_tau2():
     )
     close(found.groups[1].tau2, 0.3925265491, rtol=1e-4)
     assert found.names == ("alternate", "random", "systematic")
-    close(difference_test(found.groups), (found.statistic, found.df, found.p))
+    assert difference_test(found.groups) == (found.statistic, found.df, None, found.p)
+    weight = np.array([group.se**-2 for group in found.groups])
+    means = np.array([group.estimate for group in found.groups])
+    centre = (weight * means).sum() / weight.sum()
+    close(found.statistic, (weight * (means - centre) ** 2).sum())
     assert len(found.rows()) == 4
 
 
@@ -199,6 +203,48 @@ def test_bad_subgroups():
         subgroups([1, 2, 3], [1, 1, 1], ["a", "a", "a"])
     left = subgroups([1, 2, 3, 4], [1, 1, 1, 1], ["a", None, "b", "b"], missing="exclude")
     assert left.excluded[0].row == 2
+
+
+def test_separate_tau2_with_t_intervals_takes_the_errors_for_estimates():
+    # Equal variances in each group: Knapp-Hartung is the t of plain means, the test Welch's.
+    values = [[1.0, 2.0, 4.0, 4.5], [5.0, 9.0], [3.0, 3.5, 8.0]]
+    effect = [value for group in values for value in group]
+    names = [name for name, group in zip("abc", values, strict=True) for _ in group]
+    found = subgroups(effect, [1e-6] * len(effect), names)
+    means = np.array([np.mean(group) for group in values])
+    weight = np.array([len(group) / np.var(group, ddof=1) for group in values])
+    centre = (weight * means).sum() / weight.sum()
+    lack = sum((1 - weight / weight.sum()) ** 2 / np.array([3, 1, 2]))
+    expected = (weight * (means - centre) ** 2).sum() / 2 / (1 + 2 * 1 / 8 * lack)
+    close([found.statistic, found.df_residual], [expected, 8 / (3 * lack)], rtol=1e-9)
+    known = subgroups(effect, [1e-6] * len(effect), names, test="z")
+    assert known.df_residual is None
+    assert found.p > known.p
+    assert "F(2, " in repr(found)
+
+
+def test_two_groups_with_separate_tau2_are_welchs_t():
+    from scipy import stats
+
+    first, second = [1.0, 2.0, 4.0, 4.5], [5.0, 9.0, 7.0]
+    found = subgroups([*first, *second], [1e-9] * 7, ["a"] * 4 + ["b"] * 3)
+    welch = stats.ttest_ind(first, second, equal_var=False)
+    close([found.statistic, found.p, found.df_residual], [welch[0] ** 2, welch[1], welch.df], 1e-6)
+
+
+def test_small_groups_are_noted_and_levels_ignore_case():
+    found = subgroups([1, 1.2, 3, 3.1, 9], [0.1] * 5, ["b", "b", "A", "A", "c"])
+    assert found.names == ("A", "b", "c")
+    assert any("fewer than 5 studies in A (2), b (2)" in text for text in found.warnings)
+    line = regress([1, 1.2, 3, 3.1], [0.1] * 4, {"x": ["a", "B", "a", "B"]})
+    assert tuple(line.levels["x"]) == ("a", "B")
+
+
+def test_a_common_effect_predicts_no_new_study():
+    line = regress(BCG_EFFECT, BCG_VARIANCE, {"alloc": ALLOC}, "common")
+    row = predict(line, {"alloc": ["random"]})[0]
+    assert np.isnan([row["pi_low"], row["pi_high"], row["natural_pi_low"]]).all()
+    assert row["ci_low"] < row["ci_high"]
 
 
 def test_common_effect_subgroups_split_q():

@@ -46,6 +46,22 @@ def test_every_result_is_frozen_json_safe_and_readable(name):
     assert len(repr(found).splitlines()) >= 1
 
 
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_can_be_hashed(name):
+    found = RESULTS[name]()
+    assert {found: 1}[found] == 1
+
+
+def test_q_says_what_it_is():
+    cochran, ratio = RESULTS["pool"](), RESULTS["glmm"]()
+    assert (cochran.details["q_kind"], cochran.q_label) == ("Cochran", "Q (12 df)")
+    assert ratio.details["q_kind"] == "likelihood ratio"
+    assert ratio.q_label == f"Q (likelihood ratio, {ratio.q_df} df)"
+    assert ratio.q_label in repr(ratio)
+    assert ratio.to_dict()["weights"] is None
+    assert len(cochran.to_dict()["weights"]) == 13
+
+
 def test_plain_values():
     assert plain(float("nan")) is None
     assert plain(np.float64(2.5)) == 2.5
