@@ -76,7 +76,9 @@ class SqliteReader:
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
-        return {row["name"] for row in self.rows("SELECT name FROM sqlite_master")}
+        return {
+            row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
 
     def close(self) -> None:
         """Close the file."""
