@@ -198,7 +198,7 @@ def test_a_group_without_an_estimate_is_a_row_with_the_reason(ask: Call, tmp_pat
     assert "b 2 – – – –" in out
     assert "Note: g b has no estimate and is not part of the difference test: " in out
     assert ".." not in out
-    assert "Difference between the groups: chi2(1)" in out
+    assert "Difference between the groups: F(1, 2.5) = 0.02" in out
     assert (tmp_path / "f" / "figure-subgroup-x-g.svg").exists()
     found = json.loads(ask(text, "subgroup", *X, "--by", "g", "--format", "json")[1])
     assert found["names"] == ["a", "b", "c"]
