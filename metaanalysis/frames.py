@@ -28,7 +28,8 @@ _INTEGERS = (
 )
 
 
-def _tidy(rows: list[dict[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
+def tidy(rows: list[dict[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
+    """Return rows as a frame in which an unknown number is missing, not a NaN among floats."""
     frame = pd.DataFrame(rows, columns=list(columns))
     for name in _INTEGERS:
         if name in frame:
@@ -76,7 +77,7 @@ def studies(
     finally:
         if own:
             database.close()
-    frame = _tidy(selection.rows, columns or query.DEFAULT_COLUMNS)
+    frame = tidy(selection.rows, columns or query.DEFAULT_COLUMNS)
     frame.attrs["selection"] = selection.sentences()
     return frame
 
@@ -105,6 +106,6 @@ def reported_metrics(database: Database | None = None, **filters: Any) -> pd.Dat
     finally:
         if own:
             database.close()
-    frame = _tidy(rows, query.METRIC_FIELDS)
+    frame = tidy(rows, query.METRIC_FIELDS)
     frame.attrs["selection"] = chosen.sentences()
     return frame

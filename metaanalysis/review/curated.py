@@ -8,8 +8,7 @@ import pandas as pd
 
 from db.database import Database
 from metaanalysis import query
-
-_INTEGERS = ("ref", "year", "n_classes", "n_images", "n_patients")
+from metaanalysis.frames import tidy
 
 
 def curated(database: Database, columns: Sequence[str]) -> pd.DataFrame:
@@ -31,13 +30,7 @@ def curated(database: Database, columns: Sequence[str]) -> pd.DataFrame:
     """
     selection = query.select(database, columns=[*columns, "inclusion"])
     rows = [row for row in selection.rows if row["inclusion"] != "added"]
-    frame = pd.DataFrame(rows, columns=list(columns))
-    for name in columns:
-        if name in _INTEGERS:
-            frame[name] = frame[name].astype("Int64")
-        elif name in query.METRIC_COLUMNS:
-            frame[name] = frame[name].astype("Float64")
-    return frame
+    return tidy(rows, columns)
 
 
 def by_frequency(terms: Iterable[str], last: Sequence[str] = ("many", "else")) -> list[str]:

@@ -354,11 +354,13 @@ def test_output_into_a_closed_pipe_is_no_error(place: str) -> None:
     assert "BrokenPipe" not in outcome.stderr
 
 
-def test_the_export_command_offers_what_the_export_can_write() -> None:
+def test_commands_offer_the_formats_that_can_be_written() -> None:
     from db import export
-    from metaanalysis.cli import database
+    from metaanalysis.cli import database, figures
+    from metaanalysis.figures import base
 
     assert database.FORMATS == export.FORMATS
+    assert figures.FORMATS == base.FORMATS
 
 
 def test_a_full_disk_is_no_traceback(place: str) -> None:
