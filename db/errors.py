@@ -71,6 +71,18 @@ class ConvergenceError(StatisticsError):
     """An iterative fit that did not settle; its last values are never shown as a result."""
 
 
+class ImagesError(MedtlError):
+    """Images that cannot be found, read, split or told apart as the task needs."""
+
+
+class WeightsError(MedtlError):
+    """Weights that are missing, of the wrong network, or not what their hash says."""
+
+
+class ReplicationError(MedtlError):
+    """A replication that cannot be started, resumed or compared as asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault in a data file, placed so that an editor can jump to it."""

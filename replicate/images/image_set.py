@@ -1,0 +1,136 @@
+"""A set of labelled images, read one at a time: the form that every source is brought to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.errors import UsageError
+
+#: One decoded image: height x width (grey) or height x width x 3 (RGB), 0 to 255.
+Pixels = NDArray[np.uint8]
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images with what is known of them; pixels are decoded when asked for.
+
+    Parameters
+    ----------
+    name
+        What the set is called in results.
+    classes
+        Names of the classes; `labels` counts into them.
+    labels
+        Class of each image, int64, shape (n,).
+    ids
+        Name of each image, unique and the same on every machine (a relative path, ``train/17``).
+    read
+        Decodes image ``i``; raises `ImagesError` with its name where it cannot.
+    fingerprint
+        SHA-256 (hexadecimal) of image ``i`` as stored, without decoding it where that is possible.
+    groups
+        Patient or other unit of each image that must not be torn apart; None where unknown.
+    parts
+        The set's own split, ``train``, ``val`` or ``test`` for each image; None without one.
+    source
+        Where the images come from, for a reader.
+    phantom
+        Whether they are synthetic: never evidence on medicine.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    ids: tuple[str, ...]
+    read: Callable[[int], Pixels] = field(repr=False)
+    fingerprint: Callable[[int], str] = field(repr=False)
+    groups: tuple[str, ...] | None = None
+    parts: tuple[str, ...] | None = None
+    source: str = ""
+    phantom: bool = False
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def content(self) -> str:
+        """SHA-256 over ids, labels, groups, parts and every image: equal only for equal sets."""
+        digest = hashlib.sha256()
+        digest.update("\0".join(self.classes).encode())
+        for index, name in enumerate(self.ids):
+            group = self.groups[index] if self.groups else ""
+            part = self.parts[index] if self.parts else ""
+            line = (name, str(self.labels[index]), group, part, self.fingerprint(index))
+            digest.update("\0".join(line).encode() + b"\n")
+        return digest.hexdigest()
+
+    def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> ImageSet:
+        """Return the images at the given places, in that order; classes stay as they are."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        read, fingerprint = self.read, self.fingerprint
+        return replace(
+            self,
+            labels=self.labels[chosen],
+            ids=tuple(self.ids[i] for i in chosen),
+            groups=tuple(self.groups[i] for i in chosen) if self.groups else None,
+            parts=tuple(self.parts[i] for i in chosen) if self.parts else None,
+            read=lambda i: read(int(chosen[i])),
+            fingerprint=lambda i: fingerprint(int(chosen[i])),
+        )
+
+    def relabelled(self, classes: Mapping[str, str]) -> ImageSet:
+        """Rename and merge classes; images of classes that are not named are left out.
+
+        Raises
+        ------
+        UsageError
+            A class that the set does not have.
+        """
+        unknown = [name for name in classes if name not in self.classes]
+        if unknown:
+            raise UsageError(
+                f"classes: {self.name} has no class {unknown[0]!r}.",
+                f"It has {', '.join(self.classes)}.",
+            )
+        names = tuple(dict.fromkeys(classes.values()))
+        target = {self.classes.index(old): names.index(new) for old, new in classes.items()}
+        kept = [i for i, label in enumerate(self.labels.tolist()) if label in target]
+        smaller = self.subset(kept)
+        labels = np.array([target[label] for label in smaller.labels.tolist()], dtype=np.int64)
+        return replace(smaller, labels=labels, classes=names)
+
+
+def of_arrays(
+    name: str,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    groups: Sequence[str] | None = None,
+    parts: Sequence[str] | None = None,
+    source: str = "",
+    phantom: bool = False,
+) -> ImageSet:
+    """Make a set of images in memory; `images` has shape (n, height, width) or (..., 3)."""
+    return ImageSet(
+        name=name,
+        classes=tuple(classes),
+        labels=np.asarray(labels, dtype=np.int64),
+        ids=tuple(f"{index:06d}" for index in range(len(images))),
+        read=lambda i: images[i],
+        fingerprint=lambda i: hashlib.sha256(
+            repr(images[i].shape).encode() + np.ascontiguousarray(images[i]).tobytes()
+        ).hexdigest(),
+        groups=tuple(groups) if groups is not None else None,
+        parts=tuple(parts) if parts is not None else None,
+        source=source,
+        phantom=phantom,
+    )

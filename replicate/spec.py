@@ -1,0 +1,310 @@
+"""What a replication is: every setting that decides its numbers, each with where it comes from.
+
+A `Spec` is frozen, validated and hashable; the hash of its settings names the run. The `Ledger`
+beside it says of each setting whether the paper reports it (and where) or we had to assume it (and
+why). Device, number of workers and other things that must not change a result are not part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+#: The TL types that can be rerun: the review's four, its baseline, and the protocol that the
+#: review's conclusion recommends (feature extractor first, then unfreezing from the top).
+RECOMMENDED = "recommended protocol"
+TL_TYPES = (
+    "feature extractor",
+    "feature extractor hybrid",
+    "fine-tuning",
+    "fine-tuning from scratch",
+    "random initialisation",
+    RECOMMENDED,
+)
+TLType = Literal[
+    "feature extractor",
+    "feature extractor hybrid",
+    "fine-tuning",
+    "fine-tuning from scratch",
+    "random initialisation",
+    "recommended protocol",
+]
+HYBRID_HEADS = ("svm", "random forest", "k-nn", "lda", "logistic")
+HeadKind = Literal["linear", "mlp", "svm", "random forest", "k-nn", "lda", "logistic"]
+Fidelity = Literal["same data", "same task", "proxy"]
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """Base of all parts of a spec: frozen, and closed to words that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Data(Settings):
+    """Which images, with which labels.
+
+    `classes` renames and merges: the set's own class -> the task's class. Classes that it does not
+    name are left out; None takes all as they are.
+    """
+
+    name: str
+    phantom: bool = False
+    classes: dict[str, str] | None = None
+    positive: str | None = None
+    max_images: Annotated[int, Field(ge=2)] | None = None
+    content: str | None = None
+
+
+class Network(Settings):
+    """The backbone, and the weights that it starts from.
+
+    `name` is the canonical name of what is built; `reported` that of the study where another
+    network stands in for it. `weights` is ``pretrained``, ``random`` or a path; `weights_hash` is
+    the SHA-256 of what was found.
+    """
+
+    name: str
+    reported: str | None = None
+    weights: str = "pretrained"
+    weights_hash: str | None = None
+
+
+class Unfreezing(Settings):
+    """How much of the backbone is trained, counted from its end.
+
+    ``blocks`` and ``layers`` take a count, ``ratio`` a share of the layers with weights,
+    ``none`` and ``all`` nothing.
+    """
+
+    kind: Literal["none", "blocks", "layers", "ratio", "all"]
+    amount: float | None = None
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if (self.kind in ("none", "all")) != (self.amount is None):
+            raise ValueError(
+                f"{self.kind}: takes no amount" if self.amount is not None else "needs an amount"
+            )
+        if self.amount is None:
+            return self
+        if self.kind == "ratio":
+            if not 0 < self.amount <= 1:
+                raise ValueError("a ratio lies above 0 and up to 1")
+        elif self.amount < 1 or self.amount != int(self.amount):
+            raise ValueError("count blocks and layers in whole numbers from 1")
+        return self
+
+
+class Head(Settings):
+    """What turns features into classes. `hidden` is the MLP's; `dropout` stands before it."""
+
+    kind: HeadKind = "linear"
+    hidden: Annotated[int, Field(ge=1)] | None = None
+    dropout: Share = 0.0
+    neighbours: Annotated[int, Field(ge=1)] = 5
+    trees: Annotated[int, Field(ge=1)] = 300
+    kernel: Literal["linear", "rbf"] = "linear"
+    penalty: Positive = 1.0
+
+
+class Transfer(Settings):
+    """The TL type: what is frozen, what BatchNorm does, what classifies.
+
+    `batchnorm` names the layers that normalise by running statistics (evaluation mode):
+    ``frozen`` those of frozen blocks, ``all`` every one, ``none`` none - the mistake of many
+    scripts, in which a frozen network goes on changing; it forbids the cache.
+    """
+
+    tl_type: TLType
+    unfreezing: Unfreezing
+    batchnorm: Literal["frozen", "all", "none"] = "frozen"
+    head: Head = Head()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        kind = self.unfreezing.kind
+        if self.tl_type.startswith("feature extractor") and kind != "none":
+            raise ValueError(f"a {self.tl_type} unfreezes nothing")
+        if self.tl_type in ("fine-tuning from scratch", "random initialisation") and kind != "all":
+            raise ValueError(f"{self.tl_type} trains all layers")
+        if self.tl_type in ("fine-tuning", RECOMMENDED) and kind == "none":
+            raise ValueError(f"{self.tl_type} needs layers to unfreeze")
+        if (self.tl_type == "feature extractor hybrid") != (self.head.kind in HYBRID_HEADS):
+            raise ValueError(f"the head {self.head.kind} does not belong to a {self.tl_type}")
+        return self
+
+
+class Preprocessing(Settings):
+    """From a decoded image to the network's input; `size` in pixels, a square.
+
+    `resize` is ``squash`` (aspect ratio lost), ``crop`` (centre of the shorter side) or ``pad``.
+    `normalise` ``backbone`` takes mean and deviation that belong to the weights.
+    """
+
+    size: Annotated[int, Field(ge=16, le=1024)] = 224
+    resize: Literal["squash", "crop", "pad"] = "squash"
+    normalise: Literal["backbone", "half"] = "backbone"
+
+
+class Augmentation(Settings):
+    """Random changes of training images, drawn anew each epoch.
+
+    Rotation in degrees, translation and zoom as shares of the side, brightness as a share.
+    """
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    translation: Share = 0.0
+    zoom: Share = 0.0
+    brightness: Share = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether any change is made at all."""
+        return any(self.model_dump().values())
+
+
+class Training(Settings):
+    """Optimiser and schedule.
+
+    `epochs` counts passes over the training images; `head_epochs` of them, in the recommended
+    protocol and wherever given, train the head alone before anything is unfrozen. `backbone_lr` is
+    the rate of unfrozen layers, `learning_rate` that of the head. `patience` in epochs stops early
+    on the validation loss and returns the best epoch; None trains to the end.
+    """
+
+    optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    learning_rate: Positive = 1e-3
+    backbone_lr: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Share = 0.9
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    epochs: Annotated[int, Field(ge=1)] = 20
+    head_epochs: Annotated[int, Field(ge=0)] = 0
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    warmup: Annotated[int, Field(ge=0)] = 0
+    patience: Annotated[int, Field(ge=1)] | None = None
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["float32", "amp"] = "float32"
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Self:
+        if self.head_epochs > self.epochs:
+            raise ValueError("head_epochs is part of epochs and cannot exceed it")
+        return self
+
+
+class Split(Settings):
+    """How images are divided. Shares are of all images; `by` keeps groups together or not.
+
+    ``official`` takes the set's own parts. In ``k-fold`` each image is tested once a repeat;
+    `validation` is then a share of the training images of a fold.
+    """
+
+    kind: Literal["official", "hold-out", "k-fold"] = "hold-out"
+    by: Literal["group", "image"] = "group"
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    validation: Share = 0.1
+    folds: Annotated[int, Field(ge=2)] = 5
+    repeats: Annotated[int, Field(ge=1)] = 1
+
+
+class Spec(Settings):
+    """A whole replication."""
+
+    study: str | None = None
+    setup: str | None = None
+    fidelity: Fidelity | None = None
+    data: Data
+    network: Network
+    transfer: Transfer
+    preprocessing: Preprocessing = Preprocessing()
+    augmentation: Augmentation = Augmentation()
+    training: Training = Training()
+    split: Split = Split()
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(min_length=1)] = (
+        0,
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("a seed is given twice")
+        random = self.transfer.tl_type == "random initialisation"
+        if random != (self.network.weights == "random"):
+            raise ValueError(
+                "random initialisation goes with random weights, and only it: "
+                f"{self.transfer.tl_type} with weights {self.network.weights}"
+            )
+        if self.transfer.tl_type == "feature extractor hybrid" and self.augmentation.active:
+            raise ValueError("a feature extractor hybrid sees each image once: no augmentation")
+        return self
+
+    def __hash__(self) -> int:
+        return hash(self.canonical())
+
+    def canonical(self) -> str:
+        """Return the spec as text that is equal where and only where all settings are."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def id(self) -> str:
+        """The run's name: 12 hexadecimal digits of the SHA-256 of :meth:`canonical`."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
+
+
+class LedgerLine(Settings):
+    """One setting, what it is, and whether the paper says so.
+
+    `name` is the path in the spec (``training.epochs``); `reason` is the source of a reported
+    value, and why an assumed one was taken.
+    """
+
+    name: str
+    value: Any
+    mark: Literal["reported", "assumed"]
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class Ledger(Settings):
+    """All settings of a spec, marked."""
+
+    lines: tuple[LedgerLine, ...]
+
+    @property
+    def reported(self) -> tuple[LedgerLine, ...]:
+        """The lines that the paper backs."""
+        return tuple(line for line in self.lines if line.mark == "reported")
+
+    @property
+    def assumed(self) -> tuple[LedgerLine, ...]:
+        """The lines that we had to fill in."""
+        return tuple(line for line in self.lines if line.mark == "assumed")
+
+
+def settings_of(spec: Spec) -> dict[str, Any]:
+    """Return a spec's settings flat, by path: what a ledger must account for, line by line."""
+    flat: dict[str, Any] = {}
+    for part, value in spec.model_dump(mode="json").items():
+        if part in ("study", "setup", "fidelity"):
+            continue
+        if isinstance(value, dict) and part != "classes":
+            _flatten(part, value, flat)
+        else:
+            flat[part] = value
+    return flat
+
+
+def _flatten(prefix: str, values: dict[str, Any], flat: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict) and name in ("unfreezing", "head"):
+            _flatten(f"{prefix}.{name}", value, flat)
+        else:
+            flat[f"{prefix}.{name}"] = value
