@@ -1,7 +1,6 @@
 """The command line. It parses, calls and prints; each command is one call from Python.
 
-A command's module is imported when the command runs, so that ``--help`` and the quick commands do
-not pay for pandas, Altair or SQLAlchemy.
+A command's module is imported when the command runs; see :mod:`metaanalysis.cli.lazy`.
 """
 
 from __future__ import annotations
@@ -9,61 +8,54 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from importlib import import_module
 
 import click
 
 from db import __version__
 from db.errors import MedtlError
+from metaanalysis.cli.lazy import Commands, LazyGroup
 
-#: Command -> (module, function, one line of help).
-COMMANDS = {
-    "query": ("query", "query", "Find studies by modality, subject, backbone, TL type and more."),
-    "show": ("show", "show", "Show one study in full, each value with its source."),
+#: Command -> (module, function, one line of help), in the order in which a newcomer needs them.
+COMMANDS: Commands = {
+    "query": (
+        "metaanalysis.cli.query",
+        "query",
+        "Find studies by modality, subject, backbone, TL type and more.",
+    ),
+    "show": (
+        "metaanalysis.cli.show",
+        "show",
+        "Show one study in full, each value with its source.",
+    ),
     "stats": (
-        "stats",
+        "metaanalysis.cli.stats",
         "stats",
         "Pool the reported values, compare groups, test for bias, try every defensible analysis.",
     ),
-    "figures": ("figures", "figures", "Draw the review's figures and tables."),
-    "audit": ("audit", "audit", "Check the numbers that the review and the studies print."),
-    "datasets": ("datasets", "datasets", "List public medical image data sets."),
-    "db": ("database", "database", "Load, check, extend and export the database."),
+    "figures": ("metaanalysis.cli.figures", "figures", "Draw the review's figures and tables."),
+    "audit": (
+        "metaanalysis.cli.audit",
+        "audit",
+        "Check the numbers that the review and the studies print.",
+    ),
+    "backbones": (
+        "replicate.cli.backbones",
+        "backbones",
+        "List the networks that can be built, with their parameters and weights.",
+    ),
+    "replicate": (
+        "replicate.cli",
+        "replicate",
+        "Rerun a cited study's setup on images and compare with what was reported.",
+    ),
+    "datasets": ("metaanalysis.cli.datasets", "datasets", "List public medical image data sets."),
+    "db": ("metaanalysis.cli.database", "database", "Load, check, extend and export the database."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which a newcomer needs them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, name, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"metaanalysis.cli.{module}"), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a wrong word names the nearest right one."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from db.vocabulary import Lexicon
-
-            Lexicon("command", COMMANDS).resolve(args[0])
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from the static table: no import."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="medtl-meta")
 @click.option(
     "--db",

@@ -1,0 +1,56 @@
+"""A group of commands that imports a command when it is called.
+
+So ``--help`` and the quick commands do not pay for pandas, Altair, SQLAlchemy or torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+#: Command -> (module, function, one line of help).
+Commands = Mapping[str, tuple[str, str, str]]
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is called.
+
+    Parameters
+    ----------
+    commands_at
+        Where each command is, in the order in which they are listed.
+    """
+
+    def __init__(self, *args: Any, commands_at: Commands, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in their order."""
+        return list(self.commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in self.commands_at:
+            return None
+        module, name, _ = self.commands_at[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a wrong word names the nearest right one."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands_at:
+            from db.vocabulary import Lexicon
+
+            Lexicon("command", self.commands_at).resolve(args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the static table: no import."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in self.commands_at.items()])
