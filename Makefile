@@ -1,5 +1,6 @@
 # make demo   sets everything up, loads the database, asks a question, draws every figure to out/,
-#             pools the literature and checks its numbers
+#             pools the literature, checks its numbers, and runs a replication with ImageNet weights on
+#             made images
 # make test   sets everything up and runs the linters and the tests
 # make clean  removes what the two made
 
@@ -17,6 +18,9 @@ demo: $(VENV)/.installed
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite figures --out $(OUT)
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite stats pool
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite audit --verdict inconsistent
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite replicate run byra2019 \
+	    --images 'phantom:sonography?n=240' --backbone mobilenet_v2 --size 128
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite replicate runs
 	@echo 'Done: open $(OUT)/index.html to look at the figures.'
 
 test: lint
@@ -36,9 +40,9 @@ $(VENV)/bin/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[replicate,offline]'
 	touch $@
 
 $(VENV)/.developing: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,replicate,offline]'
 	touch $@ $(VENV)/.installed

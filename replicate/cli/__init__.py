@@ -37,7 +37,7 @@ COMMANDS: Commands = {
 
 @click.group(cls=LazyGroup, commands_at=COMMANDS)
 def replicate() -> None:
-    """Rerun a cited study's setup on images and compare the outcome with the reported one.
+    """Rerun a cited study's setup on images and compare with what was reported.
 
     \b
     Examples:

@@ -18,6 +18,8 @@ from click.testing import CliRunner
 
 from db.database import Database
 from metaanalysis.cli import COMMANDS, cli
+from replicate.cli import COMMANDS as REPLICATE_COMMANDS
+from replicate.cli import replicate
 from metaanalysis.cli.output import write_rows
 from metaanalysis.filters import Filters
 from metaanalysis.query import select
@@ -319,7 +321,10 @@ def commands() -> list[tuple[str, click.Command]]:
         command = cli.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
-            found += [(f"{name} {inner}", it) for inner, it in command.commands.items()]
+            for inner in command.list_commands(context):
+                found_inner = command.get_command(context, inner)
+                assert found_inner is not None
+                found.append((f"{name} {inner}", found_inner))
         else:
             found.append((name, command))
     return found
@@ -336,11 +341,12 @@ def test_every_command_is_documented_with_an_example(name: str, command: click.C
 
 
 def test_the_list_of_commands_tells_what_their_help_tells() -> None:
-    for name, (_, _, text) in COMMANDS.items():
-        command = cli.get_command(click.Context(cli), name)
-        assert command is not None
-        assert command.help is not None
-        assert command.help.splitlines()[0].strip() == text
+    for group, table in ((cli, COMMANDS), (replicate, REPLICATE_COMMANDS)):
+        for name, (_, _, text) in table.items():
+            command = group.get_command(click.Context(group), name)
+            assert command is not None
+            assert command.help is not None
+            assert command.help.splitlines()[0].strip() == text
 
 
 def test_output_into_a_closed_pipe_is_no_error(place: str) -> None:

@@ -1,0 +1,167 @@
+"""What a replication came to: everything that is printed, stored and compared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db.files import replace_file
+from replicate.evaluation import Evaluation
+from replicate.images.image_set import ImageSet
+from replicate.leakage import Leakage
+from replicate.predictions import Predictions
+from replicate.spec import Ledger, LedgerLine, Spec, settings_of
+
+if TYPE_CHECKING:
+    from replicate.training import Fitted
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A finished replication.
+
+    Attributes
+    ----------
+    spec, ledger
+        What was run, and where each setting came from.
+    images
+        The task's images.
+    shared
+        What the parts of each split share, in words.
+    leakage
+        Duplicates and shared patients found before training.
+    evaluation
+        Metrics with their intervals, confusion, baseline.
+    fitted
+        One a seed, repeat and fold: history, cost, proof of what was frozen.
+    environment
+        Versions and machine.
+    weights
+        Where the start weights came from.
+    """
+
+    spec: Spec
+    ledger: Ledger
+    images: ImageSet
+    shared: tuple[str, ...]
+    leakage: Leakage
+    evaluation: Evaluation
+    fitted: tuple[Fitted, ...]
+    environment: dict[str, Any]
+    weights: str
+
+    @property
+    def id(self) -> str:
+        """The run's name: the hash of its spec."""
+        return self.spec.id
+
+    @property
+    def predictions(self) -> tuple[Predictions, ...]:
+        """Of every model, for the images it was not trained on."""
+        return tuple(one.predictions for one in self.fitted)
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of backbone and head."""
+        return self.fitted[0].parameters
+
+    @property
+    def trained_parameters(self) -> int:
+        """Those of them that training changes."""
+        return self.fitted[0].trained_parameters
+
+    @property
+    def timing(self) -> dict[str, float]:
+        """Seconds by phase, summed over models, as they were spent: a cached phase costs little."""
+        total: dict[str, float] = {}
+        for one in self.fitted:
+            for phase, seconds in one.seconds.items():
+                total[phase] = total.get(phase, 0.0) + seconds
+        return {**total, "total": sum(total.values())}
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """Of the device on CUDA, else of the process."""
+        known = [one.peak_memory_bytes for one in self.fitted if one.peak_memory_bytes is not None]
+        return max(known, default=None)
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Throughput of the pass through the backbone; of the first model, which was not cached."""
+        return self.fitted[0].images_per_second
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what is no metric, JSON-able: for the database."""
+        evaluated = self.evaluation.to_dict()
+        return {
+            "images": self._described(),
+            "weights": self.weights,
+            "shared": list(self.shared),
+            "timing": self.timing,
+            "images_per_second": self.images_per_second,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "parameters": self.parameters,
+            "trained_parameters": self.trained_parameters,
+            "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
+            **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
+            "classes": list(self.evaluation.classes),
+            "spread": dict(self.evaluation.spread),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, JSON-able."""
+        evaluated = self.evaluation.to_dict()
+        outcome = self.outcome()
+        return {
+            "run": {
+                "id": self.id,
+                "kind": "phantom" if self.images.phantom else "replicated",
+                "study": self.spec.study,
+                "setup": self.spec.setup,
+                "fidelity": self.spec.fidelity,
+                **{name: outcome[name] for name in ("images", "weights", "parameters")},
+                "trained_parameters": self.trained_parameters,
+                "frozen": outcome["frozen"],
+                "environment": self.environment,
+            },
+            "spec": self.spec.model_dump(mode="json"),
+            "ledger": self.ledger.model_dump(mode="json")["lines"],
+            "leakage": {"shared": list(self.shared), **self.leakage.to_dict()},
+            **evaluated,
+            "timing": {
+                **self.timing,
+                "images_per_second": self.images_per_second,
+                "peak_memory_bytes": self.peak_memory_bytes,
+            },
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``result.json`` into the run's folder, whole or not at all."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        replace_file(folder / "result.json", text.encode())
+
+    def _described(self) -> dict[str, Any]:
+        images = self.images
+        counts = {
+            name: int((images.labels == label).sum()) for label, name in enumerate(images.classes)
+        }
+        return {
+            "name": images.name,
+            "source": images.source,
+            "phantom": images.phantom,
+            "n": len(images),
+            "classes": counts,
+            "groups": len(set(images.groups)) if images.groups else None,
+        }
+
+
+def assumed_throughout(spec: Spec, reason: str) -> Ledger:
+    """Return the ledger of a spec that no paper backs."""
+    return Ledger(
+        lines=tuple(
+            LedgerLine(name=name, value=value, mark="assumed", reason=reason)
+            for name, value in settings_of(spec).items()
+        )
+    )

@@ -1,0 +1,266 @@
+"""A whole replication: images, splits, leakage, training, evaluation, rows in the database.
+
+Each step leaves what it made in the run's folder, which is named by the hash of the specification.
+To run the same specification again is therefore to resume it, and of a finished one to read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from db.errors import MedtlError
+from replicate.builders import Builder, find_builder
+from replicate.environment import environment
+from replicate.evaluate import evaluate
+from replicate.images.image_set import ImageSet
+from replicate.leakage import inspect_leakage
+from replicate.lock import locked
+from replicate.outcome import RunResult, assumed_throughout
+from replicate.places import cache_folder, runs_folder
+from replicate.progress import Progress, Report, silent
+from replicate.spec import Ledger, Spec
+from replicate.splits import Fold, make_folds, shared_groups
+from replicate.task import task_images
+
+if TYPE_CHECKING:
+    from db.database import Database
+    from replicate.compute import Compute
+    from replicate.training import Fitted
+    from replicate.weights import FoundWeights
+
+
+def replicate(
+    spec: Spec,
+    images: ImageSet,
+    *,
+    ledger: Ledger | None = None,
+    compute: Compute | None = None,
+    database: Database | None = None,
+    runs: Path | None = None,
+    cache: Path | None = None,
+    download: bool = True,
+    progress: Report = silent,
+) -> RunResult:
+    """Run a replication, or go on with it where it stopped.
+
+    Parameters
+    ----------
+    spec
+        What to run. The hashes of images and weights are filled in from what is found; where the
+        spec has them already they must agree.
+    images
+        The set as it was found; the spec's classes are applied to it here.
+    ledger
+        Where each setting comes from; None marks all as chosen by the caller.
+    compute
+        Device, threads and determinism; None takes the fastest device, deterministically.
+    database
+        Where the outcome is written as rows; None writes none.
+    runs, cache
+        Folders of results and of things that can be made again; None takes the user's.
+    download
+        Whether weights may be fetched.
+    progress
+        Told of each step.
+
+    Returns
+    -------
+    RunResult
+        Also of a run that was finished before: nothing is computed twice.
+
+    Raises
+    ------
+    UsageError, ImagesError, WeightsError, ReplicationError
+        It cannot run, or another process is at it. What has been done stays for the next try.
+    """
+    builder = find_builder(spec.network.name)
+    found = _weights(builder, spec, download)
+    task = task_images(images, spec.data)
+    ledger = ledger or assumed_throughout(spec, "chosen by the caller")
+    spec, ledger = _completed(spec, ledger, task, found)
+    if compute is None:
+        from replicate.compute import choose
+
+        compute = choose()
+    compute = compute.with_precision(spec.training.precision)
+    folder = (runs or runs_folder()) / spec.id
+    with locked(folder), _recorded(database, spec, ledger, task):
+        folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
+        progress(Progress("leakage", 0, 0, "images", _shared(task, folds[spec.seeds[0]])))
+        leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])
+        fitted = list(_fitted(spec, task, folds, builder, found, compute, folder, cache, progress))
+        result = RunResult(
+            spec=spec,
+            ledger=ledger,
+            images=task,
+            shared=tuple(shared_groups(task, fold).sentence for fold in folds[spec.seeds[0]]),
+            leakage=leakage,
+            evaluation=evaluate(
+                [one.predictions for one in fitted], task, positive=spec.data.positive
+            ),
+            fitted=tuple(fitted),
+            environment=environment(compute),
+            weights=found.label if found else "random",
+        )
+        result.save(folder)
+        if database is not None:
+            _finish(database, result)
+    return result
+
+
+def _weights(builder: Builder, spec: Spec, download: bool) -> FoundWeights | None:
+    if spec.network.weights == "random":
+        return None
+    from replicate.weights import find_weights
+
+    return find_weights(builder, spec.network.weights, download=download)
+
+
+def _completed(
+    spec: Spec, ledger: Ledger, images: ImageSet, found: FoundWeights | None
+) -> tuple[Spec, Ledger]:
+    """Fill in what only the machine knows: which images and weights these are."""
+    values = {
+        "data.content": images.content,
+        "network.weights_hash": found.sha256 if found else None,
+    }
+    for (path, value), said in zip(
+        values.items(), (spec.data.content, spec.network.weights_hash), strict=True
+    ):
+        if said is not None and said != value:
+            from db.errors import ReplicationError
+
+            raise ReplicationError(
+                f"{path}: the specification is of other {'images' if 'data' in path else 'weights'}"
+                f" ({said[:12]}) than were found ({str(value)[:12]}).",
+                "Plan it anew for these, or find the ones it was made for.",
+            )
+    completed = spec.model_copy(
+        update={
+            "data": spec.data.model_copy(update={"content": images.content}),
+            "network": spec.network.model_copy(
+                update={"weights_hash": found.sha256 if found else None}
+            ),
+        }
+    )
+    lines = tuple(
+        line.model_copy(update={"value": values[line.name], "reason": "SHA-256 of what was found"})
+        if values.get(line.name) is not None
+        else line
+        for line in ledger.lines
+    )
+    return completed, Ledger(lines=lines)
+
+
+def _shared(images: ImageSet, folds: Sequence[Fold]) -> str:
+    return shared_groups(images, folds[0]).sentence
+
+
+def _fitted(
+    spec: Spec,
+    images: ImageSet,
+    folds: dict[int, list[Fold]],
+    builder: Builder,
+    found: FoundWeights | None,
+    compute: Compute,
+    folder: Path,
+    cache: Path | None,
+    progress: Report,
+) -> Iterator[Fitted]:
+    """Fit every model: each seed, repeat and fold has its own folder of checkpoints."""
+    from replicate.training import fit
+    from replicate.weights import load
+
+    total = sum(len(made) for made in folds.values())
+    done = 0
+    for seed, made in folds.items():
+        for fold in made:
+            done += 1
+            label = f"model {done} of {total}" if total > 1 else ""
+            yield fit(
+                spec,
+                images,
+                fold,
+                seed,
+                network=partial(load, builder, found),
+                compute=compute,
+                folder=folder / f"seed-{seed}" / f"fold-{fold.repeat}-{fold.number}",
+                cache=cache or cache_folder(),
+                progress=_labelled(progress, label),
+            )
+
+
+def _labelled(progress: Report, label: str) -> Callable[[Progress], None]:
+    """Say with each report which of the models it is about."""
+    if not label:
+        return progress
+    return lambda one: progress(replace(one, phase=f"{one.phase}, {label}"))
+
+
+@contextmanager
+def _recorded(
+    database: Database | None, spec: Spec, ledger: Ledger, images: ImageSet
+) -> Iterator[None]:
+    """Write that the run begins, and if it does not end well, how it ended."""
+    if database is None:
+        yield
+        return
+    from db.runs import RunRecord, SettingRow, begin_run, fail_run
+
+    record = RunRecord(
+        id=spec.id,
+        spec=spec.model_dump(mode="json"),
+        phantom=images.phantom,
+        study_key=spec.study,
+        setup=spec.setup,
+        dataset=images.name,
+        backbone=spec.network.name,
+        backbone_reported=spec.network.reported,
+        tl_type=spec.transfer.tl_type,
+        fidelity=spec.fidelity,
+        ledger=[SettingRow(line.name, line.value, line.mark, line.reason) for line in ledger.lines],
+        data_hash=spec.data.content,
+    )
+    begin_run(database, record)
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail_run(database, spec.id, "interrupted", "stopped by hand; the same command goes on")
+        raise
+    except MedtlError as error:
+        fail_run(database, spec.id, "failed", error.message)
+        raise
+
+
+def _finish(database: Database, result: RunResult) -> None:
+    from db.runs import MetricRow, finish_run
+
+    finish_run(
+        database,
+        result.id,
+        metrics=[
+            MetricRow(
+                metric=value.metric,
+                value=float("nan") if value.value is None else value.value,
+                ci_low=value.ci_low,
+                ci_high=value.ci_high,
+                n=value.n,
+                method=value.method,
+                seed=value.seed,
+                repeat=value.repeat,
+                fold=value.fold,
+                class_label=value.class_label,
+                split="cross-validation" if result.spec.split.kind == "k-fold" else "test",
+            )
+            for value in result.evaluation.metrics
+        ],
+        outcome=result.outcome(),
+        environment=result.environment,
+        leakage=result.leakage.to_dict(),
+        data_hash=result.spec.data.content,
+    )
