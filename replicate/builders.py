@@ -127,8 +127,9 @@ def names() -> Lexicon:
         for word in backbone.synonyms
     }
     for builder in everything.builders:
-        synonyms |= {word: builder.name for word in (builder.builder, *builder.synonyms)}
-    terms = [entry.name for entry in (*everything.builders, *everything.substitutions)]
+        synonyms |= dict.fromkeys((builder.builder, *builder.synonyms), builder.name)
+    terms = [builder.name for builder in everything.builders]
+    terms += [entry.name for entry in everything.substitutions]
     return Lexicon("backbone", terms, synonyms)
 
 

@@ -21,7 +21,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from db.errors import UsageError
 from replicate.network import Backbone
+from replicate.proof import Proof, Snapshot, prove, snapshot
 from replicate.spec import Unfreezing
+
+__all__ = [
+    "BATCHNORM_POLICIES",
+    "Frozen",
+    "Proof",
+    "Snapshot",
+    "freeze",
+    "parameter_groups",
+    "prove",
+    "snapshot",
+]
 
 #: Modules whose weights are counted as layers.
 LAYERS = (nn.Conv2d, nn.Linear)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from db.errors import ReplicationError
-from replicate.freezing import Frozen
+
+if TYPE_CHECKING:
+    from replicate.freezing import Frozen
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,3 +258,53 @@ def what_to_do(builder: Builder) -> str:
         "those of MobileNetV2 and EfficientNet-Lite0."
     )
     return " ".join(ways)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One place where weights of a network were looked for, and what was there.
+
+    `state` is ``verified``, ``no checksum known``, ``wrong checksum``, ``unreadable``, ``absent``,
+    or ``can be fetched``; `where` is a path or an address.
+    """
+
+    backbone: str
+    place: str
+    label: str | None
+    state: str
+    where: str
+    sha256: str | None = None
+
+
+def look(builder: Builder) -> list[Look]:
+    """Look into every place in order, hash what is there, and fetch nothing."""
+    everywhere = list(candidates(builder))
+    found = [
+        _look_at(builder, candidate)
+        for candidate in everywhere
+        if candidate.there or candidate.entry is not None
+    ]
+    for entry in weight_files(builder):
+        if entry.package is not None and package_folder(entry.package) is None:
+            where = f"package {entry.package}, not installed"
+            found.append(Look(builder.name, "installed package", entry.label, "absent", where))
+    found.extend(
+        Look(builder.name, "download", entry.label, "can be fetched", entry.url)
+        for entry in weight_files(builder)
+        if entry.url is not None
+    )
+    return found
+
+
+def _look_at(builder: Builder, candidate: Candidate) -> Look:
+    label = candidate.entry.label if candidate.entry else None
+    where = str(candidate.path)
+    if not candidate.there:
+        return Look(builder.name, candidate.place, label, "absent", where)
+    try:
+        weights = examine(candidate)
+    except WeightsError as error:
+        state = "wrong checksum" if "wrong checksum" in error.message else "unreadable"
+        return Look(builder.name, candidate.place, label, state, where)
+    state = "verified" if weights.verified else "no checksum known"
+    return Look(builder.name, candidate.place, weights.label, state, where, weights.sha256)
