@@ -1,0 +1,269 @@
+"""Networks taken apart into chains: the same modules, run one after the other.
+
+Each function takes a network as its library builds it and returns named blocks that share its
+modules. Running them in order is what the network does up to its last feature map; a block is the
+smallest unit behind which the network can be cut (a residual block, a dense layer, an Inception
+module, a convolution with its activation and pooling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+Blocks = list[tuple[str, nn.Module]]
+
+
+class Recentre(nn.Module):
+    """Turn channels normalised for ImageNet into values around 0 with deviation 0.5.
+
+    torchvision's GoogLeNet and Inception v3 carry weights that were trained so, and do this inside
+    the network (`transform_input`).
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        deviation = (0.229, 0.224, 0.225)
+        mean = (0.485, 0.456, 0.406)
+        scale = [d / 0.5 for d in deviation]
+        shift = [(m - 0.5) / 0.5 for m in mean]
+        shape = (1, 3, 1, 1)
+        self.register_buffer("scale", torch.tensor(scale).reshape(shape), persistent=False)
+        self.register_buffer("shift", torch.tensor(shift).reshape(shape), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the images rescaled."""
+        return images * self.scale + self.shift
+
+
+class Grow(nn.Module):
+    """One layer of a dense block: its new maps behind all those before them."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (n, channels + growth, h, w)."""
+        return torch.cat([maps, self.layer(maps)], dim=1)
+
+
+def _joined(*modules: nn.Module) -> nn.Module:
+    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+
+
+def _units(features: Iterable[nn.Module], kinds: tuple[type[nn.Module], ...]) -> Blocks:
+    """Divide a sequence in front of each module of some kinds; name the units by their place."""
+    units: list[list[nn.Module]] = []
+    starts: list[int] = []
+    for place, module in enumerate(features):
+        if isinstance(module, kinds) or not units:
+            units.append([])
+            starts.append(place)
+        units[-1].append(module)
+    return [
+        (f"features_{start}", _joined(*unit)) for start, unit in zip(starts, units, strict=True)
+    ]
+
+
+def plain(network: nn.Module) -> Blocks:
+    """AlexNet, VGG: a convolution with its activation, and the pooling behind it."""
+    return _units(network.get_submodule("features").children(), (nn.Conv2d,))
+
+
+def squeezenet(network: nn.Module) -> Blocks:
+    """SqueezeNet: the stem, then each Fire module with the pooling behind it."""
+    from torchvision.models.squeezenet import Fire
+
+    return _units(network.get_submodule("features").children(), (nn.Conv2d, Fire))
+
+
+def _with_pooling(network: nn.Module, parts: Iterable[str], recentre: bool) -> Blocks:
+    """Take parts by name; one whose name says pooling joins the part in front of it."""
+    blocks: Blocks = []
+    for name in parts:
+        module = network.get_submodule(name)
+        if "pool" in name:
+            first, before = blocks.pop()
+            blocks.append((first, _joined(before, module)))
+        else:
+            blocks.append((name, module))
+    if recentre:
+        first, before = blocks[0]
+        blocks[0] = (first, nn.Sequential(Recentre(), before))
+    return blocks
+
+
+GOOGLENET = (
+    *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3"),
+    *("inception4a", "inception4b", "inception4c", "inception4d", "inception4e", "maxpool4"),
+    *("inception5a", "inception5b"),
+)
+INCEPTION_V3 = (
+    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1"),
+    *("Conv2d_4a_3x3", "maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b"),
+    *("Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c"),
+)
+
+
+def googlenet(network: nn.Module) -> Blocks:
+    """GoogLeNet: stem convolutions, then each Inception module."""
+    return _with_pooling(network, GOOGLENET, recentre=True)
+
+
+def inception_v3(network: nn.Module) -> Blocks:
+    """Inception v3: stem convolutions, then each Inception module."""
+    return _with_pooling(network, INCEPTION_V3, recentre=True)
+
+
+def resnet(network: nn.Module) -> Blocks:
+    """ResNet, ResNeXt: the stem, then each residual block."""
+    stem = _joined(*(network.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool")))
+    blocks: Blocks = [("stem", stem)]
+    for stage in ("layer1", "layer2", "layer3", "layer4"):
+        children = network.get_submodule(stage).named_children()
+        blocks += [(f"{stage}_{name}", module) for name, module in children]
+    return blocks
+
+
+def densenet(network: nn.Module) -> Blocks:
+    """DenseNet: the stem, each dense layer, each transition.
+
+    The last normalisation and the activation that the network applies behind it are part of the
+    last layer's block: alone they would be a block without any convolution.
+    """
+    features = dict(network.get_submodule("features").named_children())
+    stem = _joined(*(features.pop(name) for name in ("conv0", "norm0", "relu0", "pool0")))
+    end = (features.pop("norm5"), nn.ReLU())
+    blocks: Blocks = [("stem", stem)]
+    for name, module in features.items():
+        if name.startswith("denseblock"):
+            layers = module.named_children()
+            blocks += [(f"{name}_{layer}", Grow(growing)) for layer, growing in layers]
+        else:
+            blocks.append((name, module))
+    name, last = blocks.pop()
+    return [*blocks, (name, _joined(last, *end))]
+
+
+def stages(network: nn.Module) -> Blocks:
+    """MobileNetV2, EfficientNet (torchvision): each block of each stage of ``features``."""
+    blocks: Blocks = []
+    for name, stage in network.get_submodule("features").named_children():
+        first = next(iter(stage.children()))
+        if isinstance(stage, nn.Sequential) and not isinstance(first, nn.Conv2d):
+            blocks += [(f"features_{name}_{i}", block) for i, block in stage.named_children()]
+        else:
+            blocks.append((f"features_{name}", stage))
+    return blocks
+
+
+def efficientnet(network: nn.Module) -> Blocks:
+    """EfficientNet, its lite form and MobileNetV1 as timm builds them."""
+    blocks: Blocks = [
+        ("stem", _joined(network.get_submodule("conv_stem"), network.get_submodule("bn1")))
+    ]
+    for stage, module in network.get_submodule("blocks").named_children():
+        blocks += [(f"blocks_{stage}_{name}", block) for name, block in module.named_children()]
+    last = [network.get_submodule(name) for name in ("conv_head", "bn2")]
+    if not all(isinstance(module, nn.Identity) for module in last):
+        blocks.append(("head", _joined(*last)))
+    return blocks
+
+
+def xception(network: nn.Module) -> Blocks:
+    """Xception: the convolutions at both ends, each with its activation, and twelve blocks."""
+
+    def unit(number: int) -> tuple[str, nn.Module]:
+        parts = (f"{kind}{number}" for kind in ("conv", "bn", "act"))
+        return f"conv{number}", _joined(*(network.get_submodule(part) for part in parts))
+
+    middle = [(f"block{n}", network.get_submodule(f"block{n}")) for n in range(1, 13)]
+    return [unit(1), unit(2), *middle, unit(3), unit(4)]
+
+
+def inception_v4(network: nn.Module) -> Blocks:
+    """Inception v4: each part of ``features``."""
+    children = network.get_submodule("features").named_children()
+    return [(f"features_{name}", module) for name, module in children]
+
+
+INCEPTION_RESNET_V2 = (
+    *("conv2d_1a", "conv2d_2a", "conv2d_2b", "maxpool_3a", "conv2d_3b", "conv2d_4a", "maxpool_5a"),
+    *("mixed_5b", "repeat", "mixed_6a", "repeat_1", "mixed_7a", "repeat_2", "block8", "conv2d_7b"),
+)
+
+
+def inception_resnet_v2(network: nn.Module) -> Blocks:
+    """Inception-ResNet v2: stem, reductions, and each residual Inception module."""
+    blocks: Blocks = []
+    for name, module in _with_pooling(network, INCEPTION_RESNET_V2, recentre=False):
+        if name.startswith("repeat"):
+            blocks += [(f"{name}_{part}", block) for part, block in module.named_children()]
+        else:
+            blocks.append((name, module))
+    return blocks
+
+
+def resnet_v2(network: nn.Module) -> Blocks:
+    """ResNet v2 as timm builds it: stem, residual blocks, the last with its normalisation."""
+    blocks: Blocks = [("stem", network.get_submodule("stem"))]
+    for stage, module in network.get_submodule("stages").named_children():
+        for name, block in module.get_submodule("blocks").named_children():
+            blocks.append((f"stages_{stage}_{name}", block))
+    last, residual = blocks.pop()
+    return [*blocks, (last, _joined(residual, network.get_submodule("norm")))]
+
+
+def darknet(network: nn.Module) -> Blocks:
+    """DarkNet as timm builds it: the stem, each stage's reduction and residual blocks."""
+    blocks: Blocks = [("stem", network.get_submodule("stem"))]
+    for stage, module in network.get_submodule("stages").named_children():
+        blocks.append((f"stages_{stage}_down", module.get_submodule("conv_down")))
+        for name, block in module.get_submodule("blocks").named_children():
+            blocks.append((f"stages_{stage}_{name}", block))
+    return blocks
+
+
+def lenet(network: nn.Module) -> Blocks:
+    """LeNet-5: each convolution with its activation and averaging."""
+    squash, subsample = network.get_submodule("squash"), network.get_submodule("subsample")
+    return [
+        ("c1", nn.Sequential(network.get_submodule("c1"), squash, subsample)),
+        ("c3", nn.Sequential(network.get_submodule("c3"), squash, subsample)),
+        ("c5", nn.Sequential(network.get_submodule("c5"), squash)),
+    ]
+
+
+#: How the networks whose builder begins so are taken apart; the longest beginning counts.
+CHAINS: dict[str, Callable[[nn.Module], Blocks]] = {
+    "alexnet": plain,
+    "vgg": plain,
+    "squeezenet": squeezenet,
+    "googlenet": googlenet,
+    "inception_v3": inception_v3,
+    "inception_v4": inception_v4,
+    "inception_resnet_v2": inception_resnet_v2,
+    "resnet": resnet,
+    "resnext": resnet,
+    "resnetv2": resnet_v2,
+    "densenet": densenet,
+    "mobilenet_v2": stages,
+    "efficientnet_b": stages,
+    "tf_efficientnet": efficientnet,
+    "mobilenetv1": efficientnet,
+    "legacy_xception": xception,
+    "darknet": darknet,
+    "lenet5": lenet,
+}
+
+
+def chain_of(builder: str) -> Callable[[nn.Module], Blocks]:
+    """Return the function that takes apart what `builder` builds."""
+    beginning = max((key for key in CHAINS if builder.startswith(key)), key=len)
+    return CHAINS[beginning]

@@ -1,0 +1,67 @@
+"""``medtl-meta backbones``: list the networks that can be rerun."""
+
+from __future__ import annotations
+
+import click
+
+from metaanalysis.cli.options import format_option, remark
+from metaanalysis.cli.output import write_rows
+
+TABLE_COLUMNS = (
+    "name",
+    "year",
+    "parameters",
+    "feature_parameters",
+    "layers",
+    "size",
+    "library",
+    "builder",
+    "weights",
+    "substitute",
+)
+COLUMNS = (*TABLE_COLUMNS, "feature_layers", "width", "least_size", "reason", "note")
+
+
+@click.command()
+@click.option("--at-hand", is_flag=True, help="Only those with pretrained weights on this machine.")
+@format_option
+def backbones(at_hand: bool, form: str) -> None:
+    """List the networks that can be rerun, by the literature's names.
+
+    Parameters and layers are those of the network with 1000 classes; the feature extraction part is
+    what is transferred. Where no library builds a network, the one that stands in is named.
+
+    \b
+    Examples:
+      medtl-meta backbones
+      medtl-meta backbones --at-hand --format json
+    """
+    from replicate.builders import registry
+    from replicate.weight_places import at_hand as found
+
+    rows: list[dict[str, object]] = []
+    for builder in registry().builders:
+        candidate = found(builder)
+        facts = builder.model_dump(include={*COLUMNS})
+        rows.append({**facts, "weights": candidate.place if candidate else None})
+    built = len(rows)
+    with_weights = [row for row in rows if row["weights"]]
+    if at_hand:
+        rows = with_weights
+    else:
+        rows += [
+            {"name": entry.name, "substitute": entry.nearest, "reason": entry.reason}
+            for entry in registry().substitutions
+        ]
+    headings = {
+        "feature_parameters": "feature part",
+        "weights": "weights at hand",
+        "substitute": "stands in",
+    }
+    columns = TABLE_COLUMNS if form in ("table", "markdown") else COLUMNS
+    spare = ("library", "size", "builder", "layers", "year")
+    write_rows(rows, columns, form, headings=headings, spare=spare)
+    remark(
+        f"{built} networks can be built, {len(with_weights)} with pretrained weights at hand; "
+        f"for {len(registry().substitutions)} names of the literature there is no builder."
+    )

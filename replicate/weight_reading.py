@@ -1,0 +1,98 @@
+"""Read tensors from a file of weights that may come from anybody: nothing in it is executed."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from db.errors import WeightsError
+
+#: Keys under which training scripts put the state of a network beside other things.
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+SAVE_PLAIN = (
+    "Save plain tensors instead: torch.save(network.state_dict(), PATH), or a .safetensors file."
+)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file by name, in the file's order, in memory.
+
+    Raises
+    ------
+    WeightsError
+        The file is truncated, of another kind, or holds more than tensors - such as a pickled
+        object, which could run code and is not loaded.
+    """
+    content = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+    if isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if key in content), None)
+        content = inner if isinstance(inner, Mapping) else content
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{path}: holds no named tensors.", SAVE_PLAIN)
+    odd = next((key for key, value in content.items() if not isinstance(value, Tensor)), None)
+    if odd is not None:
+        raise WeightsError(
+            f"{path}: holds something that is not a tensor ({odd!r}).",
+            SAVE_PLAIN,
+        )
+    return {str(name): tensor for name, tensor in content.items()}
+
+
+def _safetensors(path: Path) -> object:
+    import safetensors
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _pickled(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if _holds_objects(error):
+            raise WeightsError(
+                f"{path}: holds Python objects, not only tensors. Such a file can run code when "
+                "it is loaded; nothing of it was executed.",
+                SAVE_PLAIN,
+            ) from None
+        raise _unreadable(path, error) from None
+    # What torch's readers raise on bytes that are no checkpoint, cut off or of the old tar form.
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise _unreadable(path, error) from None
+
+
+def _holds_objects(error: Exception) -> bool:
+    """Tell torch's refusal of a global from its complaint about broken bytes."""
+    text = str(error)
+    return any(word in text for word in ("Unsupported global", "GLOBAL ", "Unsupported class"))
+
+
+def _unreadable(path: Path, error: Exception) -> WeightsError:
+    said = " ".join(str(error).split())
+    why = said.split(". ")[0][:160] or type(error).__name__
+    return WeightsError(
+        f"{path}: cannot be read as a file of weights; it is cut off or of another kind "
+        f"({why.rstrip('.')}).",
+        "Fetch it again, or save it anew with torch.save(network.state_dict(), PATH).",
+    )
