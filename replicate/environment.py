@@ -1,0 +1,169 @@
+"""What a result was made with: versions, machine, device, threads - nothing that names a person."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from db import __version__
+
+#: Packages that can change a number or a time.
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "pillow",
+    "pydicom",
+)
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def environment(compute: Any = None) -> dict[str, Any]:
+    """Return the surroundings of a run, JSON-able; imports none of the packages.
+
+    Parameters
+    ----------
+    compute
+        A :class:`replicate.compute.Compute`, of which `device`, `precision`, `workers` and
+        `deterministic` are taken as far as it has them. Of torch, only what is loaded already is
+        asked: its threads, and name and libraries of a CUDA device.
+
+    Notes
+    -----
+    Paths, user and host names are left out on purpose: a result is passed on.
+    """
+    found: dict[str, Any] = {
+        "medtl-meta": __version__,
+        "revision": revision(),
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "system": platform.system(),
+        "release": platform.release(),
+        "machine": platform.machine(),
+        "cpu": cpu_model(),
+        "cores": usable_cores(),
+        "memory_bytes": memory_bytes(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "threads": {name: os.environ[name] for name in _THREADS if name in os.environ},
+    }
+    if compute is not None:
+        found["compute"] = {
+            name: _plain(getattr(compute, name))
+            for name in ("device", "precision", "workers", "deterministic")
+            if hasattr(compute, name)
+        }
+    found["torch"] = _torch(found.get("compute", {}).get("device"))
+    return found
+
+
+def cpu_model() -> str:
+    """Return the processor's name, as far as the system tells."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.lower().startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        # Not Linux: the platform's own word is all there is.
+        return platform.processor() or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_bytes() -> int | None:
+    """Return the machine's memory; None where the system does not tell."""
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PAGE_SIZE" in names and "SC_PHYS_PAGES" in names:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def peak_memory(device_bytes: int | None = None) -> dict[str, int | None]:
+    """Return the largest memory that this process has had, in bytes.
+
+    Parameters
+    ----------
+    device_bytes
+        What ``torch.cuda.max_memory_allocated`` says, on such a device.
+
+    Returns
+    -------
+    dict
+        ``host`` (None where the system does not tell) and ``device``.
+    """
+    try:
+        import resource
+    except ImportError:
+        # Windows has no such call.
+        return {"host": None, "device": device_bytes}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return {"host": peak if sys.platform == "darwin" else peak * 1024, "device": device_bytes}
+
+
+def revision() -> str | None:
+    """Return the git revision of a checkout, with ``+`` behind it where files were changed."""
+    if not (_ROOT / ".git").exists():
+        return None
+    head = _git("rev-parse", "--short=12", "HEAD")
+    if not head:
+        return None
+    return f"{head}+" if _git("status", "--porcelain", "--untracked-files=no") else head
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(_ROOT), *words],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        # No git here, or a checkout of somebody else's: the version must do.
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, type(None))) else str(value)
+
+
+def _torch(device: str | None) -> dict[str, Any] | None:
+    """Ask a torch that runs already; this module must not load it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    found: dict[str, Any] = {
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+    if device is not None and device.startswith("cuda") and torch.cuda.is_available():
+        found |= {
+            "device": torch.cuda.get_device_name(device),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+        }
+    return found

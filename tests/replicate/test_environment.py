@@ -1,0 +1,97 @@
+"""What a result says of its surroundings, and what it must not say."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from replicate import environment as env
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Machine:
+    device: str = "cpu"
+    precision: str = "float32"
+    workers: int = 3
+    deterministic: bool = True
+
+
+def test_it_names_versions_and_machine() -> None:
+    found = env.environment(Machine())
+    assert found["python"] == platform.python_version()
+    assert found["packages"]["numpy"] == metadata.version("numpy")
+    assert found["cores"] >= 1
+    assert found["cpu"]
+    assert found["compute"] == {
+        "device": "cpu",
+        "precision": "float32",
+        "workers": 3,
+        "deterministic": True,
+    }
+
+
+def test_it_names_no_person_and_no_place() -> None:
+    text = json.dumps(env.environment())
+    for private in (str(ROOT), str(Path.home()), sys.prefix, platform.node()):
+        assert len(private) < 3 or private not in text
+    if getpass.getuser() != "root":
+        assert getpass.getuser() not in text
+
+
+def test_it_loads_no_torch() -> None:
+    code = (
+        "import sys; from replicate.environment import environment; found = environment();"
+        "assert 'torch' not in sys.modules and found['torch'] is None;"
+        "assert 'torch' in found['packages']"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_it_asks_a_torch_that_runs() -> None:
+    torch = pytest.importorskip("torch")
+    found = env.environment(Machine())
+    assert found["torch"] == {
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no getrusage")
+def test_peak_memory_grows_by_what_is_held() -> None:
+    before = env.peak_memory()["host"]
+    assert before is not None
+    held = np.ones(30_000_000)
+    # An earlier peak may have been higher; it cannot be lower than what is held now.
+    assert env.peak_memory(7)["host"] >= max(before, held.nbytes)
+    assert env.peak_memory(7)["device"] == 7
+
+
+def test_the_revision_is_that_of_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(env, "_ROOT", tmp_path)
+    assert env.revision() is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    if subprocess.run(["git", "--version"], capture_output=True).returncode:
+        pytest.skip("no git")
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "a").write_text("1")
+    subprocess.run([*git, "add", "a"], check=True)
+    subprocess.run([*git, "commit", "-qm", "a"], check=True)
+    clean = env.revision()
+    assert clean is not None
+    assert len(clean) == 12
+    (tmp_path / "a").write_text("2")
+    assert env.revision() == f"{clean}+"
