@@ -1,0 +1,1 @@
+"""Commands of the replicator. They parse, call and print."""
