@@ -13,6 +13,7 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def to_csv(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
 
 #: Booleans are 0 and 1 in one database and true and false in the other.
 BOOLEANS = {
+    "run": ("phantom",),
     "study": ("tl_seen", "retracted"),
     "study_dataset": ("public",),
     "reported_metric": ("headline",),
@@ -103,6 +105,8 @@ BOOLEANS = {
 def _plain(table: str, column: str, value: Any) -> Any:
     if column in BOOLEANS.get(table, ()) and value is not None:
         return int(value)
+    if isinstance(value, datetime):  # of PostgreSQL; SQLite keeps such text, in UTC
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     return value
 
 

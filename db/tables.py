@@ -16,7 +16,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Index, MetaData, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -38,6 +48,13 @@ metadata.naming_convention = NAMING
 ORIGINS = ("packaged", "user")
 RUN_STATES = ("planned", "running", "finished", "failed", "interrupted")
 LEDGER_MARKS = ("reported", "assumed")
+#: How near a rerun is to the study: its own images, others of its task, or a stand-in.
+FIDELITIES = ("same data", "same task", "proxy")
+#: TL types of a rerun: one that does not say how far it unfreezes cannot be run.
+RUN_TL_TYPES = (
+    *(term for term in v.TL_TYPES if term != v.EXTENT_UNREPORTED),
+    "recommended protocol",
+)
 
 
 class JsonText(TypeDecorator[Any]):
@@ -367,10 +384,19 @@ class ReviewClaim(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """A replication: one specification, named by its hash, with its outcome and surroundings."""
+    """A replication: one specification, named by its hash, with its outcome and surroundings.
+
+    `backbone` is what was run, `backbone_reported` what it stands in for. `phantom` runs are of
+    made images: they check the pipeline and say nothing on a study. `outcome` holds what is not a
+    metric: classes, confusion, baseline, timing, memory, what was frozen.
+    """
 
     __tablename__ = "run"
-    __table_args__ = (one_of("state", RUN_STATES),)
+    __table_args__ = (
+        one_of("state", RUN_STATES),
+        one_of("fidelity", FIDELITIES),
+        one_of("tl_type", RUN_TL_TYPES),
+    )
 
     id: str = Field(primary_key=True)
     study_id: int | None = Field(
@@ -386,6 +412,14 @@ class Run(SQLModel, table=True):
     environment: Any = Field(sa_column=Column("environment", JsonText, nullable=True))
     data_hash: str | None = None
     error: str | None = Field(default=None, sa_type=Text)
+    phantom: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    dataset: str | None = None
+    backbone: str | None = None
+    backbone_reported: str | None = None
+    tl_type: str | None = None
+    fidelity: str | None = None
+    leakage: Any = Field(default=None, sa_column=Column("leakage", JsonText, nullable=True))
+    outcome: Any = Field(default=None, sa_column=Column("outcome", JsonText, nullable=True))
 
 
 class RunSetting(SQLModel, table=True):
@@ -404,7 +438,10 @@ class RunSetting(SQLModel, table=True):
 
 
 class RunMetric(SQLModel, table=True):
-    """A replicated outcome with its interval; seed, fold and class where it is of one of them."""
+    """A replicated outcome with its interval; seed, fold and class where it is of one of them.
+
+    `method` is that of the interval. A row without seed, fold and class is of all of them.
+    """
 
     __tablename__ = "run_metric"
 
@@ -423,6 +460,8 @@ class RunMetric(SQLModel, table=True):
     seed: int | None = None
     fold: int | None = None
     class_label: str | None = None
+    method: str | None = None
+    repeat: int | None = None
 
 
 class LoadState(SQLModel, table=True):

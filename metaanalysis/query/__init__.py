@@ -16,6 +16,14 @@ from metaanalysis.query.facts import (
     review_facts,
 )
 from metaanalysis.query.provenance import disagreements, evidence, printed
+from metaanalysis.query.runs import (
+    REPLICATED_COLUMNS,
+    RUN_COLUMNS,
+    find_run,
+    replicated,
+    run_details,
+    runs,
+)
 from metaanalysis.query.select import (
     COLUMNS,
     DEFAULT_COLUMNS,
@@ -32,6 +40,8 @@ __all__ = [
     "DEFAULT_COLUMNS",
     "METRIC_COLUMNS",
     "METRIC_FIELDS",
+    "REPLICATED_COLUMNS",
+    "RUN_COLUMNS",
     "Coverage",
     "Selection",
     "backbone_names",
@@ -41,12 +51,16 @@ __all__ = [
     "coverage",
     "disagreements",
     "evidence",
+    "find_run",
     "find_study",
     "metrics",
     "printed",
     "public_datasets",
+    "replicated",
     "review_claims",
     "review_facts",
+    "run_details",
+    "runs",
     "select",
     "study_in_full",
 ]

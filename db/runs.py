@@ -1,0 +1,314 @@
+"""Writing replications: a run begins, and it is finished or has failed; each is one transaction.
+
+A run is named by the hash of its specification. The same run may therefore begin again (it
+resumes), but what is finished stays as it is: another outcome under the same name is refused.
+Loading and refreshing the packaged data touches no run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from db.database import Database
+from db.errors import NotFoundError, ReplicationError
+from db.load import table
+from db.vocabulary import METRICS, fold
+
+Failure = Literal["failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One line of the ledger: the path of a setting, what it is, and whether the paper says so."""
+
+    name: str
+    value: Any
+    mark: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One outcome; where seed, repeat, fold or class is None it is of all of them.
+
+    `value` is None or NaN where it is undefined. `method` is that of the interval, `n` the number
+    of test images behind the value.
+    """
+
+    metric: str
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int | None = None
+    method: str | None = None
+    seed: int | None = None
+    repeat: int | None = None
+    fold: int | None = None
+    class_label: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is known of a run when it begins.
+
+    Attributes
+    ----------
+    id
+        Hash of the specification (``Spec.id``).
+    spec
+        The specification (``Spec.model_dump(mode="json")``).
+    phantom
+        Whether the images are made ones: such a run is evidence of nothing but the pipeline.
+    backbone, backbone_reported
+        What is run, and the study's own where it stands in for that.
+    ledger
+        All settings, each marked reported or assumed.
+    data_hash
+        Hash of the images and labels.
+    """
+
+    id: str
+    spec: Mapping[str, Any]
+    phantom: bool
+    study_key: str | None = None
+    setup: str | None = None
+    dataset: str | None = None
+    backbone: str | None = None
+    backbone_reported: str | None = None
+    tl_type: str | None = None
+    fidelity: str | None = None
+    ledger: Sequence[SettingRow] = ()
+    environment: Mapping[str, Any] | None = None
+    data_hash: str | None = None
+    leakage: Mapping[str, Any] | None = field(default=None)
+
+
+def begin_run(database: Database, record: RunRecord) -> str:
+    """Write that a run begins, or begins again after it failed or was interrupted.
+
+    Returns
+    -------
+    str
+        The state that the run was in before: ``new``, one of the states of an unfinished run, or
+        ``finished``, in which case nothing was written.
+
+    Raises
+    ------
+    ReplicationError
+        Another specification has this name.
+    DatabaseError
+        Nothing was written.
+    """
+    run = table("run")
+    values = {
+        **asdict(record),
+        "state": "running",
+        "created_at": datetime.now(UTC),
+        "spec": plain(record.spec),
+        "environment": plain(record.environment),
+        "leakage": plain(record.leakage),
+    }
+    del values["ledger"]
+    with database.writing() as connection:
+        values["study_id"] = _study_id(connection, record.study_key)
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        # Two processes that begin the same run at once: one inserts, the other sees its row.
+        added = connection.execute(dialect.insert(run).values(values).on_conflict_do_nothing())
+        if added.rowcount:
+            _write_ledger(connection, record)
+            return "new"
+        found = connection.execute(
+            select(run.c.state, run.c.spec).where(run.c.id == record.id).with_for_update()
+        ).one()
+        if found.spec != values["spec"]:
+            raise ReplicationError(
+                f"run {record.id}: the database holds another specification of this name.",
+                "The run was made by another release; delete it, or use another database (--db).",
+            )
+        if found.state != "finished":
+            kept = {name: value for name, value in values.items() if name != "created_at"}
+            renewed = {**kept, "error": None, "finished_at": None}
+            connection.execute(update(run).where(run.c.id == record.id).values(renewed))
+            _write_ledger(connection, record)
+        return str(found.state)
+
+
+def finish_run(
+    database: Database,
+    run_id: str,
+    *,
+    metrics: Sequence[MetricRow],
+    outcome: Mapping[str, Any],
+    environment: Mapping[str, Any] | None = None,
+    leakage: Mapping[str, Any] | None = None,
+    data_hash: str | None = None,
+) -> bool:
+    """Write the outcome of a run and that it is finished.
+
+    Parameters
+    ----------
+    metrics
+        An undefined value (the AUC of a fold with one class) is not written; where one of all
+        seeds, folds and classes is, its name is kept in the outcome under ``undefined``.
+    outcome
+        Whatever is no metric, as JSON: ``classes``, ``positive``, ``confusion``, ``baseline`` (by
+        metric, or the share of the largest class), ``seconds``, ``images_per_second``,
+        ``peak_memory_bytes``, ``trained_parameters``, ``parameters``, ``frozen``, ``verdicts``.
+    environment, leakage, data_hash
+        As of :class:`RunRecord`; None keeps what was written when the run began.
+
+    Returns
+    -------
+    bool
+        False where the run was finished before with the same metrics: nothing was written.
+
+    Raises
+    ------
+    NotFoundError
+        The run never began.
+    ReplicationError
+        It is finished, with other metrics.
+    """
+    rows = [_stored(row) for row in metrics]
+    known = [row for row in rows if row["value"] is not None]
+    pooled = ("seed", "repeat", "fold", "class_label")
+    undefined = [
+        row["metric"]
+        for row in rows
+        if row["value"] is None and all(row[name] is None for name in pooled)
+    ]
+    content = {**plain(outcome), **({"undefined": undefined} if undefined else {})}
+    run, metric = table("run"), table("run_metric")
+    with database.writing() as connection:
+        state = _state(connection, run_id)
+        if state == "finished":
+            if _metrics(connection, run_id) == [_comparable(row) for row in known]:
+                return False
+            raise ReplicationError(
+                f"run {run_id}: is finished, with other results than these.",
+                f"To replace them: medtl-meta replicate runs {run_id} --delete",
+            )
+        connection.execute(delete(metric).where(metric.c.run_id == run_id))
+        if known:
+            connection.execute(insert(metric), [{"run_id": run_id, **row} for row in known])
+        values = {
+            "state": "finished",
+            "finished_at": datetime.now(UTC),
+            "error": None,
+            "outcome": content,
+        }
+        given = {"environment": environment, "leakage": leakage, "data_hash": data_hash}
+        values |= {name: plain(value) for name, value in given.items() if value is not None}
+        connection.execute(update(run).where(run.c.id == run_id).values(values))
+    return True
+
+
+def fail_run(database: Database, run_id: str, state: Failure, error: str) -> bool:
+    """Write that a run has failed or was interrupted; a finished one stays finished.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+
+    Raises
+    ------
+    NotFoundError
+        The run never began.
+    """
+    run = table("run")
+    with database.writing() as connection:
+        if _state(connection, run_id) == "finished":
+            return False
+        values = {"state": state, "error": error, "finished_at": datetime.now(UTC)}
+        connection.execute(update(run).where(run.c.id == run_id).values(values))
+    return True
+
+
+def delete_run(database: Database, run_id: str) -> None:
+    """Delete a run with its ledger and its metrics.
+
+    Raises
+    ------
+    NotFoundError
+        There is none.
+    """
+    with database.writing() as connection:
+        _state(connection, run_id)
+        for name in ("run_metric", "run_setting"):
+            connection.execute(delete(table(name)).where(table(name).c.run_id == run_id))
+        connection.execute(delete(table("run")).where(table("run").c.id == run_id))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: numpy's scalars and arrays as numbers, NaN as null."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def metric_name(name: str) -> str:
+    """Return a metric by the vocabulary's name (``auc`` is ``AUC``); others stay as they are."""
+    return next((term for term in METRICS if fold(term) == fold(name)), name)
+
+
+def _stored(row: MetricRow) -> dict[str, Any]:
+    values = {name: plain(value) for name, value in asdict(row).items()}
+    return {**values, "metric": metric_name(row.metric)}
+
+
+def _comparable(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        *(row[name] for name in ("metric", "seed", "repeat", "fold", "class_label", "n")),
+        round(row["value"], 9),
+    )
+
+
+def _metrics(connection: Connection, run_id: str) -> list[tuple[Any, ...]]:
+    metric = table("run_metric")
+    rows = connection.execute(
+        select(metric).where(metric.c.run_id == run_id).order_by(metric.c.id)
+    ).mappings()
+    return [_comparable(dict(row)) for row in rows]
+
+
+def _state(connection: Connection, run_id: str) -> str:
+    run = table("run")
+    state = connection.execute(
+        select(run.c.state).where(run.c.id == run_id).with_for_update()
+    ).scalar()
+    if state is None:
+        raise NotFoundError(f"no run {run_id!r}.", "medtl-meta replicate runs lists them.")
+    return str(state)
+
+
+def _study_id(connection: Connection, key: str | None) -> int | None:
+    if key is None:
+        return None
+    study = table("study")
+    found = connection.execute(select(study.c.id).where(study.c.key == key)).scalar()
+    return None if found is None else int(found)
+
+
+def _write_ledger(connection: Connection, record: RunRecord) -> None:
+    setting = table("run_setting")
+    connection.execute(delete(setting).where(setting.c.run_id == record.id))
+    rows = [
+        {**asdict(line), "value": plain(line.value), "run_id": record.id} for line in record.ledger
+    ]
+    if rows:
+        connection.execute(insert(setting), rows)
