@@ -26,19 +26,21 @@ def layers_in(modules: Iterable[nn.Module]) -> int:
 def facts_of(builder: Builder) -> dict[str, int]:
     """Count parameters and layers, and find the smallest image that runs.
 
-    The network is built without memory for its numbers (torch's meta device).
+    The network is built without memory for its numbers (torch's meta device). The smallest size is
+    that of the registry if it runs and one pixel less does not; it is sought otherwise.
     """
     with torch.device("meta"):
         network = build_network(builder)
         backbone = take_apart(builder, network).eval()
+    least = builder.least_size
+    if not _runs(backbone, least) or (least > SMALLEST and _runs(backbone, least - 1)):
         least = _least_size(backbone)
-        maps = backbone.blocks(torch.empty(1, 3, least, least))
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "feature_parameters": sum(parameter.numel() for parameter in backbone.parameters()),
         "layers": layers_in(network.modules()),
         "feature_layers": layers_in(backbone.modules()),
-        "width": maps.shape[1],
+        "width": _maps(backbone, least)[1],
         "least_size": least,
     }
 
@@ -56,6 +58,12 @@ def _least_size(backbone: Backbone) -> int:
 
 def _runs(backbone: Backbone, size: int) -> bool:
     try:
-        return backbone.blocks(torch.empty(1, 3, size, size)).numel() > 0
+        return min(_maps(backbone, size)) > 0
     except RuntimeError:  # a window larger than the maps that are left
         return False
+
+
+def _maps(backbone: Backbone, size: int) -> torch.Size:
+    """Return the shape of the last feature maps of one image."""
+    shape: torch.Size = backbone.blocks(torch.empty(1, 3, size, size, device="meta")).shape
+    return shape
