@@ -121,8 +121,8 @@ def begin_run(database: Database, record: RunRecord) -> str:
         values["study_id"] = _study_id(connection, record.study_key)
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         # Two processes that begin the same run at once: one inserts, the other sees its row.
-        added = connection.execute(dialect.insert(run).values(values).on_conflict_do_nothing())
-        if added.rowcount:
+        inserted = dialect.insert(run).values(values).on_conflict_do_nothing()
+        if connection.execute(inserted.returning(run.c.id)).first() is not None:
             _write_ledger(connection, record)
             return "new"
         found = connection.execute(
