@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,52 +13,12 @@ import pytest
 
 from db.database import Database, open_database
 from db.errors import NotFoundError, ReplicationError, UsageError
-from db.runs import MetricRow, RunRecord, SettingRow, begin_run, finish_run
+from db.runs import begin_run
 from db.user import add_studies
 from metaanalysis import query
 from replicate.compare import ROW_COLUMNS, Comparison, compare, compare_run, compare_runs, counted
+from tests.replicate.made_runs import KARRI, THREE, add, metrics
 from tests.study_files import good, write
-
-KARRI = RunRecord(
-    id="aaaa00000001",
-    spec={"seeds": [0, 1, 2], "split": {"kind": "hold-out"}},
-    phantom=False,
-    study_key="karri2017",
-    setup="karri2017",
-    dataset="OCT set for tests",
-    backbone="MobileNetV2",
-    backbone_reported="GoogLeNet",
-    tl_type="fine-tuning",
-    fidelity="same task",
-    ledger=(
-        SettingRow("network.name", "MobileNetV2", "assumed", "no weights of GoogLeNet"),
-        SettingRow("data.name", "OCT", "reported", "title"),
-    ),
-)
-THREE = {"classes": ["AMD", "DME", "normal"], "baseline": {"accuracy": 0.5}}
-
-
-def metrics(
-    value: float, half: float = 0.02, sd: float = 0.0, auc: float = 0.97
-) -> list[MetricRow]:
-    return [
-        MetricRow("accuracy", value, value - half, min(value + half, 1.0), 300, "wilson"),
-        MetricRow("auc", auc, auc - 0.02, min(auc + 0.02, 1.0), 300, "bootstrap"),
-        *(MetricRow("accuracy", value + step * sd, n=300, seed=i) for i, step in enumerate((-1, 0, 1))),
-        MetricRow("accuracy", 0.1, n=50, seed=0, repeat=0, fold=1),
-        MetricRow("sensitivity", 0.2, n=50, class_label="AMD"),
-        MetricRow("log_loss", 0.2, n=300),
-    ]  # fmt: skip
-
-
-def add(
-    database: Database,
-    record: RunRecord,
-    values: Sequence[MetricRow],
-    outcome: dict[str, Any] | None = None,
-) -> None:
-    begin_run(database, record)
-    finish_run(database, record.id, metrics=values, outcome=THREE if outcome is None else outcome)
 
 
 @pytest.fixture
