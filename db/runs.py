@@ -233,6 +233,28 @@ def fail_run(database: Database, run_id: str, state: Failure, error: str) -> boo
     return True
 
 
+def keep_verdicts(database: Database, run_id: str, verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Keep, in the outcome of a finished run, the verdicts as they were found at the time.
+
+    They are a record only: a comparison is made anew whenever it is asked for, since what the
+    literature reports may be mended.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such run.
+    ReplicationError
+        It is not finished.
+    """
+    run = table("run")
+    with database.writing() as connection:
+        if _state(connection, run_id) != "finished":
+            raise ReplicationError(f"run {run_id}: is not finished and has no verdicts.")
+        found = connection.execute(select(run.c.outcome).where(run.c.id == run_id)).scalar()
+        content = {**(found or {}), "verdicts": plain(list(verdicts))}
+        connection.execute(update(run).where(run.c.id == run_id).values(outcome=content))
+
+
 def delete_run(database: Database, run_id: str) -> None:
     """Delete a run with its ledger and its metrics.
 

@@ -28,6 +28,7 @@ from db.runs import (
     delete_run,
     fail_run,
     finish_run,
+    keep_verdicts,
     plain,
 )
 from db.state import SCHEMA_HEAD
@@ -129,6 +130,19 @@ def test_what_is_finished_stays(own: Database) -> None:
         finish_run(own, RECORD.id, metrics=other, outcome={})
     assert "--delete" in caught.value.hint
     assert (state(own), counted(own)) == before
+
+
+def test_verdicts_are_kept_beside_the_outcome(own: Database) -> None:
+    begin_run(own, RECORD)
+    with pytest.raises(ReplicationError, match="not finished"):
+        keep_verdicts(own, RECORD.id, [])
+    finish_run(own, RECORD.id, metrics=METRICS, outcome=OUTCOME)
+    for word in ("lower", "consistent"):
+        keep_verdicts(own, RECORD.id, [{"metric": "accuracy", "verdict": word}])
+    outcome = reader.run_details(own, RECORD.id)["run"]["outcome"]
+    assert outcome["verdicts"] == [{"metric": "accuracy", "verdict": "consistent"}]
+    assert outcome["classes"] == ["AMD", "normal"]
+    assert not finish_run(own, RECORD.id, metrics=METRICS, outcome={})
 
 
 def test_what_failed_begins_again(own: Database) -> None:

@@ -53,6 +53,7 @@ def test_the_list(place: str) -> None:
     assert "3 runs, 1 of phantoms." in table.stderr
     assert max(map(len, table.stdout.splitlines())) <= 80
     assert "aaaa00000001" in table.stdout
+    assert "phantom" in table.stdout
     rows = json.loads(call(runs, place, "--real", "--state", "finished", "-f", "json").stdout)
     assert [tuple(row) for row in rows] == [RUN_COLUMNS]
     assert (rows[0]["accuracy"], rows[0]["kind"]) == (0.8, "replicated")
