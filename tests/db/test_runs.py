@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,6 +165,20 @@ def test_two_specifications_of_one_name(own: Database) -> None:
     with pytest.raises(ReplicationError, match="another specification"):
         begin_run(own, replace(RECORD, spec={"seeds": [7]}))
     assert counted(own) == (1, 2, 0)
+
+
+def test_two_that_begin_the_same_run_at_once(where: str) -> None:
+    open_database(where).close()
+
+    def begin(_: int) -> str:
+        with open_database(where) as database:
+            return begin_run(database, RECORD)
+
+    with ThreadPoolExecutor(4) as pool:
+        states = sorted(pool.map(begin, range(4)))
+    assert states == ["new", "running", "running", "running"]
+    with open_database(where) as database:
+        assert counted(database) == (1, 2, 0)
 
 
 def test_a_fault_in_the_middle_leaves_the_run_as_it_was(own: Database) -> None:

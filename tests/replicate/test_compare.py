@@ -15,7 +15,7 @@ from db.database import Database, open_database
 from db.errors import NotFoundError, ReplicationError, UsageError
 from db.runs import begin_run
 from db.user import add_studies
-from metaanalysis import query
+from metaanalysis import frames, query
 from replicate.compare import ROW_COLUMNS, Comparison, compare, compare_run, compare_runs, counted
 from tests.replicate.made_runs import KARRI, THREE, add, metrics
 from tests.study_files import good, write
@@ -191,3 +191,16 @@ def test_listing_runs(own: Database) -> None:
         (KARRI.id, "replicated"), ("b1", "phantom"),
     }  # fmt: skip
     assert all(tuple(row) == query.REPLICATED_COLUMNS for row in values)
+
+
+def test_the_tidy_frame(own: Database) -> None:
+    add(own, KARRI, metrics(0.95, sd=0.01))
+    add(own, replace(KARRI, id="b1", phantom=True), metrics(0.9))
+    frame = frames.replications(own)
+    assert tuple(frame.columns) == query.REPLICATED_COLUMNS
+    assert set(frame["kind"]) == {"replicated"}
+    accuracy = frame[frame["metric"] == "accuracy"].iloc[0]
+    assert (accuracy["value"], accuracy["seeds"], accuracy["ref"]) == (0.95, 3, 49)
+    assert accuracy["sd"] == pytest.approx(0.01)
+    assert frame[frame["metric"] == "AUC"].iloc[0]["n"] == 300
+    assert len(frames.replications(own, phantom=True)) == 2 * len(frame)
