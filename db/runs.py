@@ -121,8 +121,8 @@ def begin_run(database: Database, record: RunRecord) -> str:
         values["study_id"] = _study_id(connection, record.study_key)
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         # Two processes that begin the same run at once: one inserts, the other sees its row.
-        added = connection.execute(dialect.insert(run).values(values).on_conflict_do_nothing())
-        if added.rowcount:
+        inserted = dialect.insert(run).values(values).on_conflict_do_nothing()
+        if connection.execute(inserted.returning(run.c.id)).first() is not None:
             _write_ledger(connection, record)
             return "new"
         found = connection.execute(
@@ -231,6 +231,28 @@ def fail_run(database: Database, run_id: str, state: Failure, error: str) -> boo
         values = {"state": state, "error": error, "finished_at": datetime.now(UTC)}
         connection.execute(update(run).where(run.c.id == run_id).values(values))
     return True
+
+
+def keep_verdicts(database: Database, run_id: str, verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Keep, in the outcome of a finished run, the verdicts as they were found at the time.
+
+    They are a record only: a comparison is made anew whenever it is asked for, since what the
+    literature reports may be mended.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such run.
+    ReplicationError
+        It is not finished.
+    """
+    run = table("run")
+    with database.writing() as connection:
+        if _state(connection, run_id) != "finished":
+            raise ReplicationError(f"run {run_id}: is not finished and has no verdicts.")
+        found = connection.execute(select(run.c.outcome).where(run.c.id == run_id)).scalar()
+        content = {**(found or {}), "verdicts": plain(list(verdicts))}
+        connection.execute(update(run).where(run.c.id == run_id).values(outcome=content))
 
 
 def delete_run(database: Database, run_id: str) -> None:

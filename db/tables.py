@@ -11,85 +11,38 @@ A column that is NULL is unknown.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    DateTime,
-    ForeignKey,
-    Index,
-    MetaData,
-    Text,
-    false,
-    text,
-)
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from db import vocabulary as v
+from db.columns import JsonText, fraction, metadata, of_study, one_of
+from db.run_tables import Run, RunMetric, RunSetting
 
-#: Every constraint has a name, so that Alembic can find and alter it on both databases.
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-metadata: MetaData = SQLModel.metadata
-metadata.naming_convention = NAMING
+__all__ = [
+    "Backbone",
+    "BackboneSynonym",
+    "Coding",
+    "Confirmation",
+    "Dataset",
+    "Disagreement",
+    "Evidence",
+    "LoadState",
+    "ReportedMetric",
+    "ReviewClaim",
+    "ReviewFact",
+    "Run",
+    "RunMetric",
+    "RunSetting",
+    "Study",
+    "StudyBackbone",
+    "StudyDataset",
+    "StudyTlType",
+    "metadata",
+]
 
 ORIGINS = ("packaged", "user")
-RUN_STATES = ("planned", "running", "finished", "failed", "interrupted")
-LEDGER_MARKS = ("reported", "assumed")
-#: How near a rerun is to the study: its own images, others of its task, or a stand-in.
-FIDELITIES = ("same data", "same task", "proxy")
-#: TL types of a rerun: one that does not say how far it unfreezes cannot be run.
-RUN_TL_TYPES = (
-    *(term for term in v.TL_TYPES if term != v.EXTENT_UNREPORTED),
-    "recommended protocol",
-)
-
-
-class JsonText(TypeDecorator[Any]):
-    """JSON as TEXT, so that a value reads back the same through any driver of any database."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        """Encode; None is SQL's NULL, not JSON's null."""
-        return None if value is None else json.dumps(value, ensure_ascii=False)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        """Decode."""
-        return None if value is None else json.loads(value)
-
-
-def one_of(column: str, terms: Sequence[str]) -> CheckConstraint:
-    """Constrain a text column to a vocabulary (NULL passes: unknown is not a term)."""
-    listed = ", ".join("'" + term.replace("'", "''") + "'" for term in terms)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_term")
-
-
-def fraction(column: str) -> CheckConstraint:
-    """Constrain a number to 0..1, the unit of every metric here."""
-    return CheckConstraint(f"{column} >= 0 AND {column} <= 1", name=f"{column}_fraction")
-
-
-def of_study() -> Any:
-    """Return a column that belongs to a study and is deleted with it."""
-    return Field(
-        sa_column=Column(
-            "study_id", ForeignKey("study.id", ondelete="CASCADE"), nullable=False, index=True
-        )
-    )
 
 
 class Study(SQLModel, table=True):
@@ -381,87 +334,6 @@ class ReviewClaim(SQLModel, table=True):
     id: str = Field(primary_key=True)
     claim: str = Field(sa_type=Text)
     refs: Any = Field(sa_column=Column("refs", JsonText, nullable=True))
-
-
-class Run(SQLModel, table=True):
-    """A replication: one specification, named by its hash, with its outcome and surroundings.
-
-    `backbone` is what was run, `backbone_reported` what it stands in for. `phantom` runs are of
-    made images: they check the pipeline and say nothing on a study. `outcome` holds what is not a
-    metric: classes, confusion, baseline, timing, memory, what was frozen.
-    """
-
-    __tablename__ = "run"
-    __table_args__ = (
-        one_of("state", RUN_STATES),
-        one_of("fidelity", FIDELITIES),
-        one_of("tl_type", RUN_TL_TYPES),
-    )
-
-    id: str = Field(primary_key=True)
-    study_id: int | None = Field(
-        default=None,
-        sa_column=Column("study_id", ForeignKey("study.id", ondelete="SET NULL"), index=True),
-    )
-    study_key: str | None = None
-    setup: str | None = None
-    state: str
-    created_at: datetime = Field(sa_type=DateTime(timezone=True))
-    finished_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    spec: Any = Field(sa_column=Column("spec", JsonText, nullable=False))
-    environment: Any = Field(sa_column=Column("environment", JsonText, nullable=True))
-    data_hash: str | None = None
-    error: str | None = Field(default=None, sa_type=Text)
-    phantom: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    dataset: str | None = None
-    backbone: str | None = None
-    backbone_reported: str | None = None
-    tl_type: str | None = None
-    fidelity: str | None = None
-    leakage: Any = Field(default=None, sa_column=Column("leakage", JsonText, nullable=True))
-    outcome: Any = Field(default=None, sa_column=Column("outcome", JsonText, nullable=True))
-
-
-class RunSetting(SQLModel, table=True):
-    """One line of a run's ledger: a setting, and whether the paper gives it or we assumed it."""
-
-    __tablename__ = "run_setting"
-    __table_args__ = (one_of("mark", LEDGER_MARKS),)
-
-    run_id: str = Field(
-        sa_column=Column("run_id", ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    )
-    name: str = Field(primary_key=True)
-    value: Any = Field(sa_column=Column("value", JsonText, nullable=True))
-    mark: str
-    reason: str | None = Field(default=None, sa_type=Text)
-
-
-class RunMetric(SQLModel, table=True):
-    """A replicated outcome with its interval; seed, fold and class where it is of one of them.
-
-    `method` is that of the interval. A row without seed, fold and class is of all of them.
-    """
-
-    __tablename__ = "run_metric"
-
-    id: int | None = Field(default=None, primary_key=True)
-    run_id: str = Field(
-        sa_column=Column(
-            "run_id", ForeignKey("run.id", ondelete="CASCADE"), nullable=False, index=True
-        )
-    )
-    metric: str
-    value: float
-    ci_low: float | None = None
-    ci_high: float | None = None
-    n: int | None = None
-    split: str | None = None
-    seed: int | None = None
-    fold: int | None = None
-    class_label: str | None = None
-    method: str | None = None
-    repeat: int | None = None
 
 
 class LoadState(SQLModel, table=True):

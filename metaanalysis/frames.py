@@ -25,6 +25,7 @@ _INTEGERS = (
     "n_val",
     "n_test",
     "n",
+    "seeds",
 )
 
 
@@ -109,3 +110,30 @@ def reported_metrics(database: Database | None = None, **filters: Any) -> pd.Dat
     frame = tidy(rows, query.METRIC_FIELDS)
     frame.attrs["selection"] = chosen.sentences()
     return frame
+
+
+def replications(database: Database | None = None, *, phantom: bool = False) -> pd.DataFrame:
+    """Return what finished runs replicated, one row a run and metric.
+
+    Parameters
+    ----------
+    database
+        An open database; None opens the default one.
+    phantom
+        Whether to take runs of made images too; their ``kind`` says so.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns ``metaanalysis.query.REPLICATED_COLUMNS``: replicated values only, with
+        their intervals, over all seeds and folds. ``replicate.compare`` sets them beside the
+        reported ones.
+    """
+    own = database is None
+    database = database or open_database()
+    try:
+        rows = query.replicated(database, phantom=phantom)
+    finally:
+        if own:
+            database.close()
+    return tidy(rows, query.REPLICATED_COLUMNS)

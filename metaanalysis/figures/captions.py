@@ -21,6 +21,7 @@ SUBTITLE_LENGTH, NOTE_LENGTH = 138, 160
 KINDS = {
     "reported": (theme.REPORTED, "Reported study values"),
     "curated": (theme.CURATED, "Curated study values"),
+    "replicated": (theme.REPLICATED, "Replicated values"),
     "given": (theme.CURATED, "Study values as given"),
 }
 

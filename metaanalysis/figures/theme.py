@@ -20,6 +20,7 @@ REPORTED = "#9aa5b1"
 CURATED = "#1f6f8b"
 ACCENT = "#b44d12"
 RECOMPUTED = ACCENT
+REPLICATED = "#54428e"
 
 WIDTH = 620
 """Width of the drawing area in pixels; with labels a figure stays under 900."""

@@ -88,7 +88,7 @@ class Sample:
     origin
         What the rows are and where they come from, in one sentence.
     source
-        ``curated`` from the literature, or ``given`` by the caller.
+        ``curated`` from the literature, ``given`` by the caller, or ``replicated`` by our runs.
     candidates
         How many rows there were to choose from.
     left_out
@@ -107,7 +107,7 @@ class Sample:
     moderators: Mapping[str, tuple[Any, ...]]
     clusters: tuple[str, ...]
     origin: str
-    source: Literal["curated", "given"]
+    source: Literal["curated", "given", "replicated"]
     candidates: int
     left_out: tuple[LeftOut, ...] = ()
     assumptions: tuple[Remark, ...] = ()

@@ -17,7 +17,9 @@ from metaanalysis.cli.options import (
     remark,
 )
 from metaanalysis.cli.output import UNKNOWN, width, write_rows
-from replicate.verdicts import MARGIN
+
+#: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
+MARGIN = 0.02
 
 #: Formats of the figure.
 FIGURE_FORMATS = ("html", "svg", "png", "csv")
@@ -88,10 +90,11 @@ def compare(
         rows = [row for one in found for row in one.rows()]
         drawn = []
         if out is not None and rows:
-            from metaanalysis.figures.replications import replications
+            from metaanalysis.figures.replications import drawable, replications
 
-            figure = replications(rows, data_hash=database.data_hash)
-            drawn = figure.save(out, wanted)
+            if drawable(rows):
+                figure = replications(rows, data_hash=database.data_hash)
+                drawn = figure.save(out, wanted)
     if form == "table":
         for position, one in enumerate(found):
             if position:
@@ -101,6 +104,8 @@ def compare(
         write_rows(rows, _SHORT if form == "markdown" else ROW_COLUMNS, form)
     for path in drawn:
         remark(f"Drawn: {path}")
+    if out is not None and rows and not drawn:
+        remark("No figure: no replicated value has a reported one beside it.")
     if not found:
         remark("No finished run on real images yet: medtl-meta replicate run SETUP makes one.")
         return

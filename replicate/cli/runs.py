@@ -19,7 +19,8 @@ _TABLE = (
     "fidelity", "assumed_settings", "created_at",
 )  # fmt: skip
 _HEADINGS = {"assumed_settings": "assumed", "tl_type": "TL type", "created_at": "begun"}
-_SPARE = ("created_at", "assumed_settings", "kind", "AUC", "dataset", "fidelity", "tl_type")
+#: Never the kind: a phantom must not pass for a replication.
+_SPARE = ("created_at", "assumed_settings", "AUC", "dataset", "fidelity", "tl_type", "backbone")
 
 _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "reason")
 
