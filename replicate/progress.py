@@ -1,0 +1,36 @@
+"""How a long computation says where it is; a caller may draw a bar of it, or ignore it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report.
+
+    Parameters
+    ----------
+    phase
+        What is being done, such as ``features`` or ``training``.
+    done, total
+        In units; `total` is 0 where it is not known.
+    unit
+        ``images`` or ``epochs``.
+    message
+        Something a person should read, empty most of the time.
+    """
+
+    phase: str
+    done: int
+    total: int
+    unit: str
+    message: str = ""
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(progress: Progress) -> None:
+    """Take a report and do nothing with it."""
