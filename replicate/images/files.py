@@ -1,0 +1,128 @@
+"""Images in files: one list of entries, however it was found, to an image set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from db.errors import ImagesError
+from replicate.groups import joined
+from replicate.images.decoding import decode, is_dicom
+from replicate.images.image_set import ImageSet, Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image in a file.
+
+    `name` is the same on every machine; `part` is ``train``, ``val`` or ``test``; `patient`,
+    `group` and `near` are keys of images that belong together; `frame` is that of several.
+    """
+
+    name: str
+    path: Path
+    label: str
+    part: str | None = None
+    patient: str | None = None
+    group: str | None = None
+    near: str | None = None
+    frame: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Decodes and fingerprints the images of a list of files, by index."""
+
+    paths: tuple[Path, ...]
+    frames: tuple[str | None, ...]
+
+    def read(self, index: int) -> Pixels:
+        """Decode an image."""
+        return decode(self.paths[index], self.frames[index])
+
+    def fingerprint(self, index: int) -> str:
+        """Return the SHA-256 of an image's file, and its frame where one is chosen."""
+        path = self.paths[index]
+        try:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256")
+        except OSError as error:
+            raise ImagesError(f"{path}: {error.strerror}.", "Check the path.") from error
+        if self.frames[index] is not None:
+            digest.update(f"#{self.frames[index]}".encode())
+        return digest.hexdigest()
+
+
+def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
+    """Make an image set of files; sorts them by name, so that no file system's order matters.
+
+    Groups join what shares a patient, a group id or a near-copy id; DICOM without any of these
+    is grouped by PatientID. They are unknown (None) where no image has any.
+
+    Raises
+    ------
+    ImagesError
+        No image, or one class only.
+    """
+    entries = sorted(entries, key=lambda entry: entry.name)
+    if not entries:
+        raise ImagesError(f"{name}: holds no image.", "Images are PNG, JPEG, BMP, TIFF or DICOM.")
+    classes = sorted({entry.label for entry in entries})
+    if len(classes) == 1:
+        raise ImagesError(
+            f"{name}: all {len(entries)} images are of one class ({classes[0]}).",
+            "There is nothing to tell apart: give at least two classes.",
+        )
+    groups, about = _groups(entries)
+    reader = FileReader(
+        tuple(entry.path for entry in entries), tuple(entry.frame for entry in entries)
+    )
+    places = {label: place for place, label in enumerate(classes)}
+    parts = tuple(entry.part for entry in entries)
+    return ImageSet(
+        name=name,
+        classes=tuple(classes),
+        labels=np.array([places[entry.label] for entry in entries], dtype=np.int64),
+        ids=tuple(entry.name for entry in entries),
+        read=reader.read,
+        fingerprint=reader.fingerprint,
+        groups=groups,
+        parts=tuple(part for part in parts if part is not None) if all(parts) else None,
+        source=f"{source}; {about}",
+    )
+
+
+def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
+    """Return the groups and a sentence on how they are known."""
+    patients = [entry.patient for entry in entries]
+    kinds = {
+        "patient": patients,
+        "group": [entry.group for entry in entries],
+        "near copy": [f"copy {entry.near}" if entry.near else None for entry in entries],
+    }
+    if not any(any(keys) for keys in kinds.values()):
+        kinds = {"DICOM PatientID": _dicom_patients(entries)}
+    known = {kind: keys for kind, keys in kinds.items() if any(keys)}
+    if not known:
+        return None, "patients not known"
+    groups = joined([entry.name for entry in entries], *known.values())
+    words = [
+        f"{kind} known for {sum(key is not None for key in keys)} of {len(keys)} images"
+        for kind, keys in known.items()
+    ]
+    return groups, f"{len(set(groups))} groups: {', '.join(words)}"
+
+
+def _dicom_patients(entries: Sequence[Entry]) -> list[str | None]:
+    """Return the PatientID of each DICOM; none at all where anonymising left only one."""
+    files = [entry for entry in entries if is_dicom(entry.path)]
+    if not files:
+        return []
+    from replicate.images.dicom import patient_of
+
+    keys = [patient_of(entry.path) if is_dicom(entry.path) else None for entry in entries]
+    return keys if len({key for key in keys if key}) > 1 else []

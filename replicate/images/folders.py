@@ -1,0 +1,170 @@
+"""Class folders: ``class/image`` or ``part/class/image``, with or without a metadata.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from db.errors import ImagesError
+from replicate.images.decoding import is_image
+from replicate.images.files import Entry, of_files
+from replicate.images.image_set import ImageSet
+from replicate.images.manifest import METADATA, PART_NAMES, Row, read_table
+
+
+def open_folder(folder: Path) -> ImageSet:
+    """Open a folder with one subfolder a class, or one a part with one a class in each.
+
+    Parts are ``train``, ``val`` (``valid``, ``validation``) and ``test``. Below a class, images
+    may lie at any depth. Hidden files, and files that are no images, are passed over; so are
+    masks: ``x_mask.png`` beside ``x.png``. A ``metadata.csv`` with columns ``file`` (relative to
+    the folder) and ``split``, ``patient_id``, ``group_id`` or ``near_dup_group`` gives parts and
+    groups. What was passed over stands in `source`.
+
+    Raises
+    ------
+    ImagesError
+        No class, one class, a class without images, parts beside classes, or a metadata.csv that
+        contradicts the folder.
+    """
+    layers = _subfolders(folder)
+    if not layers:
+        raise ImagesError(
+            f"{folder}: has no subfolders, so no classes.",
+            "Put the images of each class into a folder of its own, or name them in a CSV.",
+        )
+    parts = [name for name in layers if name.lower() in PART_NAMES]
+    if not parts:
+        entries, masks = _classes(folder, layers, None)
+    else:
+        others = [name for name in layers if name not in parts and _has_image(layers[name])]
+        if others:
+            raise ImagesError(
+                f"{folder}: holds parts ({', '.join(parts)}) and other folders "
+                f"({', '.join(others[:3])}).",
+                "Move everything that belongs to no part away.",
+            )
+        entries, masks = [], 0
+        for name in parts:
+            below = _subfolders(layers[name])
+            found, hidden = _classes(folder, below, PART_NAMES[name.lower()])
+            entries += found
+            masks += hidden
+        _whole(folder, parts, entries)
+    remarks = [f"{masks} masks left out"] if masks else []
+    if loose := sum(is_image(path) for path in folder.iterdir() if path.is_file()):
+        remarks.append(f"{loose} images outside class folders left out")
+    if (folder / METADATA).is_file():
+        entries, unlisted = _described(folder, entries)
+        if unlisted:
+            remarks.append(f"{unlisted} images not in {METADATA}")
+    source = "; ".join([f"folder {folder.name}", *remarks])
+    return of_files(folder.name, entries, source)
+
+
+def _subfolders(folder: Path) -> dict[str, Path]:
+    return {
+        path.name: path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.name.startswith((".", "__"))
+    }
+
+
+def _has_image(folder: Path) -> bool:
+    return any(is_image(path) for path in folder.rglob("*") if path.is_file())
+
+
+def _classes(root: Path, folders: Mapping[str, Path], part: str | None) -> tuple[list[Entry], int]:
+    """Return the images below each class folder, and the number of masks passed over."""
+    entries: list[Entry] = []
+    masks = 0
+    for label, folder in folders.items():
+        files = [path for path in sorted(folder.rglob("*")) if _wanted(path, folder)]
+        stems = {path.with_suffix("") for path in files}
+        images = [path for path in files if not _is_mask(path, stems)]
+        masks += len(files) - len(images)
+        if not images:
+            raise ImagesError(
+                f"{folder}: the class {label} has no image.",
+                "Fill the folder or remove it; images are PNG, JPEG, BMP, TIFF or DICOM.",
+            )
+        entries += [Entry(path.relative_to(root).as_posix(), path, label, part) for path in images]
+    return entries, masks
+
+
+def _wanted(path: Path, folder: Path) -> bool:
+    hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
+    return not hidden and path.is_file() and is_image(path)
+
+
+def _is_mask(path: Path, stems: set[Path]) -> bool:
+    """Tell a segmentation beside its image: BUSI's ``benign (4)_mask_1.png``."""
+    image, mark, number = path.stem.rpartition("_mask")
+    plain = not number or (number[0] == "_" and number[1:].isdigit())
+    return bool(mark) and plain and path.with_name(image) in stems
+
+
+def _whole(folder: Path, parts: list[str], entries: list[Entry]) -> None:
+    """Refuse parts that do not train, or that know other classes than the training part."""
+    classes: dict[str, set[str]] = {}
+    for entry in entries:
+        classes.setdefault(entry.part or "", set()).add(entry.label)
+    if "train" not in classes:
+        raise ImagesError(
+            f"{folder}: has {', '.join(parts)}, and no part train.",
+            "Name one folder train, or put the classes directly below.",
+        )
+    for part, names in classes.items():
+        if unknown := sorted(names - classes["train"]):
+            raise ImagesError(
+                f"{folder}: the class {unknown[0]} is in {part} and not in train.",
+                "Spell classes alike in all parts.",
+            )
+
+
+def _described(folder: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
+    """Add parts and groups from metadata.csv; return how many images it does not name too."""
+    place = folder / METADATA
+    rows = {row.file: row for row in read_table(place)}
+    known = {entry.name: entry for entry in entries}
+    for row in rows.values():
+        _agrees(place, folder, row, known)
+    described = [_joined(entry, rows.get(entry.name)) for entry in entries]
+    partless = [entry.name for entry in described if entry.part is None]
+    if partless and len(partless) < len(described):
+        raise ImagesError(
+            f"{place}: gives a split to some images and none to {partless[0]}.",
+            "Give all images a split, or none.",
+        )
+    return described, len(known.keys() - rows.keys())
+
+
+def _joined(entry: Entry, row: Row | None) -> Entry:
+    if row is None:
+        return entry
+    part = row.part or entry.part
+    return replace(
+        entry, part=part, patient=row.patient, group=row.group, near=row.near, frame=row.frame
+    )
+
+
+def _agrees(place: Path, folder: Path, row: Row, known: Mapping[str, Entry]) -> None:
+    entry = known.get(row.file)
+    if entry is None:
+        if (folder / row.file).is_file():
+            return  # an image outside the class folders, or a mask: passed over, and counted
+        raise ImagesError(
+            f"{place}:{row.line}: column file: {row.file} does not exist.",
+            "Restore the file or take its line out.",
+        )
+    if row.label is not None and row.label != entry.label:
+        raise ImagesError(
+            f"{place}:{row.line}: column class: {row.label}, but the file lies in {entry.label}.",
+            "Mend the table or move the file.",
+        )
+    if row.part is not None and entry.part is not None and row.part != entry.part:
+        raise ImagesError(
+            f"{place}:{row.line}: column split: {row.part}, but the file lies in {entry.part}.",
+            "Mend the table or move the file.",
+        )

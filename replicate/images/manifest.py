@@ -1,0 +1,181 @@
+"""A CSV that says of each image its class and, where known, its part and its patient."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.errors import ImagesError
+from replicate.images.decoding import is_image
+from replicate.images.files import Entry, of_files
+from replicate.images.image_set import ImageSet
+
+#: What a part is called in folders and tables -> what it is called here.
+PART_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+#: Column -> the headings under which it is found; the first is what messages call it.
+HEADINGS = {
+    "file": ("file", "path", "filename", "image"),
+    "label": ("class", "label"),
+    "part": ("split", "part"),
+    "patient": ("patient_id", "patient"),
+    "group": ("group_id", "group"),
+    "near": ("near_dup_group",),
+    "frame": ("frame",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table of images; None is a cell that is empty or a column that is absent."""
+
+    line: int
+    file: str
+    label: str | None
+    part: str | None
+    patient: str | None
+    group: str | None
+    near: str | None
+    frame: str | None
+
+
+def open_manifest(path: Path) -> ImageSet:
+    """Open the images that a CSV names, relative to its folder.
+
+    Columns: ``file`` and ``class`` (or ``label``); optional ``split`` (train, val, test),
+    ``patient_id`` or ``group_id`` (images that must not be torn apart), ``near_dup_group``
+    (further images that belong together) and ``frame`` (of several in a file). Comma, semicolon
+    or tab; UTF-8. Other columns are not read.
+
+    Raises
+    ------
+    ImagesError
+        With line and column: a cell is missing or unknown, a file does not exist or occurs twice.
+    """
+    rows = read_table(path)
+    entries = []
+    for row in rows:
+        if row.label is None:
+            raise _fault(path, row.line, "class", "is empty", "Give every image a class.")
+        file = path.parent / row.file
+        if not file.is_file():
+            raise _fault(
+                path, row.line, "file", f"{row.file} does not exist", f"Looked for {file}."
+            )
+        if not is_image(file):
+            raise _fault(path, row.line, "file", f"{row.file} is no kind of image that can be read")
+        name = row.file if row.frame is None else f"{row.file}#{row.frame}"
+        entries.append(
+            Entry(name, file, row.label, row.part, row.patient, row.group, row.near, row.frame)
+        )
+    parts = [row.part is not None for row in rows]
+    if any(parts) and not all(parts):
+        raise _fault(
+            path,
+            rows[parts.index(False)].line,
+            "split",
+            "is empty, and other rows have one",
+            "Give all images a split, or none.",
+        )
+    return of_files(path.stem, entries, f"manifest {path.name}")
+
+
+def read_table(path: Path) -> list[Row]:
+    """Read the table of a manifest, or the metadata.csv of a class folder.
+
+    Raises
+    ------
+    ImagesError
+        With line and column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ImagesError(f"{path}: is not UTF-8 text.", "Save it as CSV in UTF-8.") from error
+    except OSError as error:
+        raise ImagesError(f"{path}: {error.strerror}.", "Check the path and its rights.") from error
+    lines = text.splitlines()
+    if not lines:
+        raise ImagesError(f"{path}: the file is empty.", "Its first line names the columns.")
+    delimiter = max(",;\t", key=lines[0].count)
+    reader = csv.reader(lines, delimiter=delimiter)
+    heading = [name.strip().lower() for name in next(reader)]
+    columns = {
+        name: heading.index(found)
+        for name, words in HEADINGS.items()
+        if (found := next((word for word in words if word in heading), None)) is not None
+    }
+    if "file" not in columns:
+        raise ImagesError(
+            f"{path}:1: there is no column file.", f"It has {', '.join(heading) or 'none'}."
+        )
+    if path.name != METADATA and "label" not in columns:
+        raise ImagesError(
+            f"{path}:1: there is no column class (or label).", f"It has {', '.join(heading)}."
+        )
+    rows: list[Row] = []
+    seen: dict[tuple[str, str | None], int] = {}
+    try:
+        rows.extend(
+            _row(path, reader.line_num, cells, columns, seen)
+            for cells in reader
+            if any(cell.strip() for cell in cells)
+        )
+    except csv.Error as error:
+        raise ImagesError(f"{path}:{reader.line_num}: {error}.") from error
+    if not rows:
+        raise ImagesError(f"{path}: names no image.", "Each line below the first is one image.")
+    return rows
+
+
+#: The table that a class folder may hold.
+METADATA = "metadata.csv"
+
+
+def _row(
+    path: Path,
+    line: int,
+    cells: list[str],
+    columns: Mapping[str, int],
+    seen: dict[tuple[str, str | None], int],
+) -> Row:
+    values: dict[str, str | None] = dict.fromkeys(HEADINGS)
+    for name, place in columns.items():
+        if place < len(cells):
+            values[name] = cells[place].strip() or None
+    file = (values["file"] or "").replace("\\", "/")
+    if not file:
+        raise _fault(path, line, "file", "is empty")
+    key = (file, values["frame"])
+    if key in seen:
+        raise _fault(path, line, "file", f"{file} is already in line {seen[key]}")
+    seen[key] = line
+    part = values["part"]
+    if part is not None:
+        if part.lower() not in PART_NAMES:
+            raise _fault(path, line, "split", f"no such part {part!r}", "Use train, val or test.")
+        part = PART_NAMES[part.lower()]
+    return Row(
+        line,
+        file,
+        values["label"],
+        part,
+        values["patient"],
+        values["group"],
+        values["near"],
+        values["frame"],
+    )
+
+
+def _fault(path: Path, line: int, column: str, what: str, hint: str = "") -> ImagesError:
+    return ImagesError(f"{path}:{line}: column {column}: {what}.", hint)

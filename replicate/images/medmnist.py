@@ -1,0 +1,169 @@
+"""MedMNIST's twelve 2D sets by name: found in a folder or the cache, else fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from db.datafiles import read_list
+from db.datafolder import folder as data_folder
+from db.errors import ImagesError, UsageError
+from db.records import Key, Positive, Record, Text
+from replicate.images.download import fetch
+from replicate.images.image_set import ImageSet
+from replicate.images.npz import open_npz
+from replicate.places import cache_folder
+
+#: Environment variable: a folder of image sets that are looked for by name.
+IMAGES = "MEDTL_META_IMAGES"
+
+
+class PublishedFile(Record):
+    """One .npz file: its checksum as published, and its address."""
+
+    md5: Text
+    url: Text
+
+
+class Published(Record):
+    """One set of ``medmnist.yaml``; `files` by side in pixels, `images` by part."""
+
+    name: Key
+    title: Text
+    modality: Text
+    made_from: Text
+    task: Text
+    licence: Text
+    channels: Positive
+    images: dict[str, Positive]
+    classes: tuple[Text, ...]
+    files: dict[int, PublishedFile]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may be of several classes at once."""
+        return self.task.startswith("multi-label")
+
+    def file_name(self, size: int) -> str:
+        """Return the official name of the file with images of a size."""
+        return f"{self.name}.npz" if size == SMALLEST else f"{self.name}_{size}.npz"
+
+    def size_for(self, size: int | None) -> int:
+        """Return the smallest published size that is not below `size`; else the largest."""
+        return next((s for s in sorted(self.files) if s >= (size or SMALLEST)), max(self.files))
+
+
+SMALLEST = 28
+
+
+@cache
+def catalogue() -> dict[str, Published]:
+    """Return the published sets by name."""
+    return {entry.name: entry for entry in read_list(Published, data_folder() / "medmnist.yaml")}
+
+
+def named(word: str) -> tuple[Published, int | None] | None:
+    """Return the set, and the size if one is named, that a word or a file's stem means."""
+    stem, _, size = word.strip().lower().partition("_")
+    entry = catalogue().get(stem)
+    if entry is None or (size and not (size.isdigit() and int(size) in entry.files)):
+        return None
+    return entry, int(size) if size else None
+
+
+def open_medmnist(
+    word: str,
+    *,
+    size: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> ImageSet:
+    """Open a set by its official name (``pneumoniamnist``, ``pneumoniamnist_64``).
+
+    Looked for in the folder :data:`IMAGES` (directly, or in a folder of its name), then in the
+    cache; else fetched to the cache. Where the size that fits is not at hand, it is fetched: a
+    smaller one never stands in for it.
+
+    Parameters
+    ----------
+    word
+        The name; with ``_64``, ``_128`` or ``_224`` the file of that size.
+    size
+        Pixels that the images are needed at: the smallest file that is not below is taken.
+    progress
+        Called while fetching, see :func:`replicate.images.download.fetch`.
+
+    Raises
+    ------
+    ImagesError
+        The set is multi-label, or neither at hand nor to be fetched; says what to put where.
+    """
+    found = named(word)
+    if found is None:
+        raise UsageError(f"{word}: is no set of MedMNIST.", f"Known: {', '.join(catalogue())}.")
+    entry, stated = found
+    _single_label(entry)
+    wanted = stated or entry.size_for(size)
+    name = entry.file_name(wanted)
+    home = cache_folder() / "medmnist" / name
+    given = os.environ.get(IMAGES)
+    places = [Path(given) / name, Path(given) / entry.name / name] if given else []
+    for place in (*places, home):
+        if place.is_file():
+            return open_published(place, entry, wanted)
+    file = entry.files[wanted]
+    fetch(file.url, home, file.md5, progress=progress)
+    return open_published(home, entry, wanted)
+
+
+def open_published(path: Path, entry: Published, size: int) -> ImageSet:
+    """Open a local file of a published set, and say in `source` whether it is that file.
+
+    Raises
+    ------
+    ImagesError
+        The set is multi-label, or the file is not an .npz of its form.
+    """
+    _single_label(entry)
+    try:
+        with path.open("rb") as stream:
+            md5 = hashlib.file_digest(
+                stream, lambda: hashlib.md5(usedforsecurity=False)
+            ).hexdigest()
+    except OSError as error:
+        raise ImagesError(f"{path}: {error.strerror}.", "Check the path.") from error
+    published = entry.files[size].md5
+    images = open_npz(path, name=entry.name, classes=entry.classes)
+    counts = {part: (images.parts or ()).count(part) for part in entry.images}
+    if md5 == published:
+        verdict = f"the published file (MD5 {md5})"
+    elif counts == entry.images:
+        verdict = (
+            f"not the published file (MD5 {md5} instead of {published}), "
+            "with as many images in each part"
+        )
+    else:
+        numbers = "/".join(str(counts[part]) for part in entry.images)
+        known = "/".join(str(entry.images[part]) for part in entry.images)
+        verdict = (
+            f"not the published file (MD5 {md5} instead of {published}): "
+            f"{numbers} images in {'/'.join(entry.images)} instead of {known}"
+        )
+    height, width = images.read(0).shape[:2]
+    return replace(
+        images,
+        source=f"MedMNIST {entry.title}, {height} x {width}, from {entry.made_from}, "
+        f"{entry.licence}; {verdict}; patients not known",
+    )
+
+
+def _single_label(entry: Published) -> None:
+    if entry.multi_label:
+        raise ImagesError(
+            f"{entry.name}: an image may show several of {len(entry.classes)} findings at once "
+            "(multi-label).",
+            "A replication tells classes apart that exclude one another; take another set.",
+        )

@@ -1,0 +1,162 @@
+"""Image sets in .npz files: MedMNIST's layout, and plain ``images`` with ``labels``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.errors import ImagesError
+from replicate.images.arrays import read_arrays
+from replicate.images.image_set import PARTS, ImageSet, Pixels
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ArrayReader:
+    """Reads images from the arrays of several parts, laid end to end."""
+
+    arrays: tuple[NDArray[np.uint8], ...]
+    starts: tuple[int, ...]
+
+    def read(self, index: int) -> Pixels:
+        """Return an image; copied, so that nothing writes to the file or keeps it open."""
+        for array, start in zip(reversed(self.arrays), reversed(self.starts), strict=True):
+            if index >= start:
+                pixels = np.array(array[index - start])
+                return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+        raise IndexError(index)
+
+    def fingerprint(self, index: int) -> str:
+        """Return the SHA-256 of an image's shape and values."""
+        pixels = np.ascontiguousarray(self.read(index))
+        return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
+def open_npz(
+    path: Path, *, name: str = "", classes: Sequence[str] | None = None, source: str = ""
+) -> ImageSet:
+    """Open an .npz file.
+
+    Arrays: ``train_images``, ``train_labels`` (and ``val_...``, ``test_...``), or ``images`` and
+    ``labels`` without parts; ``groups`` or ``train_groups`` ... where patients are known. Images
+    are uint8 of shape (n, height, width), (..., 1) or (..., 3); labels are whole numbers of shape
+    (n,) or (n, 1).
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        Name of the set; that of the file by default.
+    classes
+        What the labels 0, 1, ... mean; their numbers by default.
+    source
+        Where it comes from, for a reader.
+
+    Raises
+    ------
+    ImagesError
+        Arrays are missing, of another form, of unequal length, or multi-label.
+    """
+    arrays = read_arrays(path)
+    parts = [part for part in PARTS if f"{part}_images" in arrays]
+    prefixes = [f"{part}_" for part in parts] or [""]
+    if not parts and "images" not in arrays:
+        raise ImagesError(
+            f"{path}: holds neither train_images nor images.",
+            f"It holds {', '.join(arrays) or 'no array'}.",
+        )
+    images = [_images(path, arrays, f"{prefix}images") for prefix in prefixes]
+    labels = [
+        _labels(path, arrays, f"{prefix}labels", len(part))
+        for prefix, part in zip(prefixes, images, strict=True)
+    ]
+    joined = np.concatenate(labels)
+    if joined.size == 0:
+        raise ImagesError(f"{path}: holds no image.", "Its arrays are empty.")
+    count = int(joined.max()) + 1
+    if joined.min() < 0 or (classes is not None and count > len(classes)):
+        most = f"{len(classes) - 1}" if classes is not None else "many"
+        raise ImagesError(
+            f"{path}: labels run from {joined.min()} to {joined.max()}, not from 0 to {most}.",
+            "Number the classes from 0.",
+        )
+    if len(np.unique(joined)) == 1:
+        raise ImagesError(
+            f"{path}: all {joined.size} images are of one class ({joined[0]}).",
+            "There is nothing to tell apart: give at least two classes.",
+        )
+    counts = [len(part) for part in images]
+    reader = ArrayReader(tuple(images), tuple(int(x) for x in np.cumsum([0, *counts])[:-1]))
+    return ImageSet(
+        name=name or path.stem,
+        classes=tuple(classes) if classes is not None else tuple(str(i) for i in range(count)),
+        labels=joined,
+        ids=tuple(
+            f"{prefix.replace('_', '/')}{index}"
+            for prefix, size in zip(prefixes, counts, strict=True)
+            for index in range(size)
+        ),
+        read=reader.read,
+        fingerprint=reader.fingerprint,
+        groups=_groups(path, arrays, prefixes, counts),
+        parts=tuple(p for p, n in zip(parts, counts, strict=True) for _ in range(n))
+        if parts
+        else None,
+        source=source or f"file {path.name}",
+    )
+
+
+def _images(path: Path, arrays: Mapping[str, NDArray[Any]], key: str) -> NDArray[np.uint8]:
+    array = arrays[key]
+    grey = array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3))
+    if array.dtype != np.uint8 or not grey:
+        raise ImagesError(
+            f"{path}: {key} is {array.dtype} of shape {array.shape}.",
+            "Images are uint8 of shape (n, height, width), (n, height, width, 1) or (..., 3).",
+        )
+    return array
+
+
+def _labels(
+    path: Path, arrays: Mapping[str, NDArray[Any]], key: str, count: int
+) -> NDArray[np.int64]:
+    if key not in arrays:
+        raise ImagesError(f"{path}: holds no {key}.", f"It holds {', '.join(arrays)}.")
+    labels = arrays[key]
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise ImagesError(
+            f"{path}: {key} gives each image {labels.shape[1]} labels (multi-label).",
+            "A replication tells classes apart that exclude one another.",
+        )
+    whole = labels.dtype.kind in "iub" or (
+        labels.dtype.kind == "f" and bool(np.isfinite(labels).all() and (labels % 1 == 0).all())
+    )
+    if not whole or labels.ndim not in (1, 2) or len(labels) != count:
+        raise ImagesError(
+            f"{path}: {key} is {labels.dtype} of shape {labels.shape} for {count} images.",
+            "Labels are whole numbers from 0, one an image.",
+        )
+    return np.asarray(labels.reshape(-1), dtype=np.int64)
+
+
+def _groups(
+    path: Path, arrays: Mapping[str, NDArray[Any]], prefixes: Sequence[str], counts: Sequence[int]
+) -> tuple[str, ...] | None:
+    keys = [f"{prefix}groups" for prefix in prefixes]
+    if not any(key in arrays for key in keys):
+        return None
+    groups: list[str] = []
+    for key, count in zip(keys, counts, strict=True):
+        if key not in arrays or arrays[key].shape != (count,):
+            raise ImagesError(
+                f"{path}: {key} does not give one group to each of {count} images.",
+                "Give groups to all parts or to none.",
+            )
+        groups += [str(value) for value in arrays[key].tolist()]
+    return tuple(groups)

@@ -1,0 +1,77 @@
+"""One way in: a word or a path to an image set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from db.errors import ImagesError
+from replicate.images.folders import open_folder
+from replicate.images.image_set import ImageSet
+from replicate.images.manifest import open_manifest
+from replicate.images.medmnist import IMAGES, catalogue, named, open_medmnist, open_published
+from replicate.images.npz import open_npz
+from replicate.images.phantom import open_phantom
+
+
+def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
+    """Open images of any source.
+
+    Parameters
+    ----------
+    where
+        ``phantom`` or ``phantom:KIND?n=400&signal=1.5`` (see
+        :func:`replicate.images.phantom.open_phantom`); the path of a class folder, a .csv
+        manifest or an .npz file; the name of one of these in the folder ``MEDTL_META_IMAGES``; or
+        a MedMNIST name (``pneumoniamnist``, ``pneumoniamnist_64``), fetched if need be. What
+        exists as a path is that path.
+    size
+        Pixels that the images are needed at, for sources that have several sizes (MedMNIST) or
+        any (phantom); images are not resized.
+
+    Raises
+    ------
+    ImagesError
+        Nothing is there, or it cannot be read as images.
+    UsageError
+        A malformed phantom address.
+    """
+    word = str(where)
+    if word == "phantom" or word.startswith("phantom:"):
+        return open_phantom(word, size=size)
+    path = Path(where).expanduser()
+    if path.exists():
+        return _open_path(path)
+    given = os.environ.get(IMAGES)
+    bare = given is not None and len(Path(where).parts) == 1
+    if named(word) is not None:
+        return open_medmnist(word, size=size)
+    if given is not None and bare and (Path(given) / word).exists():
+        return _open_path(Path(given) / word)
+    near = f" Looked in {given} too." if given else f" Set {IMAGES} to a folder of sets."
+    raise ImagesError(
+        f"{word}: no such folder, file or known set.{near}",
+        f"Give a class folder, a .csv, an .npz, phantom:KIND, or one of {', '.join(catalogue())}.",
+    )
+
+
+def _open_path(path: Path) -> ImageSet:
+    if path.is_dir():
+        files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
+        archives = [p for p in files if p.suffix.lower() == ".npz"]
+        if len(archives) == 1 and not any(p.is_dir() for p in files):
+            return _open_path(archives[0])
+        return open_folder(path)
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        return open_manifest(path)
+    if suffix == ".npz":
+        found = named(path.stem)
+        if found is not None:
+            entry, stated = found
+            return open_published(path, entry, stated or min(entry.files))
+        return open_npz(path)
+    raise ImagesError(
+        f"{path}: is neither a folder nor a .csv or .npz file.",
+        "Give the folder that holds one folder a class.",
+    )

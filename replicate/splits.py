@@ -1,0 +1,351 @@
+"""Splits: which images train, which validate and which test.
+
+Stratified: each part has as near to its share of every class as whole groups allow. Grouped: by
+default the images of a patient (or any group) are on one side. Drawn by a generator of its own,
+so that equal seeds give equal splits whatever else has used random numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
+
+from db.errors import ImagesError, UsageError
+from replicate.images.image_set import PARTS, ImageSet
+from replicate.spec import Split
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fold:
+    """One division of the images.
+
+    Parameters
+    ----------
+    repeat, number
+        Which fold of which repetition; a hold-out or official split is number 0.
+    train, val, test
+        Indices into the image set, ascending. `val` is empty where no validation was asked for.
+    """
+
+    repeat: int
+    number: int
+    train: Indices
+    val: Indices
+    test: Indices
+
+    @property
+    def parts(self) -> dict[str, Indices]:
+        """The three parts by name, as in an image set."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the parts of a fold have in common.
+
+    Parameters
+    ----------
+    known
+        Whether the set says which images belong together.
+    groups
+        Number of groups in train, val and test.
+    shared
+        Number of groups with images in more than one part.
+    tested
+        Number of test groups that are in train or val too.
+    names
+        The shared groups.
+    """
+
+    known: bool
+    groups: tuple[int, int, int]
+    shared: int
+    tested: int
+    names: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What to print: ``0 groups shared (412/103)`` - trained on / tested on."""
+        if not self.known:
+            return "groups unknown: patients may be shared between parts"
+        sizes = "/".join(str(n) for n in self.groups if n)
+        word = "group" if self.shared == 1 else "groups"
+        end = f", {self.tested} of them in test" if self.shared else ""
+        return f"{self.shared} {word} shared ({sizes}){end}"
+
+
+def shared_groups(images: ImageSet, fold: Fold) -> Shared:
+    """Count the groups of each part, and those that parts share."""
+    if images.groups is None:
+        return Shared(False, (0, 0, 0), 0, 0, ())
+    names = images.groups
+    train, val, test = ({names[i] for i in part} for part in fold.parts.values())
+    shared = (train & val) | (train & test) | (val & test)
+    tested = test & (train | val)
+    return Shared(
+        True, (len(train), len(val), len(test)), len(shared), len(tested), tuple(sorted(shared))
+    )
+
+
+def make_folds(images: ImageSet, split: Split, seed: int) -> list[Fold]:
+    """Divide an image set.
+
+    `split.by` ``group`` keeps groups whole, and takes each image as its own group where the set
+    has none (:func:`shared_groups` says so); ``image`` divides images whatever they belong to.
+    Groups with images of several classes are placed by all of them. ``official`` takes the set's
+    parts as they are, shared groups included; where it has no validation part and
+    `split.validation` is not 0, that share of the training images is set apart.
+
+    Parameters
+    ----------
+    images
+        The set.
+    split
+        How to divide it.
+    seed
+        Of the generator.
+
+    Returns
+    -------
+    list of Fold
+        One for ``official``, one a repeat for ``hold-out``, `folds` a repeat for ``k-fold``. Every
+        part of every fold has images of every class (of an official test part that is not asked).
+
+    Raises
+    ------
+    ImagesError
+        One class only, a class with fewer groups than parts, or no official parts.
+    UsageError
+        Shares that leave nothing to train on, or an official split that is to be repeated.
+    """
+    labels = images.labels
+    counts = np.bincount(labels, minlength=len(images.classes))
+    if (counts > 0).sum() < 2:
+        raise ImagesError(
+            f"{images.name}: all {len(images)} images are of one class.",
+            "There is nothing to tell apart: give at least two classes.",
+        )
+    if split.kind == "official":
+        return [_official(images, split, seed)]
+    return list(_drawn(images, split, seed))
+
+
+def _drawn(images: ImageSet, split: Split, seed: int) -> Iterator[Fold]:
+    everything = np.arange(len(images), dtype=np.int64)
+    none = np.empty(0, dtype=np.int64)
+    if split.kind == "hold-out":
+        left = 1.0 - split.test - split.validation
+        if left < 1e-9:
+            raise UsageError(
+                f"split: test {split.test:g} and validation {split.validation:g} leave nothing "
+                "to train on.",
+                "Shares are of all images and must stay below 1 together.",
+            )
+        for repeat in range(split.repeats):
+            rng = default_rng((seed, repeat, 0))
+            shares = [left, split.test, *([split.validation] if split.validation else [])]
+            divided = _divide(images, everything, shares, split.by, rng)
+            yield Fold(repeat, 0, divided[0], divided[2] if split.validation else none, divided[1])
+        return
+    for repeat in range(split.repeats):
+        rng = default_rng((seed, repeat, 1))
+        shares = [1.0 / split.folds] * split.folds
+        bins = _divide(images, everything, shares, split.by, rng)
+        for number, test in enumerate(bins):
+            rest = np.setdiff1d(everything, test, assume_unique=True)
+            train, val = _with_validation(
+                images, rest, split, default_rng((seed, repeat, 2, number))
+            )
+            yield Fold(repeat, number, train, val, test)
+
+
+def _with_validation(
+    images: ImageSet, rest: Indices, split: Split, rng: Generator
+) -> tuple[Indices, Indices]:
+    if split.validation == 0:
+        return rest, np.empty(0, dtype=np.int64)
+    shares = [1.0 - split.validation, split.validation]
+    train, val = _divide(images, rest, shares, split.by, rng)
+    return train, val
+
+
+def _official(images: ImageSet, split: Split, seed: int) -> Fold:
+    if images.parts is None:
+        raise ImagesError(
+            f"{images.name}: has no official parts.", "Take a hold-out or k-fold split."
+        )
+    if split.repeats > 1:
+        raise UsageError(
+            "split: an official split is the same in every repeat.", "Give several seeds instead."
+        )
+    parts = np.array(images.parts)
+    train, val, test = (np.flatnonzero(parts == part).astype(np.int64) for part in PARTS)
+    for name, part in (("train", train), ("test", test)):
+        if part.size == 0:
+            raise ImagesError(
+                f"{images.name}: its parts hold no {name} images.",
+                "Take a hold-out or k-fold split.",
+            )
+    missing = np.setdiff1d(np.unique(images.labels), np.unique(images.labels[train]))
+    if missing.size:
+        raise ImagesError(
+            f"{images.name}: the class {images.classes[missing[0]]} has no training image.",
+            "Leave the class out, or take a hold-out or k-fold split.",
+        )
+    if val.size == 0:
+        train, val = _with_validation(images, train, split, default_rng((seed, 0, 3)))
+    return Fold(0, 0, train, val, test)
+
+
+def sampled(images: ImageSet, most: int, seed: int) -> ImageSet:
+    """Return at most so many images, drawn by class in proportion, at least one a class.
+
+    Raises
+    ------
+    UsageError
+        Fewer images than classes are asked for.
+    """
+    if most >= len(images):
+        return images
+    present = np.unique(images.labels).size
+    if most < present:
+        raise UsageError(f"max_images: {most} images cannot show {present} classes.")
+    share = most / len(images)
+    everything = np.arange(len(images), dtype=np.int64)
+    rng = default_rng((seed, 4))
+    return images.subset(_divide(images, everything, [share, 1.0 - share], "image", rng, 1)[0])
+
+
+def _divide(
+    images: ImageSet,
+    among: Indices,
+    shares: Sequence[float],
+    by: str,
+    rng: Generator,
+    needy: int | None = None,
+) -> list[Indices]:
+    """Divide the images `among` into parts of the given shares, which sum to 1.
+
+    The first `needy` parts (all by default) get at least one group of every class.
+    """
+    needy = len(shares) if needy is None else needy
+    wanted = np.asarray(shares, dtype=np.float64)
+    _, labels = np.unique(images.labels[among], return_inverse=True)
+    grouped = by == "group" and images.groups is not None
+    if grouped and images.groups is not None:
+        names = np.array([images.groups[i] for i in among.tolist()])
+        _, unit = np.unique(names, return_inverse=True)
+    else:
+        unit = np.arange(among.size)
+    table = np.zeros((int(unit.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), np.int64)
+    np.add.at(table, (unit, labels), 1)
+    _enough(images, among, (table > 0).sum(axis=0), needy, grouped)
+    if table.shape[0] == among.size:
+        part = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
+        of_unit = part
+        table = np.eye(table.shape[1], dtype=np.int64)[labels[np.argsort(unit, kind="stable")]]
+    else:
+        of_unit = _packed(table, wanted, rng)
+    _fill(images, among, of_unit, table, needy, wanted.size)
+    place = of_unit[unit]
+    return [among[place == number] for number in range(wanted.size)]
+
+
+def _enough(images: ImageSet, among: Indices, units: Indices, needy: int, grouped: bool) -> None:
+    """Refuse classes with fewer groups than there are parts that each need one."""
+    scarce = np.flatnonzero(units < needy)
+    if scarce.size == 0:
+        return
+    present = np.unique(images.labels[among])
+    name = images.classes[int(present[scarce[0]])]
+    count = int(units[scarce[0]])
+    what = "group" if grouped else "image"
+    raise ImagesError(
+        f"{images.name}: the class {name} has {count} {what}{'s' if count != 1 else ''} to divide "
+        f"into {needy} parts.",
+        "Take fewer folds, no validation part, or leave the class out"
+        + ("; or split by image, which lets parts share patients." if grouped else "."),
+    )
+
+
+def _dealt(labels: Indices, shares: NDArray[np.float64], rng: Generator) -> Indices:
+    """Deal single images: of every class, and in all, each part gets its share to the image."""
+    place = np.empty(labels.size, dtype=np.int64)
+    owed = np.zeros(shares.size)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        exact = shares * members.size
+        counts = np.floor(exact + 1e-9).astype(np.int64)
+        owed += exact - counts
+        # Images left over by rounding go where most is owed, counting the classes before.
+        for _ in range(members.size - int(counts.sum())):
+            most = np.flatnonzero(owed >= owed.max() - 1e-9)
+            chosen = int(rng.choice(most))
+            counts[chosen] += 1
+            owed[chosen] -= 1.0
+        place[members] = np.repeat(np.arange(shares.size), counts)
+    return place
+
+
+def _packed(table: Indices, shares: NDArray[np.float64], rng: Generator) -> Indices:
+    """Place whole groups, largest first, where they cost least.
+
+    The cost of a part is the sum over classes of (images - wanted)^2 / wanted, with the classes'
+    sizes evened out; the last groups are small and fill the gaps. Equal costs go to the part that
+    is emptiest for its share.
+    """
+    total = table.sum(axis=0).astype(np.float64)
+    wanted = shares[:, None] * total[None, :]
+    order = rng.permutation(table.shape[0])
+    order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
+    held = np.zeros_like(wanted)
+    place = np.empty(table.shape[0], dtype=np.int64)
+    for group in order.tolist():
+        size = table[group]
+        cost = ((2 * held + size) * size / (wanted * total) - 2 * size / total).sum(axis=1)
+        cheapest = np.flatnonzero(cost <= cost.min() + 1e-12)
+        full = held[cheapest].sum(axis=1) / shares[cheapest]
+        chosen = int(cheapest[np.argmin(full)])
+        place[group] = chosen
+        held[chosen] += size
+    return place
+
+
+def _fill(
+    images: ImageSet, among: Indices, place: Indices, table: Indices, needy: int, parts: int
+) -> None:
+    """Give each part that lacks a class the smallest group that its part can spare.
+
+    `place` is changed in place.
+    """
+    units = np.zeros((parts, table.shape[1]), dtype=np.int64)
+    np.add.at(units, place, (table > 0).astype(np.int64))
+    for _ in range(table.size):
+        lacking = np.argwhere(units[:needy] == 0)
+        if lacking.size == 0:
+            return
+        part, label = (int(x) for x in lacking[0])
+        with_class = np.flatnonzero(table[:, label] > 0)
+        # A group can go if its part keeps another of each class that the group has.
+        spared = [
+            group
+            for group in with_class.tolist()
+            if place[group] >= needy or (units[place[group]][table[group] > 0] > 1).all()
+        ]
+        if not spared:
+            present = np.unique(images.labels[among])
+            raise ImagesError(
+                f"{images.name}: its groups cannot be divided into {needy} parts that all have "
+                f"the class {images.classes[int(present[label])]}.",
+                "Too few groups hold too many classes: take fewer folds or split by image.",
+            )
+        moved = min(spared, key=lambda group: int(table[group].sum()))
+        units[place[moved]] -= table[moved] > 0
+        place[moved] = part
+        units[part] += table[moved] > 0
