@@ -1,0 +1,242 @@
+"""What a replication computes on: device, precision, threads, and the guards around them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from db.errors import ReplicationError, UsageError
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+Precision = Literal["float32", "amp"]
+_CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
+#: Decoding threads beyond these gain nothing: the model is what is waited for.
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Where and how it is computed; nothing in here is meant to change a result.
+
+    Parameters
+    ----------
+    device
+        ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    precision
+        ``float32``, or ``amp``: float16 with scaled gradients on CUDA, bfloat16 on a CPU. A run
+        takes it from its spec, as it does change results.
+    workers
+        Threads that decode images ahead of the model; 0 decodes in between.
+    deterministic
+        Only algorithms that give the same bits each time.
+    threads
+        Threads of one operation on the CPU; None leaves torch's setting.
+    """
+
+    device: str
+    precision: Precision = "float32"
+    workers: int = 2
+    deterministic: bool = True
+    threads: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The device without its number."""
+        return self.device.partition(":")[0]
+
+    def with_precision(self, precision: Precision) -> Compute:
+        """Return the same place with another precision."""
+        return replace(self, precision=precision)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which a forward pass runs."""
+        if self.precision == "float32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.kind == "cpu" else torch.float16
+        return torch.autocast(self.kind, dtype=dtype)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return a scaler of gradients; it does nothing where float16 is not at work."""
+        return torch.amp.GradScaler("cuda", enabled=self.kind == "cuda" and self.precision == "amp")
+
+    def to_device(self, values: NDArray[np.generic]) -> Tensor:
+        """Bring an array to the device; to CUDA through pinned memory, without waiting."""
+        # A read-only memory map makes torch warn: it gets a writable array or a copy.
+        writable = values if values.flags.writeable else values.copy()
+        tensor = torch.from_numpy(np.ascontiguousarray(writable))
+        if self.kind == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Hold torch to these settings, and put everything back as it was afterwards.
+
+        The random numbers that torch draws inside do not move the caller's generators.
+
+        Raises
+        ------
+        ReplicationError
+            Out of memory, or an operation that has no deterministic form on this device.
+        """
+        was = _Flags.read()
+        devices = [torch.device(self.device)] if self.kind == "cuda" else []
+        try:
+            if self.threads is not None:
+                torch.set_num_threads(self.threads)
+            if self.deterministic:
+                # Read by cuBLAS when it starts: too late to matter if CUDA has already computed.
+                os.environ.setdefault(_CUBLAS, ":4096:8")
+                # Not `use_deterministic_algorithms`, which imports torch's compiler for seconds.
+                torch.set_deterministic_debug_mode("error")
+                # Filling memory that is about to be written protects from reading it uninitialised,
+                # which is not what this is about, and costs time.
+                torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+                torch.backends.cudnn.benchmark = False
+                torch.backends.cudnn.deterministic = True
+            with torch.random.fork_rng(devices=devices), _worded_faults():
+                yield
+        finally:
+            was.restore()
+
+    def wait(self) -> None:
+        """Wait until the device has finished: for clocks, that must not stop before it."""
+        if self.kind == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.kind == "mps":
+            torch.mps.synchronize()
+
+    def peak_memory(self) -> int | None:
+        """Return the largest memory so far in bytes: of the device on CUDA, else of the process.
+
+        None where the system does not say.
+        """
+        if self.kind == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        try:
+            import resource
+        except ImportError:  # Windows
+            return None
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Flags:
+    """Torch's global settings that a session changes."""
+
+    threads: int
+    deterministic: int
+    fill: bool
+    benchmark: bool
+    cudnn: bool
+    cublas: str | None
+
+    @classmethod
+    def read(cls) -> _Flags:
+        return cls(
+            torch.get_num_threads(),
+            torch.get_deterministic_debug_mode(),
+            torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+            torch.backends.cudnn.benchmark,
+            torch.backends.cudnn.deterministic,
+            os.environ.get(_CUBLAS),
+        )
+
+    def restore(self) -> None:
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        torch.set_deterministic_debug_mode(self.deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = self.fill  # type: ignore[attr-defined]
+        torch.backends.cudnn.benchmark = self.benchmark
+        torch.backends.cudnn.deterministic = self.cudnn
+        if self.cublas is None:
+            os.environ.pop(_CUBLAS, None)
+
+
+def available() -> list[str]:
+    """Return the kinds of devices that this machine has, the fastest first."""
+    found = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())]
+    return [name for name, there in found if there] + ["cpu"]
+
+
+def choose(
+    device: str = "auto",
+    amp: bool = False,
+    deterministic: bool = True,
+    workers: int | None = None,
+    threads: int | None = None,
+) -> Compute:
+    """Choose where to compute.
+
+    Parameters
+    ----------
+    device
+        ``auto`` takes the fastest kind that is there; ``cuda:1`` names one of several.
+    workers
+        Decoding threads; None takes one for each core, up to 8.
+
+    Raises
+    ------
+    UsageError
+        An unknown device, or one that this machine does not have.
+    """
+    word = device.strip().lower()
+    kind, _, number = word.partition(":")
+    if kind not in DEVICES or (number and (kind != "cuda" or not number.isdigit())):
+        raise UsageError(f"--device: no such device {device!r}.", f"Known: {', '.join(DEVICES)}.")
+    there = available()
+    if kind == "auto":
+        word = kind = there[0]
+    missing = kind not in there or (number and int(number) >= torch.cuda.device_count())
+    if missing:
+        raise UsageError(
+            f"--device: {word} is asked for, but torch finds none on this machine.",
+            f"It finds {', '.join(there)}; --device auto takes the fastest.",
+        )
+    if workers is not None and workers < 0:
+        raise UsageError(f"--workers: {workers} threads cannot be started.", "Give 0 or more.")
+    if workers is None:
+        workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+    return Compute(word, "amp" if amp else "float32", workers, deterministic, threads)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on the device or on the machine."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+@contextmanager
+def _worded_faults() -> Iterator[None]:
+    """Turn what torch says of memory, determinism and BatchNorm into words for a person."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise ReplicationError(
+                "The memory is not enough for this batch of images.",
+                "Take a smaller --batch-size or --size, or another device.",
+            ) from error
+        if "does not have a deterministic implementation" in str(error):
+            raise ReplicationError(
+                f"This device cannot compute the network deterministically: {error}",
+                "Run with --no-deterministic, or on the CPU.",
+            ) from error
+        if "Expected more than 1 value per channel" in str(error):
+            raise ReplicationError(
+                "BatchNorm in training mode cannot normalise a batch of one image.",
+                "Take a --batch-size of 2 or more.",
+            ) from error
+        raise

@@ -1,0 +1,143 @@
+"""Classifiers of the feature extractor hybrid: SVM, random forest, k-NN, LDA, logistic regression.
+
+Features are standardised inside the pipeline, so that mean and deviation are those of the training
+images alone. Nothing is tuned: the spec says every setting, and the rest are scikit-learn's.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.errors import ReplicationError
+from replicate.spec import Head
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Classified:
+    """What a hybrid's classifier says.
+
+    Parameters
+    ----------
+    probabilities
+        Of the test images, shape (n, classes), rows sum to 1.
+    train_accuracy, val_accuracy
+        Shares; the latter None without validation images. They are shown, never used.
+    notes
+        What a reader of the result should know.
+    """
+
+    probabilities: Floats
+    train_accuracy: float
+    val_accuracy: float | None
+    notes: tuple[str, ...]
+
+
+def classify(
+    head: Head,
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    val: NDArray[np.int64],
+    test: NDArray[np.int64],
+    *,
+    classes: int,
+    balanced: bool,
+    seed: int,
+) -> Classified:
+    """Fit a classifier on the training rows of `features` and apply it to the test rows.
+
+    Raises
+    ------
+    ReplicationError
+        More neighbours than training images.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    if head.kind == "k-nn" and head.neighbours > len(train):
+        raise ReplicationError(
+            f"k-NN: {head.neighbours} neighbours are asked for, {len(train)} images are to train.",
+            "Take fewer neighbours or more images.",
+        )
+    notes: list[str] = []
+    if balanced and head.kind == "k-nn":
+        notes.append("k-NN knows no class weights: it was fitted without them")
+    pipeline = _pipeline(head, len(np.unique(labels[train])), balanced, seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        pipeline.fit(features[train], labels[train])
+    notes += [
+        f"{head.kind}: the fit did not converge; its coefficients are the last ones reached"
+        for warning in caught
+        if issubclass(warning.category, ConvergenceWarning)
+    ][:1]
+
+    def accuracy(rows: NDArray[np.int64]) -> float:
+        said = _probabilities(pipeline, features[rows], classes).argmax(axis=1)
+        return float(np.mean(said == labels[rows]))
+
+    return Classified(
+        _probabilities(pipeline, features[test], classes),
+        accuracy(train),
+        accuracy(val) if len(val) else None,
+        tuple(notes),
+    )
+
+
+def _pipeline(head: Head, classes: int, balanced: bool, seed: int) -> Any:
+    """Return the classifier behind a scaler; `penalty` is C, the price of errors, of two of them.
+
+    LDA has more features than images as a rule; the pooled covariance is therefore shrunk (Ledoit
+    & Wolf 2004, J Multivar Anal 88:365), without which it has no inverse.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    weight = "balanced" if balanced else None
+    model: Any
+    if head.kind == "svm":
+        model = SVC(C=head.penalty, kernel=head.kernel, class_weight=weight)
+    elif head.kind == "random forest":
+        model = RandomForestClassifier(head.trees, class_weight=weight, random_state=seed)
+    elif head.kind == "k-nn":
+        model = KNeighborsClassifier(head.neighbours)
+    elif head.kind == "lda":
+        priors = np.full(classes, 1.0 / classes) if balanced else None
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=priors)
+    else:
+        model = LogisticRegression(
+            C=head.penalty, class_weight=weight, max_iter=2000, random_state=seed
+        )
+    return make_pipeline(StandardScaler(), model)
+
+
+def _probabilities(pipeline: Any, features: NDArray[np.float32], classes: int) -> Floats:
+    """Return class shares; of an SVM the softmax of its decision values.
+
+    An SVM has no probabilities. Platt's, fitted by an inner cross-validation, can contradict the
+    SVM's own decision and would tear patients apart once more; the softmax keeps its decision and
+    its ranking, which is all that accuracy and AUC rest on.
+    """
+    if hasattr(pipeline, "predict_proba"):
+        found = np.asarray(pipeline.predict_proba(features), dtype=np.float64)
+    else:
+        values = np.asarray(pipeline.decision_function(features), dtype=np.float64)
+        if values.ndim == 1:
+            values = np.stack((np.zeros_like(values), values), axis=1)
+        values -= values.max(axis=1, keepdims=True)
+        found = np.exp(values)
+    whole = np.zeros((len(features), classes))
+    whole[:, pipeline.classes_] = found
+    rows: Floats = whole / whole.sum(axis=1, keepdims=True)
+    return rows
