@@ -1,0 +1,1 @@
+"""The replicator's commands: they parse, call and print."""
