@@ -11,6 +11,9 @@ from typing import Any
 
 from replicate.spec import RECOMMENDED
 
+#: Size of an mlp's hidden layer where nobody gives one.
+HIDDEN = 256
+
 #: Path in the spec -> (value, why).
 Defaults = Mapping[str, tuple[Any, str]]
 
@@ -41,7 +44,7 @@ COMMON: Defaults = {
     ),
     "transfer.batchnorm": ("frozen", "frozen layers that renormalise themselves are not frozen"),
     f"{_HEAD}.kind": ("linear", "one new layer in place of the last one: the plainest head"),
-    f"{_HEAD}.hidden": (None, "a linear head has no hidden layer"),
+    f"{_HEAD}.hidden": (None, "only an mlp has a hidden layer"),
     f"{_HEAD}.dropout": (0.0, "house default: no regularisation that nobody asked for"),
     f"{_HEAD}.neighbours": (5, "scikit-learn's default; k-nn only"),
     f"{_HEAD}.trees": (300, "house default: enough for a stable vote; random forest only"),
@@ -91,6 +94,7 @@ BY_TL_TYPE: Mapping[str, Defaults] = {
         "training.optimiser": ("adam", _ONE_GO),
         "training.learning_rate": (HEAD_RATE, _ONE_GO),
         "training.batch_size": (32, "images a step when features are extracted"),
+        "split.validation": (0.0, "nothing is tuned or stopped on validation images"),
     },
     "fine-tuning": {
         f"{_EXTENT}.kind": ("blocks", "house default: unfrozen from the end, block by block"),
@@ -131,6 +135,7 @@ TIED_TO_HEAD = (
     f"{_HEAD}.kind",
     f"{_HEAD}.hidden",
     f"{_HEAD}.dropout",
+    "split.validation",
     "training.epochs",
     "training.optimiser",
     "training.learning_rate",

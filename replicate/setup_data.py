@@ -53,16 +53,7 @@ def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images
         reason = "Synthetic images: they show that the machinery works and nothing on medicine."
         return Images(images.name, None, "proxy", reason, None, True, known=images.classes)
     if source is None:
-        fitting = [source for source in setup.sources if source.knows(images.classes)]
-        exact = [source for source in fitting if source.images == images.name]
-        fitting = exact or fitting
-        if len({source.fidelity for source in fitting}) > 1:
-            names = ", ".join(source.name for source in fitting)
-            raise UsageError(
-                f"{images.name} can be any of {names} of {setup.key}, by its classes.",
-                "Say with --source which it is: their fidelity differs.",
-            )
-        source = fitting[0] if fitting else None
+        source = _recognised(setup, images)
     elif not source.knows(images.classes):
         raise UsageError(
             f"{images.name} is not {source.name} of {setup.key}: it has the classes "
@@ -73,6 +64,21 @@ def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images
         reason = f"{setup.key} does not describe these images; their classes are taken as they are."
         return Images(images.name, None, "proxy", reason, None, known=images.classes)
     return _described(source, images)
+
+
+def _recognised(setup: Setup, images: ImageSet) -> Source | None:
+    """Find the source whose classes the images have; one known by name must also bear it."""
+    fitting = [source for source in setup.sources if source.knows(images.classes)]
+    # MedMNIST's names may carry a size: octmnist_64.
+    named = [source for source in fitting if source.images == images.name.partition("_")[0]]
+    fitting = named or [source for source in fitting if source.images is None] or fitting
+    if len(fitting) > 1:
+        raise UsageError(
+            f"{images.name} can be {' or '.join(source.name for source in fitting)} of "
+            f"{setup.key}, by its classes.",
+            "Say with --source which it is.",
+        )
+    return fitting[0] if fitting else None
 
 
 def _described(source: Source, images: ImageSet | None, missing: tuple[str, ...] = ()) -> Images:
@@ -106,8 +112,9 @@ def enter(
     if row is not None and data.fidelity == "same data":
         account.report("data.name", data.name, f"{row.name}: {row.source or row.basis}")
     else:
+        given = "no images chosen" if data.name == NO_IMAGES else chosen
         account.assume(
-            "data.name", data.name, f"{data.fidelity}: {data.reason}" if source else chosen
+            "data.name", data.name, f"{data.fidelity}: {data.reason}" if source else given
         )
     real = "synthetic images" if data.phantom else "real images"
     account.assume("data.phantom", data.phantom, real)

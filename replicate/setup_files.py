@@ -195,9 +195,13 @@ def backing(setting: Setting, path: str, study: Study) -> str:
         raise ValueError(
             f"{place} of {study.key} is {_text(fact.value)}, which is not {setting.value!r}."
         )
-    many = isinstance(fact.value, tuple) and len(fact.value) > 1
-    one_of = f"one of {len(fact.value)} in the record: " if many else ""
-    return f"{one_of}{fact.where}"
+    return among(fact.value, fact.where)
+
+
+def among(values: Any, where: str) -> str:
+    """Return where a value is said, and of how many it is one."""
+    many = isinstance(values, tuple) and len(values) > 1
+    return f"one of {len(values)} in the record: {where}" if many else where
 
 
 def _plain(text: str) -> str:

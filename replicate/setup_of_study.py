@@ -49,7 +49,7 @@ def from_study(study: Study) -> Setup:
     return Setup(
         key=study.key,
         study=study.key,
-        title=study.citation,
+        title=f"{study.key}, as far as its record goes",
         settings=settings,
         missing=tuple(missing),
     )

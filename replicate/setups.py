@@ -14,9 +14,15 @@ from typing import Any
 from db.errors import UsageError
 from db.packaged import use_backbones
 from db.records import known_backbones
-from db.vocabulary import HEADLINE_METRICS
+from db.vocabulary import EXTENT_UNREPORTED, HEADLINE_METRICS
 from replicate.builders import Choice, builder_for
-from replicate.defaults import DEFAULT_BACKBONE, TIED_TO_HEAD, TIED_TO_TL_TYPE, house_defaults
+from replicate.defaults import (
+    DEFAULT_BACKBONE,
+    HIDDEN,
+    TIED_TO_HEAD,
+    TIED_TO_TL_TYPE,
+    house_defaults,
+)
 from replicate.images.image_set import ImageSet
 from replicate.ledger import Account
 from replicate.literature import ReportedValue, Study, packaged_study
@@ -25,12 +31,13 @@ from replicate.setup_files import (
     PATHS,
     Setup,
     Source,
+    among,
     backing,
     read_setup,
     setup_names,
 )
 from replicate.setup_of_study import from_study
-from replicate.spec import HYBRID_HEADS, TL_TYPES, Fidelity, Ledger, LedgerLine, Spec
+from replicate.spec import HYBRID_HEADS, RECOMMENDED, TL_TYPES, Fidelity, Ledger, LedgerLine, Spec
 
 __all__ = [
     "FidelityNote",
@@ -46,6 +53,8 @@ __all__ = [
 
 HYBRID = "feature extractor hybrid"
 RANDOM = "random initialisation"
+#: What a study that says "fine-tuned" can have done.
+TUNED = ("fine-tuning", "fine-tuning from scratch", RECOMMENDED)
 #: A caller may set what a setup may, and these of the data.
 OVERRIDES = frozenset({*PATHS, "data.positive", "data.max_images"})
 
@@ -182,6 +191,7 @@ def specify(
         fidelity=level,
     )
     departures = tuple(departure.sentence for departure in account.departures)
+    departures += _other_tl_type(study, spec, account)
     return Specified(
         spec=spec,
         ledger=ledger,
@@ -260,10 +270,18 @@ def _settings(
         reason = f"follows from another setting, {chosen}" if path in follows else chosen
         types = study.value("tl_types") if study is not None else None
         if path == "transfer.tl_type" and types and value in types and study is not None:
-            where = study.facts["tl_types"].where
-            account.report(path, value, f"one of {len(types)} in the record: {where}; {reason}")
+            account.report(path, value, f"{_among(study, 'tl_types')}; {reason}")
         else:
             account.assume(path, value, reason)
+    hidden = "transfer.head.hidden"
+    if account.value("transfer.head.kind") == "mlp" and account.value(hidden) is None:
+        account.assume(hidden, HIDDEN, "house default: an mlp needs a hidden layer")
+
+
+def _among(study: Study, field: str) -> str:
+    """Return where the record says a value that is one of several."""
+    fact = study.facts[field]
+    return among(fact.value, fact.where)
 
 
 def _said_name(setup: Setup) -> str | None:
@@ -285,10 +303,7 @@ def _network(
         words = (name, _canonical(name))
         own = next((word for word in words if word in tested), None)
         if own is not None and study is not None:
-            where = study.facts["backbones"].where
-            account.report(
-                "network.name", own, f"one of {len(tested)} in the record: {where}; {chosen}"
-            )
+            account.report("network.name", own, f"{_among(study, 'backbones')}; {chosen}")
         else:
             account.assume("network.name", name, chosen)
     wanted = account.value("network.name")
@@ -304,6 +319,16 @@ def _network(
     elif choice.substitution is not None:
         account.assume("network.reported", wanted, f"asked for and not built; {chosen}")
     return choice.substitution
+
+
+def _other_tl_type(study: Study | None, spec: Spec, account: Account) -> tuple[str, ...]:
+    """Say where the record names TL types, and another one is run."""
+    types = tuple(study.value("tl_types") or ()) if study is not None else ()
+    run = spec.transfer.tl_type
+    extends = EXTENT_UNREPORTED in types and run in TUNED
+    if not types or run in types or extends or account.said("transfer.tl_type") is not None:
+        return ()
+    return (f"transfer.tl_type: reported {' or '.join(types)}, run with {run}",)
 
 
 def _canonical(name: str) -> str | None:
