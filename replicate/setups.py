@@ -1,0 +1,360 @@
+"""From a setup to a runnable specification: every setting decided, and accounted for.
+
+:func:`specify` layers, each over the one before: house defaults for the TL type, what the setup
+says, what its source of images says, what the caller chooses. Each layer leaves its line in the
+ledger; a reported setting that is run in another way stays visible as a departure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from db.errors import UsageError
+from db.packaged import use_backbones
+from db.records import known_backbones
+from db.vocabulary import EXTENT_UNREPORTED, HEADLINE_METRICS
+from replicate.builders import Choice, builder_for
+from replicate.defaults import (
+    DEFAULT_BACKBONE,
+    HIDDEN,
+    TIED_TO_HEAD,
+    TIED_TO_TL_TYPE,
+    house_defaults,
+)
+from replicate.images.image_set import ImageSet
+from replicate.ledger import Account
+from replicate.literature import ReportedValue, Study, packaged_study
+from replicate.setup_data import enter, images_of
+from replicate.setup_files import (
+    PATHS,
+    Setup,
+    Source,
+    among,
+    backing,
+    read_setup,
+    setup_names,
+)
+from replicate.setup_of_study import from_study
+from replicate.spec import HYBRID_HEADS, RECOMMENDED, TL_TYPES, Fidelity, Ledger, LedgerLine, Spec
+
+__all__ = [
+    "FidelityNote",
+    "Setup",
+    "Source",
+    "Specified",
+    "from_study",
+    "read_setup",
+    "setup_names",
+    "specify",
+    "specify_free",
+]
+
+HYBRID = "feature extractor hybrid"
+RANDOM = "random initialisation"
+#: What a study that says "fine-tuned" can have done.
+TUNED = ("fine-tuning", "fine-tuning from scratch", RECOMMENDED)
+#: A caller may set what a setup may, and these of the data.
+OVERRIDES = frozenset({*PATHS, "data.positive", "data.max_images"})
+
+
+#: Finds the network that can be built for a name.
+Choose = Callable[[str], Choice]
+
+
+@dataclass(frozen=True, slots=True)
+class FidelityNote:
+    """How near a replication comes to its study: the data, and the settings that depart."""
+
+    level: Fidelity
+    reason: str
+    departures: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """All of it in words."""
+        text = f"{self.level}: {self.reason}"
+        if self.departures:
+            text += f" It departs from what is reported in {'; '.join(self.departures)}."
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Specified:
+    """A specification with everything that must be printed beside it.
+
+    Attributes
+    ----------
+    spec, ledger
+        What is run, and where each setting comes from.
+    reported
+        Outcomes of the study to compare with; empty where the record has none.
+    fidelity
+        How near it comes to the study; None without a study.
+    source
+        The described images; None for images that the setup does not describe.
+    substitution
+        Why another network is built than the one asked for; None where it is the same.
+    missing
+        What must be had before it can run.
+    setup, study
+        What it was made from.
+    """
+
+    spec: Spec
+    ledger: Ledger
+    reported: tuple[ReportedValue, ...]
+    fidelity: FidelityNote | None
+    source: Source | None
+    substitution: str | None
+    missing: tuple[str, ...]
+    setup: Setup | None
+    study: Study | None
+
+    @property
+    def data_source(self) -> Source | None:
+        """The described images."""
+        return self.source
+
+    def found(self, *, content: str | None = None, weights_hash: str | None = None) -> Specified:
+        """Return it with the hashes of the images and weights that were found."""
+        spec, lines = self.spec, {line.name: line for line in self.ledger.lines}
+
+        def settle(path: str, value: str, reason: str) -> None:
+            lines[path] = LedgerLine(name=path, value=value, mark="assumed", reason=reason)
+
+        if content is not None:
+            spec = spec.model_copy(
+                update={"data": spec.data.model_copy(update={"content": content})}
+            )
+            settle("data.content", content, "SHA-256 of the images that were read")
+        if weights_hash is not None:
+            network = spec.network.model_copy(update={"weights_hash": weights_hash})
+            spec = spec.model_copy(update={"network": network})
+            settle("network.weights_hash", weights_hash, "SHA-256 of the weights that were found")
+        return replace(self, spec=spec, ledger=Ledger(lines=tuple(lines.values())))
+
+
+def specify(
+    setup: Setup,
+    *,
+    study: Study | None = None,
+    source: str | None = None,
+    images: ImageSet | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    chosen: str = "chosen by the caller",
+    choose: Choose = builder_for,
+) -> Specified:
+    """Decide every setting of a replication.
+
+    Parameters
+    ----------
+    setup
+        What is rerun.
+    study
+        What the literature says of it; by default the packaged record of the setup's study.
+    source
+        Which of the setup's sources the images are; by default recognised by the classes of
+        `images`, or the setup's first.
+    images
+        The images, where they are at hand.
+    overrides
+        Settings that the caller chooses, by path (``training.epochs``).
+    chosen
+        What the ledger says of them.
+    choose
+        Finds the network that can be built for a name.
+
+    Raises
+    ------
+    UsageError
+        Settings that do not go together, an unknown source or setting, images with other classes.
+    UnknownTermError
+        A backbone that does not exist.
+    """
+    asked = dict(overrides or {})
+    if unknown := sorted(asked.keys() - OVERRIDES):
+        raise UsageError(f"no such setting {unknown[0]!r}.", f"Settings: {', '.join(PATHS)}.")
+    if study is None and setup.study is not None:
+        study = packaged_study(setup.study)
+    follows = _consequences(setup, asked)
+    data = images_of(setup, source, images)
+    account = Account()
+    _settings(account, setup, study, data.source, {**follows, **asked}, chosen, follows, choose)
+    substitution = _network(account, study, asked, chosen, choose)
+    enter(account, data, study, asked, chosen)
+    level = data.fidelity if setup.study is not None else None
+    spec, ledger = account.settle(
+        study=setup.study,
+        setup=setup.key if setup.key in setup_names() else None,
+        fidelity=level,
+    )
+    departures = tuple(departure.sentence for departure in account.departures)
+    departures += _other_tl_type(study, spec, account)
+    return Specified(
+        spec=spec,
+        ledger=ledger,
+        reported=_outcomes(setup, study, spec),
+        fidelity=FidelityNote(level, data.reason, departures) if level else None,
+        source=data.source,
+        substitution=substitution,
+        missing=(*setup.missing, *data.missing),
+        setup=setup,
+        study=study,
+    )
+
+
+def specify_free(
+    images: ImageSet,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    chosen: str = "chosen by the caller",
+    choose: Choose = builder_for,
+) -> Specified:
+    """Decide every setting of a run that follows no study; raises what :func:`specify` raises."""
+    free = Setup(key="free", study=None, title="a run of its own", settings={})
+    return specify(free, images=images, overrides=overrides, chosen=chosen, choose=choose)
+
+
+def _consequences(setup: Setup, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the caller's choices imply and does not say."""
+    if "transfer.tl_type" in asked:
+        return {}
+    if asked.get("network.weights") == "random":
+        return {"transfer.tl_type": RANDOM}
+    current = setup.settings.get("transfer.tl_type")
+    frozen = current is None or str(current.value).startswith("feature extractor")
+    head = asked.get("transfer.head.kind")
+    if head is not None and frozen:
+        return {"transfer.tl_type": HYBRID if head in HYBRID_HEADS else "feature extractor"}
+    return {}
+
+
+def _settings(
+    account: Account,
+    setup: Setup,
+    study: Study | None,
+    source: Source | None,
+    asked: Mapping[str, Any],
+    chosen: str,
+    follows: Mapping[str, Any],
+    choose: Choose,
+) -> None:
+    said = setup.settings.get("transfer.tl_type")
+    before = said.value if said is not None else "feature extractor"
+    tl_type = asked.get("transfer.tl_type", before)
+    if tl_type not in TL_TYPES:
+        raise UsageError(f"no such TL type {tl_type!r}.", f"Known: {', '.join(TL_TYPES)}.")
+    name = asked.get("network.name") or _said_name(setup)
+    builder = choose(name or DEFAULT_BACKBONE).builder
+    for path, (value, reason) in house_defaults(tl_type, builder.name, builder.size).items():
+        account.assume(path, value, reason)
+    tied = set(TIED_TO_TL_TYPE) if tl_type != before else set()
+    if (tl_type == HYBRID) != (before == HYBRID):
+        tied |= set(TIED_TO_HEAD)
+    if tl_type == HYBRID != before:
+        tied |= {path for path in PATHS if path.startswith("augmentation.")}
+    for settings in (setup.settings, source.settings if source else {}):
+        for path, setting in settings.items():
+            default = account.value(path)
+            if setting.reported is not None and study is not None:
+                account.report(path, setting.value, backing(setting, path, study))
+                if path in tied:
+                    account.assume(path, default, f"goes with {tl_type} in place of {before}")
+            elif path not in tied:
+                account.assume(path, setting.value, setting.assumed or "")
+    for path, value in asked.items():
+        if path.startswith("data.") or path == "network.name":
+            continue
+        reason = f"follows from another setting, {chosen}" if path in follows else chosen
+        types = study.value("tl_types") if study is not None else None
+        if path == "transfer.tl_type" and types and value in types and study is not None:
+            account.report(path, value, f"{_among(study, 'tl_types')}; {reason}")
+        else:
+            account.assume(path, value, reason)
+    hidden = "transfer.head.hidden"
+    if account.value("transfer.head.kind") == "mlp" and account.value(hidden) is None:
+        account.assume(hidden, HIDDEN, "house default: an mlp needs a hidden layer")
+
+
+def _among(study: Study, field: str) -> str:
+    """Return where the record says a value that is one of several."""
+    fact = study.facts[field]
+    return among(fact.value, fact.where)
+
+
+def _said_name(setup: Setup) -> str | None:
+    setting = setup.settings.get("network.name")
+    return None if setting is None else str(setting.value)
+
+
+def _network(
+    account: Account,
+    study: Study | None,
+    asked: Mapping[str, Any],
+    chosen: str,
+    choose: Choose,
+) -> str | None:
+    """Settle which network is built; return why it is another than was asked for."""
+    name = asked.get("network.name")
+    if name is not None:
+        tested = tuple(study.value("backbones") or ()) if study is not None else ()
+        words = (name, _canonical(name))
+        own = next((word for word in words if word in tested), None)
+        if own is not None and study is not None:
+            account.report("network.name", own, f"{_among(study, 'backbones')}; {chosen}")
+        else:
+            account.assume("network.name", name, chosen)
+    wanted = account.value("network.name")
+    choice = choose(wanted)
+    built = choice.builder.name
+    if choice.substitution is not None:
+        account.assume("network.name", built, choice.substitution)
+    elif built != wanted and account.marked("network.name") == "assumed":
+        account.assume("network.name", built, chosen if name is not None else "same network")
+    said = account.said("network.name")
+    if said is not None and account.value("network.name") != said.value:
+        account.report("network.reported", said.value, said.reason)
+    elif choice.substitution is not None:
+        account.assume("network.reported", wanted, f"asked for and not built; {chosen}")
+    return choice.substitution
+
+
+def _other_tl_type(study: Study | None, spec: Spec, account: Account) -> tuple[str, ...]:
+    """Say where the record names TL types, and another one is run."""
+    types = tuple(study.value("tl_types") or ()) if study is not None else ()
+    run = spec.transfer.tl_type
+    extends = EXTENT_UNREPORTED in types and run in TUNED
+    if not types or run in types or extends or account.said("transfer.tl_type") is not None:
+        return ()
+    return (f"transfer.tl_type: reported {' or '.join(types)}, run with {run}",)
+
+
+def _canonical(name: str) -> str | None:
+    use_backbones()
+    return known_backbones.get().find(name)
+
+
+def _outcomes(setup: Setup, study: Study | None, spec: Spec) -> tuple[ReportedValue, ...]:
+    """Choose the reported outcomes that a rerun is compared with."""
+    if study is None:
+        return ()
+    network = spec.network.reported or spec.network.name
+    if setup.compare:
+        rows = [
+            replace(row, n=comparison.cases or row.n, note=comparison.note)
+            for comparison in setup.compare
+            for row in filter(comparison.finds, study.outcomes)
+        ]
+    else:
+        rows = [row for row in study.outcomes if row.headline and row.metric in HEADLINE_METRICS]
+    told = []
+    for row in rows:
+        notes = [row.note] if row.note else []
+        if row.backbone is not None and row.backbone != network:
+            notes.append(f"reported for {row.backbone}")
+        if row.tl_type is not None and row.tl_type != spec.transfer.tl_type:
+            notes.append(f"reported for {row.tl_type}")
+        told.append(replace(row, note="; ".join(notes) or None))
+    return tuple(told)
