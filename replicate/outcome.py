@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.files import replace_file
+from replicate.comparison import Comparison
 from replicate.evaluation import Evaluation
 from replicate.images.image_set import ImageSet
 from replicate.leakage import Leakage
@@ -40,6 +42,10 @@ class RunResult:
         Versions and machine.
     weights
         Where the start weights came from.
+    reported
+        What the study reports, as the setup names it.
+    comparison
+        The verdicts; None where no database was at hand to find the study in.
     """
 
     spec: Spec
@@ -51,6 +57,8 @@ class RunResult:
     fitted: tuple[Fitted, ...]
     environment: dict[str, Any]
     weights: str
+    reported: tuple[Mapping[str, Any], ...] = ()
+    comparison: Comparison | None = None
 
     @property
     def id(self) -> str:
@@ -79,7 +87,7 @@ class RunResult:
         for one in self.fitted:
             for phase, seconds in one.seconds.items():
                 total[phase] = total.get(phase, 0.0) + seconds
-        return {**total, "total": sum(total.values())}
+        return total
 
     @property
     def peak_memory_bytes(self) -> int | None:
@@ -98,6 +106,7 @@ class RunResult:
         return {
             "images": self._described(),
             "weights": self.weights,
+            "reported": [dict(value) for value in self.reported],
             "shared": list(self.shared),
             "timing": self.timing,
             "images_per_second": self.images_per_second,
@@ -135,12 +144,19 @@ class RunResult:
                 "images_per_second": self.images_per_second,
                 "peak_memory_bytes": self.peak_memory_bytes,
             },
+            "verdicts": [value.to_dict() for value in self.comparison.values]
+            if self.comparison
+            else [],
         }
 
     def save(self, folder: Path) -> None:
         """Write ``result.json`` into the run's folder, whole or not at all."""
+        self.save_as(folder / "result.json")
+
+    def save_as(self, path: Path) -> None:
+        """Write everything as JSON to a file, whole or not at all."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-        replace_file(folder / "result.json", text.encode())
+        replace_file(path.absolute(), text.encode())
 
     def _described(self) -> dict[str, Any]:
         images = self.images

@@ -6,12 +6,12 @@ To run the same specification again is therefore to resume it, and of a finished
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from db.errors import MedtlError
 from replicate.builders import Builder, find_builder
@@ -39,6 +39,7 @@ def replicate(
     images: ImageSet,
     *,
     ledger: Ledger | None = None,
+    reported: Sequence[Mapping[str, Any]] = (),
     compute: Compute | None = None,
     database: Database | None = None,
     runs: Path | None = None,
@@ -57,6 +58,8 @@ def replicate(
         The set as it was found; the spec's classes are applied to it here.
     ledger
         Where each setting comes from; None marks all as chosen by the caller.
+    reported
+        Outcomes of the study that the setup names for comparison.
     compute
         Device, threads and determinism; None takes the fastest device, deterministically.
     database
@@ -106,10 +109,11 @@ def replicate(
             fitted=tuple(fitted),
             environment=environment(compute),
             weights=found.label if found else "random",
+            reported=tuple(reported),
         )
-        result.save(folder)
         if database is not None:
-            _finish(database, result)
+            result = _finish(database, result)
+        result.save(folder)
     return result
 
 
@@ -237,8 +241,10 @@ def _recorded(
         raise
 
 
-def _finish(database: Database, result: RunResult) -> None:
-    from db.runs import MetricRow, finish_run
+def _finish(database: Database, result: RunResult) -> RunResult:
+    """Write the outcome; return it with the verdicts, which need the study's rows."""
+    from db.runs import MetricRow, finish_run, keep_verdicts
+    from replicate.compare import compare_run
 
     finish_run(
         database,
@@ -264,3 +270,6 @@ def _finish(database: Database, result: RunResult) -> None:
         leakage=result.leakage.to_dict(),
         data_hash=result.spec.data.content,
     )
+    comparison = compare_run(database, result.id)
+    keep_verdicts(database, result.id, [value.to_dict() for value in comparison.values])
+    return replace(result, comparison=comparison)

@@ -203,25 +203,6 @@ def _official(images: ImageSet, split: Split, seed: int) -> Fold:
     return Fold(0, 0, train, val, test)
 
 
-def sampled(images: ImageSet, most: int, seed: int) -> ImageSet:
-    """Return at most so many images, drawn by class in proportion, at least one a class.
-
-    Raises
-    ------
-    UsageError
-        Fewer images than classes are asked for.
-    """
-    if most >= len(images):
-        return images
-    present = np.unique(images.labels).size
-    if most < present:
-        raise UsageError(f"max_images: {most} images cannot show {present} classes.")
-    share = most / len(images)
-    everything = np.arange(len(images), dtype=np.int64)
-    rng = default_rng((seed, 4))
-    return images.subset(_divide(images, everything, [share, 1.0 - share], "image", rng, 1)[0])
-
-
 def _divide(
     images: ImageSet,
     among: Indices,

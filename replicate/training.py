@@ -8,15 +8,13 @@ with the same bits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -28,6 +26,7 @@ from replicate.freezing import Frozen, Proof, freeze, prove, snapshot
 from replicate.heads import torch_head
 from replicate.hybrids import classify
 from replicate.images.image_set import ImageSet
+from replicate.lock import locked
 from replicate.loop import Feed, Phase, State
 from replicate.network import Backbone
 from replicate.pixels import decoded
@@ -126,7 +125,7 @@ def fit(
     report = progress or silent
     check_fold(spec, images, fold)
     compute = compute.with_precision(spec.training.precision)
-    with _alone(folder), compute.session():
+    with locked(folder), compute.session():
         who = checkpoint.identity(spec, images, fold, seed)
         finished = checkpoint.load_result(folder, who)
         if finished is None:
@@ -368,20 +367,6 @@ class _Run:
             "peak_memory_bytes": self.compute.peak_memory(),
             "notes": [],
         }
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a fold's folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise ReplicationError(
-            f"{folder}: another process is working on this fold.",
-            "Wait for it, or give this run a folder of its own.",
-        ) from error
 
 
 def _fitted(

@@ -90,3 +90,33 @@ def images_option(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     )(command)
+
+
+def compute_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options on where it computes, which change no result.
+
+    The command gets them as one keyword argument, ``computing``: the arguments of
+    :func:`replicate.compute.choose`.
+    """
+
+    @wraps(function)
+    def command(*arguments: Any, **given: Any) -> Any:
+        names = ("device", "workers", "deterministic")
+        return function(*arguments, computing={name: given.pop(name) for name in names}, **given)
+
+    command = click.option(
+        "--deterministic/--fast",
+        default=True,
+        show_default=True,
+        help="Only algorithms that give the same bits each time, or whatever is quickest.",
+    )(command)
+    command = click.option(
+        "--workers", type=click.IntRange(min=0), metavar="N", help="Threads that decode images."
+    )(command)
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="Where to compute: auto (the fastest), cuda, cuda:1, mps, cpu.",
+    )(command)

@@ -18,11 +18,11 @@ from click.testing import CliRunner
 
 from db.database import Database
 from metaanalysis.cli import COMMANDS, cli
-from replicate.cli import COMMANDS as REPLICATE_COMMANDS
-from replicate.cli import replicate
 from metaanalysis.cli.output import write_rows
 from metaanalysis.filters import Filters
 from metaanalysis.query import select
+from replicate.cli import COMMANDS as REPLICATE_COMMANDS
+from replicate.cli import replicate
 from tests.study_files import GOOD, write
 
 ROOT = Path(__file__).parents[2]
