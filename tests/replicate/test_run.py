@@ -1,0 +1,217 @@
+"""Whole runs, from the command line too: finished once, resumed exactly, told in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from db.database import open_database
+from db.errors import ImagesError, ReplicationError
+from metaanalysis.query.runs import runs as listed
+from replicate.compute import Compute
+from replicate.images.image_set import ImageSet
+from replicate.images.opening import open_images
+from replicate.progress import Progress
+from replicate.run import replicate
+from replicate.spec import Spec
+
+ROOT = Path(__file__).parents[2]
+RUN = "import sys; sys.argv[0] = 'medtl-meta'; from metaanalysis.cli import main; main()"
+IMAGES = "phantom:xray?n=80&size=32&signal=3"
+SPEC: dict[str, Any] = {
+    "data": {"name": "phantom"},
+    "network": {"name": "LeNet5", "weights": "random"},
+    "transfer": {"tl_type": "random initialisation", "unfreezing": {"kind": "all"}},
+    "preprocessing": {"size": 32},
+    "training": {"epochs": 2},
+    "split": {"kind": "k-fold", "folds": 2},
+    "seeds": [0, 1],
+}
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    return open_images(IMAGES)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Any]:
+    return {
+        "compute": Compute("cpu", workers=1, threads=1),
+        "runs": tmp_path / "runs",
+        "cache": tmp_path / "cache",
+    }
+
+
+def test_a_run_is_finished_once_and_read_again(images: ImageSet, folders: dict[str, Any]) -> None:
+    spec = Spec.model_validate(SPEC)
+    first = replicate(spec, images, **folders)
+    assert len(first.fitted) == 4
+    assert {(p.seed, p.fold) for p in first.predictions} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    for seed in (0, 1):
+        tested = np.concatenate([p.indices for p in first.predictions if p.seed == seed])
+        assert sorted(tested.tolist()) == list(range(len(images)))
+    phases: list[str] = []
+    again = replicate(spec, images, **folders, progress=lambda p: phases.append(p.phase))
+    assert again.id == first.id
+    assert not any(phase.startswith("training") for phase in phases)
+    assert again.to_dict()["metrics"] == first.to_dict()["metrics"]
+    assert again.timing == first.timing
+
+
+def test_what_is_found_becomes_part_of_the_name(images: ImageSet, folders: dict[str, Any]) -> None:
+    spec = Spec.model_validate({**SPEC, "split": {"kind": "hold-out"}, "seeds": [0]})
+    result = replicate(spec, images, **folders)
+    assert result.spec.data.content == images.content
+    assert result.id != spec.id
+    lines = {line.name: line for line in result.ledger.lines}
+    assert lines["data.content"].value == images.content
+    other = open_images(IMAGES + "&seed=1")
+    assert replicate(spec, other, **folders).id != result.id
+    with pytest.raises(ReplicationError, match="other images"):
+        replicate(result.spec, other, **folders)
+
+
+def test_rows_hold_what_the_result_holds(
+    images: ImageSet, folders: dict[str, Any], tmp_path: Path
+) -> None:
+    with open_database(tmp_path / "runs.sqlite") as database:
+        result = replicate(Spec.model_validate(SPEC), images, database=database, **folders)
+        (row,) = listed(database)
+        assert row["id"] == result.id
+        assert row["state"] == "finished"
+        stored = database.rows(
+            "SELECT value, ci_low, ci_high FROM run_metric WHERE metric = 'accuracy' "
+            "AND seed IS NULL AND fold IS NULL AND class_label IS NULL"
+        )
+        value = result.evaluation.pooled("accuracy")
+        assert [tuple(found.values()) for found in stored] == [
+            (value.value, value.ci_low, value.ci_high)
+        ]
+        settings = database.rows("SELECT name, mark FROM run_setting")
+        assert {found["name"] for found in settings} == {line.name for line in result.ledger.lines}
+        (outcome,) = database.rows("SELECT outcome, environment, leakage FROM run")
+        assert json.loads(outcome["outcome"])["trained_parameters"] == result.trained_parameters
+        assert "torch" in outcome["environment"]
+        assert result.comparison is not None
+        assert {value.verdict.verdict for value in result.comparison.values} == {"not comparable"}
+
+
+def test_a_stop_by_hand_and_a_fault_are_written_down(
+    images: ImageSet, folders: dict[str, Any], tmp_path: Path
+) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.phase.startswith("training"):
+            raise KeyboardInterrupt
+
+    spec = Spec.model_validate(SPEC)
+    with open_database(tmp_path / "runs.sqlite") as database:
+        with pytest.raises(KeyboardInterrupt):
+            replicate(spec, images, database=database, progress=stop, **folders)
+        assert [row["state"] for row in listed(database)] == ["interrupted"]
+        replicate(spec, images, database=database, **folders)
+        assert [row["state"] for row in listed(database)] == ["finished"]
+        few = images.subset(range(0, 80, 40))
+        with pytest.raises(ImagesError, match="fold"):
+            replicate(spec, few, database=database, **folders)
+        assert sorted(row["state"] for row in listed(database)) == ["failed", "finished"]
+
+
+def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    environment = os.environ | {
+        "MEDTL_META_DB": str(folder / "medtl-meta.sqlite"),
+        "MEDTL_META_RUNS": str(folder / "runs"),
+        "MEDTL_META_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+    return [sys.executable, "-c", RUN, "replicate", *words], environment
+
+
+WORDS = (
+    "run", "--images", IMAGES, "--backbone", "LeNet5", "--tl", "random initialisation",
+    "--weights", "random", "--size", "32", "--epochs", "6", "--folds", "2", "--seeds", "0,1",
+    "--split", "group", "--augment", "flips", "--format", "json",
+)  # fmt: skip
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    words, environment = command(folder, *WORDS)
+    done = subprocess.run(
+        words, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def some(folder: Path, pattern: str) -> Callable[[], bool]:
+    return lambda: any(folder.glob(pattern))
+
+
+def test_a_killed_command_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    whole = outcome(tmp_path / "whole")
+    killed = tmp_path / "killed"
+    for pattern in ("runs/*/seed-0/fold-0-0/*", "runs/*/seed-0/fold-0-1/*", "runs/*/seed-1/*/*"):
+        words, environment = command(killed, *WORDS)
+        with subprocess.Popen(
+            words, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            there = some(killed, pattern)
+            limit = time.monotonic() + 120
+            while not there() and process.poll() is None and time.monotonic() < limit:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+    resumed = outcome(killed)
+    assert resumed["run"]["id"] == whole["run"]["id"]
+    for part in ("spec", "ledger", "leakage", "metrics", "per_class", "confusion", "baseline"):
+        assert resumed[part] == whole[part], part
+    with open_database(killed / "medtl-meta.sqlite") as database:
+        assert [row["state"] for row in listed(database)] == ["finished"]
+
+
+def test_the_json_holds_what_others_build_on(tmp_path: Path) -> None:
+    found = outcome(tmp_path)
+    assert {"run", "spec", "ledger", "leakage", "metrics", "baseline", "timing", "verdicts"} <= set(
+        found
+    )
+    for name in ("accuracy", "auc", "sensitivity", "specificity"):
+        value = found["metrics"][name]
+        assert 0 <= value["ci_low"] <= value["value"] <= value["ci_high"] <= 1
+    assert found["run"]["kind"] == "phantom"
+    assert {line["mark"] for line in found["ledger"]} == {"assumed"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("run",), 2, "Give a setup, or images"),
+        (("run", "minaee2021"), 1, "minaee2020"),
+        (("run", "--images", "nowhere/"), 1, "nowhere"),
+        (("run", "--images", "phantom", "--backbone", "ResNet51"), 2, "ResNet50"),
+        (("run", "--images", "phantom", "--tl", "feature extractr"), 2, "feature extractor"),
+        (("run", "--images", "phantom", "--device", "tpu"), 2, "cuda, mps, cpu"),
+        (("run", "--images", "phantom", "--weights", "gone.pth"), 1, "gone.pth"),
+        (("run", "--images", "phantom", "--backbone", "VGG16", "--no-download"), 1, "vgg16-397923af.pth"),
+        (("run", "minaee2020"), 2, "No images are given"),
+    ],
+)  # fmt: skip
+def test_faults_of_a_call_are_told(
+    words: tuple[str, ...], code: int, said: str, tmp_path: Path
+) -> None:
+    line, environment = command(tmp_path, *words)
+    done = subprocess.run(
+        line, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code
