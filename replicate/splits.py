@@ -213,13 +213,21 @@ def sampled(images: ImageSet, most: int, seed: int) -> ImageSet:
     """
     if most >= len(images):
         return images
-    present = np.unique(images.labels).size
-    if most < present:
-        raise UsageError(f"max_images: {most} images cannot show {present} classes.")
-    share = most / len(images)
-    everything = np.arange(len(images), dtype=np.int64)
+    present, counts = np.unique(images.labels, return_counts=True)
+    if most < present.size:
+        raise UsageError(f"max_images: {most} images cannot show {present.size} classes.")
+    exact = counts * (most / len(images))
+    taken = np.maximum(1, np.floor(exact + 1e-9)).astype(np.int64)
+    while taken.sum() > most:  # classes that were given their one image at others' cost
+        taken[np.argmax(taken - exact - (taken == 1))] -= 1
+    while taken.sum() < most:
+        taken[np.argmax(exact - taken)] += 1
     rng = default_rng((seed, 4))
-    return images.subset(_divide(images, everything, [share, 1.0 - share], "image", rng, 1)[0])
+    chosen = [
+        rng.permutation(np.flatnonzero(images.labels == label))[:count]
+        for label, count in zip(present, taken, strict=True)
+    ]
+    return images.subset(np.sort(np.concatenate(chosen)))
 
 
 def _divide(
@@ -228,13 +236,11 @@ def _divide(
     shares: Sequence[float],
     by: str,
     rng: Generator,
-    needy: int | None = None,
 ) -> list[Indices]:
     """Divide the images `among` into parts of the given shares, which sum to 1.
 
-    The first `needy` parts (all by default) get at least one group of every class.
+    Every part gets at least one group of every class.
     """
-    needy = len(shares) if needy is None else needy
     wanted = np.asarray(shares, dtype=np.float64)
     _, labels = np.unique(images.labels[among], return_inverse=True)
     grouped = by == "group" and images.groups is not None
@@ -245,21 +251,21 @@ def _divide(
         unit = np.arange(among.size)
     table = np.zeros((int(unit.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), np.int64)
     np.add.at(table, (unit, labels), 1)
-    _enough(images, among, (table > 0).sum(axis=0), needy, grouped)
+    _enough(images, among, (table > 0).sum(axis=0), wanted.size, grouped)
     if table.shape[0] == among.size:
         part = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
         of_unit = part
         table = np.eye(table.shape[1], dtype=np.int64)[labels[np.argsort(unit, kind="stable")]]
     else:
         of_unit = _packed(table, wanted, rng)
-    _fill(images, among, of_unit, table, needy, wanted.size)
+    _fill(images, among, of_unit, table, wanted.size)
     place = of_unit[unit]
     return [among[place == number] for number in range(wanted.size)]
 
 
-def _enough(images: ImageSet, among: Indices, units: Indices, needy: int, grouped: bool) -> None:
+def _enough(images: ImageSet, among: Indices, units: Indices, parts: int, grouped: bool) -> None:
     """Refuse classes with fewer groups than there are parts that each need one."""
-    scarce = np.flatnonzero(units < needy)
+    scarce = np.flatnonzero(units < parts)
     if scarce.size == 0:
         return
     present = np.unique(images.labels[among])
@@ -268,7 +274,7 @@ def _enough(images: ImageSet, among: Indices, units: Indices, needy: int, groupe
     what = "group" if grouped else "image"
     raise ImagesError(
         f"{images.name}: the class {name} has {count} {what}{'s' if count != 1 else ''} to divide "
-        f"into {needy} parts.",
+        f"into {parts} parts.",
         "Take fewer folds, no validation part, or leave the class out"
         + ("; or split by image, which lets parts share patients." if grouped else "."),
     )
@@ -284,11 +290,11 @@ def _dealt(labels: Indices, shares: NDArray[np.float64], rng: Generator) -> Indi
         counts = np.floor(exact + 1e-9).astype(np.int64)
         owed += exact - counts
         # Images left over by rounding go where most is owed, counting the classes before.
-        for _ in range(members.size - int(counts.sum())):
-            most = np.flatnonzero(owed >= owed.max() - 1e-9)
-            chosen = int(rng.choice(most))
-            counts[chosen] += 1
-            owed[chosen] -= 1.0
+        left = members.size - int(counts.sum())
+        shuffled = rng.permutation(shares.size)
+        chosen = shuffled[np.argsort(-np.round(owed[shuffled], 9), kind="stable")][:left]
+        counts[chosen] += 1
+        owed[chosen] -= 1.0
         place[members] = np.repeat(np.arange(shares.size), counts)
     return place
 
@@ -317,9 +323,7 @@ def _packed(table: Indices, shares: NDArray[np.float64], rng: Generator) -> Indi
     return place
 
 
-def _fill(
-    images: ImageSet, among: Indices, place: Indices, table: Indices, needy: int, parts: int
-) -> None:
+def _fill(images: ImageSet, among: Indices, place: Indices, table: Indices, parts: int) -> None:
     """Give each part that lacks a class the smallest group that its part can spare.
 
     `place` is changed in place.
@@ -327,7 +331,7 @@ def _fill(
     units = np.zeros((parts, table.shape[1]), dtype=np.int64)
     np.add.at(units, place, (table > 0).astype(np.int64))
     for _ in range(table.size):
-        lacking = np.argwhere(units[:needy] == 0)
+        lacking = np.argwhere(units == 0)
         if lacking.size == 0:
             return
         part, label = (int(x) for x in lacking[0])
@@ -336,12 +340,12 @@ def _fill(
         spared = [
             group
             for group in with_class.tolist()
-            if place[group] >= needy or (units[place[group]][table[group] > 0] > 1).all()
+            if (units[place[group]][table[group] > 0] > 1).all()
         ]
         if not spared:
             present = np.unique(images.labels[among])
             raise ImagesError(
-                f"{images.name}: its groups cannot be divided into {needy} parts that all have "
+                f"{images.name}: its groups cannot be divided into {parts} parts that all have "
                 f"the class {images.classes[int(present[label])]}.",
                 "Too few groups hold too many classes: take fewer folds or split by image.",
             )
