@@ -209,13 +209,11 @@ def _divide(
     shares: Sequence[float],
     by: str,
     rng: Generator,
-    needy: int | None = None,
 ) -> list[Indices]:
     """Divide the images `among` into parts of the given shares, which sum to 1.
 
-    The first `needy` parts (all by default) get at least one group of every class.
+    Every part gets at least one group of every class.
     """
-    needy = len(shares) if needy is None else needy
     wanted = np.asarray(shares, dtype=np.float64)
     _, labels = np.unique(images.labels[among], return_inverse=True)
     grouped = by == "group" and images.groups is not None
@@ -226,21 +224,21 @@ def _divide(
         unit = np.arange(among.size)
     table = np.zeros((int(unit.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), np.int64)
     np.add.at(table, (unit, labels), 1)
-    _enough(images, among, (table > 0).sum(axis=0), needy, grouped)
+    _enough(images, among, (table > 0).sum(axis=0), wanted.size, grouped)
     if table.shape[0] == among.size:
         part = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
         of_unit = part
         table = np.eye(table.shape[1], dtype=np.int64)[labels[np.argsort(unit, kind="stable")]]
     else:
         of_unit = _packed(table, wanted, rng)
-    _fill(images, among, of_unit, table, needy, wanted.size)
+    _fill(images, among, of_unit, table, wanted.size)
     place = of_unit[unit]
     return [among[place == number] for number in range(wanted.size)]
 
 
-def _enough(images: ImageSet, among: Indices, units: Indices, needy: int, grouped: bool) -> None:
+def _enough(images: ImageSet, among: Indices, units: Indices, parts: int, grouped: bool) -> None:
     """Refuse classes with fewer groups than there are parts that each need one."""
-    scarce = np.flatnonzero(units < needy)
+    scarce = np.flatnonzero(units < parts)
     if scarce.size == 0:
         return
     present = np.unique(images.labels[among])
@@ -249,7 +247,7 @@ def _enough(images: ImageSet, among: Indices, units: Indices, needy: int, groupe
     what = "group" if grouped else "image"
     raise ImagesError(
         f"{images.name}: the class {name} has {count} {what}{'s' if count != 1 else ''} to divide "
-        f"into {needy} parts.",
+        f"into {parts} parts.",
         "Take fewer folds, no validation part, or leave the class out"
         + ("; or split by image, which lets parts share patients." if grouped else "."),
     )
@@ -265,11 +263,11 @@ def _dealt(labels: Indices, shares: NDArray[np.float64], rng: Generator) -> Indi
         counts = np.floor(exact + 1e-9).astype(np.int64)
         owed += exact - counts
         # Images left over by rounding go where most is owed, counting the classes before.
-        for _ in range(members.size - int(counts.sum())):
-            most = np.flatnonzero(owed >= owed.max() - 1e-9)
-            chosen = int(rng.choice(most))
-            counts[chosen] += 1
-            owed[chosen] -= 1.0
+        left = members.size - int(counts.sum())
+        shuffled = rng.permutation(shares.size)
+        chosen = shuffled[np.argsort(-np.round(owed[shuffled], 9), kind="stable")][:left]
+        counts[chosen] += 1
+        owed[chosen] -= 1.0
         place[members] = np.repeat(np.arange(shares.size), counts)
     return place
 
@@ -298,9 +296,7 @@ def _packed(table: Indices, shares: NDArray[np.float64], rng: Generator) -> Indi
     return place
 
 
-def _fill(
-    images: ImageSet, among: Indices, place: Indices, table: Indices, needy: int, parts: int
-) -> None:
+def _fill(images: ImageSet, among: Indices, place: Indices, table: Indices, parts: int) -> None:
     """Give each part that lacks a class the smallest group that its part can spare.
 
     `place` is changed in place.
@@ -308,7 +304,7 @@ def _fill(
     units = np.zeros((parts, table.shape[1]), dtype=np.int64)
     np.add.at(units, place, (table > 0).astype(np.int64))
     for _ in range(table.size):
-        lacking = np.argwhere(units[:needy] == 0)
+        lacking = np.argwhere(units == 0)
         if lacking.size == 0:
             return
         part, label = (int(x) for x in lacking[0])
@@ -317,12 +313,12 @@ def _fill(
         spared = [
             group
             for group in with_class.tolist()
-            if place[group] >= needy or (units[place[group]][table[group] > 0] > 1).all()
+            if (units[place[group]][table[group] > 0] > 1).all()
         ]
         if not spared:
             present = np.unique(images.labels[among])
             raise ImagesError(
-                f"{images.name}: its groups cannot be divided into {needy} parts that all have "
+                f"{images.name}: its groups cannot be divided into {parts} parts that all have "
                 f"the class {images.classes[int(present[label])]}.",
                 "Too few groups hold too many classes: take fewer folds or split by image.",
             )

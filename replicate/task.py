@@ -55,6 +55,9 @@ def _thinned(images: ImageSet, most: int) -> ImageSet:
         )
     exact = {key: most * len(members) / len(images) for key, members in strata.items()}
     counts = {key: max(1, int(share)) for key, share in exact.items()}
+    # Strata that were given their one image at the cost of others.
+    while sum(counts.values()) > most:
+        counts[max(counts, key=lambda k: (counts[k] > 1, counts[k] - exact[k], k))] -= 1
     # Largest remainders first, until the sample is full.
     for key in sorted(exact, key=lambda k: (int(exact[k]) - exact[k], k)):
         if sum(counts.values()) >= most:

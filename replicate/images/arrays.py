@@ -97,9 +97,10 @@ def _offset(path: Path, member: zipfile.ZipInfo) -> int:
 def _unpacked(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Path:
     """Unpack a member to the cache, once for each state of the file."""
     state = path.stat()
-    key = f"{path.absolute()}\0{state.st_size}\0{state.st_mtime_ns}\0{member.CRC}"
-    folder = cache_folder() / "arrays" / hashlib.sha256(key.encode()).hexdigest()[:24]
-    target = folder / member.filename
+    facts = (path.absolute(), state.st_size, state.st_mtime_ns, member.filename, member.CRC)
+    folder = cache_folder() / "arrays"
+    # Never the member's own name, which could lead out of the folder.
+    target = folder / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.npy"
     if target.is_file() and target.stat().st_size == member.file_size:
         return target
     folder.mkdir(parents=True, exist_ok=True)

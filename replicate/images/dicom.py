@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.pixels.utils import pixel_array
 
 from db.errors import ImagesError
-from replicate.images.decoding import BROKEN, chosen_frame, scaled, too_large, windowed
+from replicate.images.decoding import BROKEN as BROKEN_BYTES
+from replicate.images.decoding import chosen_frame, scaled, too_large, windowed
 from replicate.images.image_set import Pixels
+
+#: What pydicom raises on bytes that are not what they claim to be.
+BROKEN = (*BROKEN_BYTES, AttributeError, BytesLengthException, InvalidDicomError)
 
 _MEND = "Fetch the file again, or export it uncompressed (Explicit VR Little Endian)."
 
@@ -31,8 +39,6 @@ def decode_dicom(path: Path, frame: str = "middle") -> Pixels:
     try:
         meaning = str(header.get("PhotometricInterpretation", "MONOCHROME2"))
         if meaning == "PALETTE COLOR":
-            from pydicom.pixels.processing import apply_color_lut
-
             colours = np.asarray(apply_color_lut(values, header), dtype=np.float64)
             bits = 16 if colours.max(initial=0) > 255 else 8
             return windowed(colours[..., :3], 0, 2**bits - 1)
@@ -46,15 +52,11 @@ def decode_dicom(path: Path, frame: str = "middle") -> Pixels:
 
 def _frame(path: Path, frame: str) -> tuple[Any, NDArray[Any]]:
     """Return the header and the stored values of one frame; colours as RGB."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-    from pydicom.pixels.utils import pixel_array
-
     try:
         header = pydicom.dcmread(path)
     except InvalidDicomError as error:
         raise ImagesError(f"{path}: is not a DICOM file.", _MEND) from error
-    except (*BROKEN, AttributeError) as error:
+    except BROKEN as error:
         raise ImagesError(f"{path}: cannot be decoded ({_line(error)}).", _MEND) from error
     if "PixelData" not in header or "Rows" not in header or "Columns" not in header:
         raise ImagesError(f"{path}: is DICOM without an image in it.", "Take the file out.")
@@ -64,15 +66,13 @@ def _frame(path: Path, frame: str) -> tuple[Any, NDArray[Any]]:
         values = np.asarray(pixel_array(header, index=chosen))
     except MemoryError as error:
         raise ImagesError(f"{path}: not enough memory to decode it.", _MEND) from error
-    except (*BROKEN, AttributeError) as error:
+    except BROKEN as error:
         raise ImagesError(f"{path}: cannot be decoded ({_line(error)}).", _MEND) from error
     return header, values
 
 
 def _displayed(header: Any, stored: NDArray[Any], what: str) -> Pixels:
     """Return stored values as grey from 0 to 255, before MONOCHROME1 is turned."""
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi
-
     values = np.asarray(apply_modality_lut(stored, header), dtype=np.float64)
     centre, width = _first(header.get("WindowCenter")), _first(header.get("WindowWidth"))
     if centre is not None and width is not None and width > 0:
@@ -105,11 +105,9 @@ def _first(value: Any) -> float | None:
 
 def patient_of(path: Path) -> str | None:
     """Return the PatientID of a DICOM file; None where it has none or cannot be read."""
-    import pydicom
-
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
-    except (*BROKEN, AttributeError):
+    except BROKEN:
         # Whatever is wrong with the file is said, by name, when its image is read.
         return None
     return str(header.get("PatientID") or "").strip() or None
