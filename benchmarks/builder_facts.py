@@ -1,6 +1,8 @@
 """Print the computed fields of data/builders.yaml, and fail where the file says otherwise.
 
-Run in a checkout: ``python -m benchmarks.builder_facts``. Needs the extra ``replicate``.
+    python benchmarks/builder_facts.py
+
+Needs the extra ``replicate``.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import re
+import ssl
 import tempfile
 import urllib.error
 import urllib.request
@@ -22,7 +23,13 @@ CHUNK = 1 << 18
 TIMEOUT = 30.0
 
 #: What a network or a server can do wrong.
-FAULTS = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError)
+FAULTS = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ssl.SSLError,
+    TimeoutError,
+    ConnectionError,
+)
 
 
 def fetch(source: WeightFile, target: Path, progress: Progress | None = None) -> str:

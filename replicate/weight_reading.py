@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,10 @@ def _safetensors(path: Path) -> object:
 
 def _pickled(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Torch warns of pickle protocols in broken files; the error says what matters.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if _holds_objects(error):
             raise WeightsError(
@@ -89,7 +93,7 @@ def _holds_objects(error: Exception) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> WeightsError:
-    said = " ".join(str(error).split())
+    said = " ".join(str(error).split()).rpartition("WeightsUnpickler error: ")[2]
     why = said.split(". ")[0][:160] or type(error).__name__
     return WeightsError(
         f"{path}: cannot be read as a file of weights; it is cut off or of another kind "

@@ -55,6 +55,7 @@ def load(builder: Builder, found: FoundWeights | None) -> Backbone:
         state = _by_order(found.path, tensors, own, builder, len(network.state_dict()))
     else:
         state = _by_name(found.path, tensors, own, names, builder)
+    _see_numbers(found.path, state, names)
     with torch.no_grad():
         for name, tensor in own.items():
             # Copied in place: layout and type stay those of the network.
@@ -64,6 +65,24 @@ def load(builder: Builder, found: FoundWeights | None) -> Backbone:
             builder.size, entry.mean or builder.mean, entry.deviation or builder.deviation
         )
     return backbone
+
+
+def _see_numbers(path: Path, state: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
+    """Refuse tensors that no network computes with."""
+    for name, tensor in state.items():
+        counter = name.endswith(COUNTER)
+        plain = tensor.layout == torch.strided and not tensor.is_quantized
+        if not plain or not (counter or tensor.is_floating_point()):
+            raise WeightsError(
+                f"{path}: {names[name]} does not hold plain floating-point numbers "
+                f"({tensor.dtype}).",
+                "Save the network's state as it is trained: dense, in floating point.",
+            )
+        if not counter and not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(
+                f"{path}: {names[name]} holds values that are not finite.",
+                "The file is broken, or of a training that failed; take another.",
+            )
 
 
 def _by_order(
