@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -54,6 +54,12 @@ class MetricRow:
     class_label: str | None = None
     split: str | None = None
 
+    @classmethod
+    def of(cls, value: Any, split: str | None = None) -> MetricRow:
+        """Make a row of any object with these names, such as ``replicate.evaluate`` gives."""
+        own = {f.name: getattr(value, f.name) for f in fields(cls) if f.name != "split"}
+        return cls(**own, split=split)
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -88,7 +94,7 @@ class RunRecord:
     ledger: Sequence[SettingRow] = ()
     environment: Mapping[str, Any] | None = None
     data_hash: str | None = None
-    leakage: Mapping[str, Any] | None = field(default=None)
+    leakage: Mapping[str, Any] | None = None
 
 
 def begin_run(database: Database, record: RunRecord) -> str:

@@ -9,8 +9,8 @@ A study prints many values: of several networks, TL types, tasks and splits. The
 3. TL type: the same; else one of unreported extent for a run that fine-tunes; else one of which
    the study does not say it. A value of another TL type is not taken - but for the recommended
    protocol, which no study reports: it is held against any, which is said.
-4. Number of classes, as far as the value's task or the study gives it: the same; else unknown. A
-   value of another number is not taken.
+4. Number of classes, as far as the value's task gives it, or the study where it has only one
+   value: the same; else unknown. A value of another number is not taken.
 5. Split: what the run tested on (k-fold: cross-validation; else test); else not said; else another.
 6. The study's headline; else the first in its file.
 
@@ -127,7 +127,7 @@ def match(
         steps = (
             _backbone(row, arm, families, chosen),
             _tl_type(row, arm, chosen),
-            _classes(row, arm, study_classes, alone=len(of_metric) == 1),
+            _classes(row, arm, study_classes, alone=len(of_metric) == 1, chosen=chosen),
             _split(row, arm),
         )
         refused = [text for rank, text in steps if rank is None and text]
@@ -174,11 +174,16 @@ def _tl_type(row: Mapping[str, Any], arm: Arm, chosen: bool) -> Step:
     return None, f"of {stated}"
 
 
-def _classes(row: Mapping[str, Any], arm: Arm, study_classes: int | None, *, alone: bool) -> Step:
+def _classes(
+    row: Mapping[str, Any], arm: Arm, study_classes: int | None, *, alone: bool, chosen: bool
+) -> Step:
     stated = classes_of(row.get("task"))
-    if stated is None and alone:
+    if stated is None and alone and not chosen:
         # The study's one value is of the study's one task; of several values this is not known.
         stated = study_classes
+    if stated is None and chosen and arm.n_classes not in (None, study_classes):
+        told = f"The study tells {study_classes} classes apart, the run {arm.n_classes}."
+        return 1, "" if study_classes is None else told
     if stated is None or arm.n_classes is None:
         return 1, ""
     if stated == arm.n_classes:

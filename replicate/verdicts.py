@@ -118,7 +118,8 @@ class Reported:
         -----
         Printed ones are taken as they are. Else Wilson (1927) for proportions, and for the AUC
         Hanley and McNeil (1982) with as many cases of either class: the least uncertain split of
-        n, so that a difference is rather seen than missed; the text says so.
+        n, so that a difference is rather seen than missed; the text says so. Of a sensitivity or
+        specificity n is often that of all classes, and the interval then too narrow.
         """
         if self.ci_low is not None and self.ci_high is not None:
             return self.ci_low, self.ci_high, "as printed"
@@ -127,10 +128,7 @@ class Reported:
         n = np.array([float(self.n)])
         if self.metric in PROPORTIONS:
             low, high = wilson(np.array([self.value]) * n, n)
-            text = f"Wilson, n = {self.n:,}"
-            if self.metric not in ("accuracy",):
-                text += " of all classes"
-            return float(low[0]), float(high[0]), text
+            return float(low[0]), float(high[0]), f"Wilson, n = {self.n:,}"
         if self.metric == "AUC" and self.n > 1:
             variance = hanley_mcneil(np.array([self.value]), n / 2, n / 2)
             half = _Z * math.sqrt(max(float(variance[0]), 0.0))

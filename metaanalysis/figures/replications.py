@@ -20,7 +20,7 @@ _NAN = float("nan")
 
 #: How far the reported mark stands above the middle of its line and the replicated one below it,
 #: as a share of the line: intervals of both are seen.
-_APART = 0.17
+_APART = 0.22
 
 _COLUMNS = ("Reported", "Replicated [95% interval]", "Verdict")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -304,6 +305,11 @@ def test_an_export_holds_the_runs_and_is_the_same_on_either_database(
 def test_the_words_are_the_same_in_all_rooms() -> None:
     assert set(RUN_TL_TYPES) == set(TL_TYPES) == set(READER_TL_TYPES)
     assert READER_STATES == RUN_STATES
+
+
+def test_a_row_of_any_object_with_the_names() -> None:
+    for row in (METRICS[0], METRICS[3], METRICS[6]):
+        assert MetricRow.of(SimpleNamespace(**asdict(row)), "test") == replace(row, split="test")
 
 
 def test_plain() -> None:

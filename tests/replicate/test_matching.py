@@ -107,6 +107,9 @@ def test_what_a_setup_names_is_taken_and_the_difference_is_said() -> None:
     assert value(named) == 0.9
     assert len(named.remarks) == 2
     assert found(row(0.9, task="3-class"), chosen=True).row is None
+    several = found(row(0.9), chosen=True, study_classes=3)
+    assert several.remarks == ("The study tells 3 classes apart, the run 2.",)
+    assert found(row(0.9), chosen=True, study_classes=2).remarks == ()
 
 
 def test_no_value_of_the_metric() -> None:
