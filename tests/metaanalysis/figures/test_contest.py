@@ -95,9 +95,8 @@ def test_kind_of_value_and_counts_are_said() -> None:
 def test_it_renders(cost: Cost, sets: int, tmp_path: Path) -> None:
     methods, points = material(sets)
     figure = contest(methods, points, metric="auc", phantom=False, cost=cost)
-    svg, png = figure.save(tmp_path, ("svg", "png"))
+    (svg,) = figure.save(tmp_path, ("svg",))
     assert "random initialisation" in svg.read_text()
-    assert png.stat().st_size > 10_000
     assert "NaN" not in svg.read_text()
 
 
