@@ -205,7 +205,7 @@ def _held(
     entrants = [
         Entrant(open_images(one, size=size), word) for one, word in zip(images, words, strict=True)
     ]
-    runs = cells(entrants, _networks(backbone), _tl_types(tl), parse_seeds(seeds), conditions)
+    runs = cells(entrants, _networks(backbone, size), _tl_types(tl), parse_seeds(seeds), conditions)
     compute = choose(device)
     rows: list[dict[str, Any]] = []
     with opened(where) as database, progress_bar() as report:
@@ -231,15 +231,16 @@ def _values(row: Mapping[str, Any]) -> str:
     return ", ".join(parts) or "undefined"
 
 
-def _networks(text: str) -> list[Any]:
-    """Resolve names of backbones; what stands in for another says so."""
-    from replicate.builders import builder_for
+def _networks(text: str, size: int) -> list[Any]:
+    """Resolve names of backbones that take this size; what stands in for another says so."""
+    from replicate.builders import builder_for, check_size
 
     from replicate.spec import Network
 
     found = []
     for name in filter(None, (word.strip() for word in text.split(","))):
         choice = builder_for(name)
+        check_size(choice.builder, size)
         if choice.substitution:
             remark(f"{choice.reported}: {choice.builder.name} stands in. {choice.substitution}")
         reported = choice.reported if choice.substitution else None

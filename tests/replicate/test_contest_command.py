@@ -27,7 +27,20 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def held(tmp_path: Path, *more: str, sets: tuple[str, ...] = SETS) -> Result:
     given = [word for one in sets for word in ("--images", one)]
-    small = ["--backbone", "lenet", "--tl", "random", "--seeds", "0,1", "--size", "32", "--epochs", "1", "--folds", "2"]
+    small = [
+        "--backbone",
+        "lenet",
+        "--tl",
+        "random",
+        "--seeds",
+        "0,1",
+        "--size",
+        "32",
+        "--epochs",
+        "1",
+        "--folds",
+        "2",
+    ]
     place = ["--out", str(tmp_path / "out"), "--db", str(tmp_path / "db.sqlite")]
     words = [*given, *small, "--device", "cpu", "--figure", "svg", *place, *more]
     return CliRunner().invoke(contest, words)
@@ -75,16 +88,17 @@ def test_earlier_results_are_drawn_by_another_metric(tmp_path: Path) -> None:
     assert "Accuracy against" in (tmp_path / "two" / "figure-contest-time.svg").read_text()
 
 
-def test_a_network_too_large_for_the_size_fails_alone(tmp_path: Path) -> None:
+def test_what_lacks_weights_fails_alone(tmp_path: Path) -> None:
     """A cell that cannot run has its reason in its row; the others have values."""
-    done = held(tmp_path, "--backbone", "lenet,inception_v3", sets=SETS[:1])
-    rows = contest_rows.read(tmp_path / "out" / "results.csv")
-    by_name = {row["backbone"]: row for row in rows}
-    assert by_name["LeNet5"]["error"] is None
-    assert by_name["Inception v3"]["error"]
-    assert by_name["Inception v3"]["auc"] is None
+    done = held(tmp_path, "--tl", "random,fine-tuning", sets=SETS[:1])
     assert done.exit_code == 0, done.output
-    assert "runs failed" in done.stderr
+    rows = contest_rows.read(tmp_path / "out" / "results.csv")
+    for row in rows:
+        failed = row["tl_type"] == "fine-tuning"
+        assert (row["auc"] is None) == failed
+        assert ("weights" in (row["error"] or "").lower()) == failed
+    assert len(rows) == 4
+    assert "2 runs failed" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -94,6 +108,7 @@ def test_a_network_too_large_for_the_size_fails_alone(tmp_path: Path) -> None:
         (["--from", "x.csv"], "one runs nothing"),
         (["--tl", "fine-tunning"], "no such term"),
         (["--folds", "3", "--test", "0.2"], "--folds and --test"),
+        (["--backbone", "lenet,inception_v3"], "shrink to nothing"),
     ],
 )
 def test_misused_options_are_said(tmp_path: Path, words: list[str], message: str) -> None:
