@@ -333,7 +333,7 @@ def _notes(
         notes.append(f"{len(failed)} runs failed: {'; '.join(places)}.")
     blank = sum(1 for row in rows if not row.get("error") and row.get(metric) is None)
     if blank:
-        notes.append(f"{blank} runs have no {metric}: it is undefined for what they tested.")
+        notes.append(f"Without {metric}, as it is undefined for what they tested: {blank} runs.")
     return notes
 
 
