@@ -93,6 +93,44 @@ class Conditions(Settings):
     max_images: int | None = None
 
 
+def conditions_of(settings: Mapping[str, Any]) -> Conditions:
+    """Return the house's conditions with settings changed.
+
+    Parameters
+    ----------
+    settings
+        Value by path in a spec (``training.epochs``). ``transfer.unfreezing`` is that of partial
+        types, ``transfer.head`` that of hybrids.
+
+    Raises
+    ------
+    UsageError
+        A value that is not possible, or a setting that is compared and so cannot be equal for all.
+    """
+    parts = {"transfer.head": "hybrid", "transfer.unfreezing": "partial"}
+    single = {
+        "transfer.batchnorm": "batchnorm",
+        "network.weights": "weights",
+        "data.max_images": "max_images",
+    }
+    values = Conditions().model_dump()
+    for path, value in settings.items():
+        part, _, name = path.rpartition(".")
+        if path in single:
+            values[single[path]] = value
+        elif parts.get(part, part) in values:
+            values[parts.get(part, part)][name] = value
+        else:
+            raise UsageError(f"contest: {path} cannot be equal for all.", "Leave it out.")
+    try:
+        return Conditions.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = first["msg"].removeprefix("Value error, ")
+        where = ".".join(str(step) for step in first["loc"])
+        raise UsageError(f"contest: {where}: {what}.", "Change that option.") from None
+
+
 @dataclass(frozen=True, eq=False)
 class Entrant:
     """One image set of a contest; `modality` is for the reader."""

@@ -277,8 +277,20 @@ def _comparisons(names: Sequence[str], scores: Floats) -> dict[str, tuple[Compar
             found["each against random"] = tuple(compare(scores, names, pairs))
     if len(pretrained) > 1:
         own = [names[place] for place in pretrained]
-        found["pretrained TL types"] = tuple(compare(scores[:, pretrained], own))
+        found["among pretrained"] = tuple(compare(scores[:, pretrained], own))
     return found
+
+
+def sentence(one: Comparison) -> str:
+    """Return a comparison in words, with what it rests on."""
+    interval = ""
+    if math.isfinite(one.ci_low):
+        interval = f" (95% interval {one.ci_low:+.3f} to {one.ci_high:+.3f}, Student)"
+    return (
+        f"{one.first[:1].upper()}{one.first[1:]} minus {one.second}: {one.difference:+.3f}"
+        f"{interval}, better on {one.wins} of {one.sets} sets, {one.method}: p = {one.p:.2g} "
+        f"(the least they can give: {one.smallest_p:.2g})"
+    )
 
 
 def _notes(
@@ -292,13 +304,18 @@ def _notes(
     notes = [
         f"n = {len(sets)} data sets; seeds are averaged within a set and are no evidence beyond it."
     ]
+    if len(sets) == 1:
+        notes = ["One data set: what is seen holds for it alone, and there is nothing to test."]
+        comparisons = {}
+    main = comparisons.get("pretrained against random")
+    if main:
+        notes.append(f"{sentence(main[0])}.")
     for question, found in comparisons.items():
-        # A set on which both are equal leaves the test as it is, but n counts it.
         least = min(len(found) * one.smallest_p for one in found)
         if least > _ALPHA:
             notes.append(
-                f"{question}: so few sets cannot reach p = {_ALPHA} at all after Holm's correction "
-                f"(at best {min(least, 1.0):.2g})."
+                f"{question.capitalize()}: so few sets cannot reach p = {_ALPHA} at all after "
+                f"Holm's correction (at best {min(least, 1.0):.2g})."
             )
     if len(complete) == 2 and complete[0] > 1 and complete[1] > 1:
         distance = critical_difference(complete[0], complete[1])
@@ -316,7 +333,7 @@ def _notes(
         notes.append(f"{len(failed)} runs failed: {'; '.join(places)}.")
     blank = sum(1 for row in rows if not row.get("error") and row.get(metric) is None)
     if blank:
-        notes.append(f"{blank} runs have no {metric}: it is undefined for what they tested.")
+        notes.append(f"Without {metric}, as it is undefined for what they tested: {blank} runs.")
     return notes
 
 

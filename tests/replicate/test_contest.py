@@ -61,7 +61,7 @@ class DrawnRun:
         rng = np.random.default_rng([spec.seeds[0], len(images.name), len(tl_type)])
         signal = 0.2 if tl_type == RANDOM else 2.5
         shares = probabilities(rng, images.labels, 2, signal)
-        judged = evaluate([predictions(shares, images.labels)], images, draws=60)
+        judged = evaluate([predictions(shares, images.labels)], images, draws=20)
         place = (images.name, spec.network.name)
         first = place not in self.extracted
         frozen = tl_type.startswith("feature extractor")
@@ -75,6 +75,12 @@ def contest_rows_of(run: DrawnRun, sets: int = 3, seeds: tuple[int, ...] = (0, 1
     entrants = [Entrant(drawn_set("set" + "x" * i), "X-ray") for i in range(sets)]
     runs = cells(entrants, BACKBONES, TL_TYPES, seeds, Conditions())
     return list(hold(runs, run, command="medtl-meta replicate contest"))
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Any]:
+    """The rows of one contest, for tests that only read them."""
+    return contest_rows_of(DrawnRun())
 
 
 def by_tl(tl_type: str, conditions: Conditions | None = None) -> Cell:
@@ -127,8 +133,7 @@ def test_what_does_not_fit_is_said_before_anything_runs() -> None:
         cells([real], BACKBONES, TL_TYPES, [0], turned)
 
 
-def test_rows_hold_values_costs_and_where_they_come_from() -> None:
-    rows = contest_rows_of(DrawnRun())
+def test_rows_hold_values_costs_and_where_they_come_from(rows: list[Any]) -> None:
     assert len(rows) == 3 * 2 * len(TL_TYPES) * 2
     for row in rows:
         assert tuple(row) == COLUMNS
@@ -201,8 +206,7 @@ def test_data_sets_are_the_n_and_seeds_are_not() -> None:
         assert "n = 4 data sets" in found.notes[0]
 
 
-def test_the_mean_is_over_seeds_then_backbones_then_sets() -> None:
-    rows = contest_rows_of(DrawnRun())
+def test_the_mean_is_over_seeds_then_backbones_then_sets(rows: list[Any]) -> None:
     found = summarise(rows, "accuracy")
     expected = {}
     for tl_type in TL_TYPES:
@@ -220,8 +224,8 @@ def test_the_mean_is_over_seeds_then_backbones_then_sets() -> None:
     assert question.difference == pytest.approx(rest - expected[RANDOM])
 
 
-def test_who_finds_the_features_ready_is_charged_for_them() -> None:
-    found = summarise(contest_rows_of(DrawnRun()))
+def test_who_finds_the_features_ready_is_charged_for_them(rows: list[Any]) -> None:
+    found = summarise(rows)
     seconds = {(p["tl_type"], p["dataset"]): p["seconds"] for p in found.points}
     for name in found.sets:
         assert seconds["feature extractor", name] == 10.0
@@ -229,8 +233,7 @@ def test_who_finds_the_features_ready_is_charged_for_them() -> None:
         assert seconds["fine-tuning", name] == 2.0
 
 
-def test_a_method_that_lacks_a_set_is_not_ranked() -> None:
-    rows = contest_rows_of(DrawnRun())
+def test_a_method_that_lacks_a_set_is_not_ranked(rows: list[Any]) -> None:
     lacking = [
         row
         for row in rows
@@ -244,8 +247,7 @@ def test_a_method_that_lacks_a_set_is_not_ranked() -> None:
     assert {row["sets"] for row in found.tl_types} == {2}
 
 
-def test_phantoms_stay_apart_and_metrics_are_known() -> None:
-    rows = contest_rows_of(DrawnRun())
+def test_phantoms_stay_apart_and_metrics_are_known(rows: list[Any]) -> None:
     with pytest.raises(UsageError, match="phantom and of real"):
         summarise([*rows, {**rows[0], "phantom": True}])
     with pytest.raises(UsageError, match="--metric"):

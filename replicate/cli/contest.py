@@ -1,0 +1,344 @@
+"""``medtl-meta replicate contest``: TL types x backbones x seeds under equal conditions."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from replicate.overrides import TL_TYPE, overrides
+
+from db.errors import UsageError
+from metaanalysis.cli.options import (
+    chosen_formats,
+    database_option,
+    format_option,
+    opened,
+    out_option,
+    remark,
+)
+from metaanalysis.cli.output import write_rows
+from replicate.spec import RECOMMENDED, TL_TYPES
+
+METRICS = ("auc", "accuracy", "balanced_accuracy")
+#: Formats of the figures.
+FIGURE_FORMATS = ("html", "svg", "png", "csv")
+RESULTS, PARTIAL, SUMMARY = "results.csv", "results.partial.csv", "summary.json"
+
+#: Options that go into the conditions, by the names that all commands share.
+_SHARED = (
+    "weights",
+    "head",
+    "unfreeze",
+    "size",
+    "augment",
+    "epochs",
+    "head_epochs",
+    "batch_size",
+    "optimiser",
+    "lr",
+    "backbone_lr",
+    "patience",
+    "schedule",
+    "class_weights",
+    "split",
+    "folds",
+    "test",
+    "max_images",
+    "amp",
+)
+_COLUMNS = ("tl_type", "backbone", "value", "mean_rank", "seconds", "trained_parameters", "pareto")
+_COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "ci_high", "p_holm")
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_RATE = click.FloatRange(min=0, min_open=True)
+
+
+@click.command()
+@click.option(
+    "--images", multiple=True, metavar="WHERE", help="Image set; give it once for each set."
+)
+@click.option(
+    "--modality", multiple=True, metavar="WORD", help="Of each set in turn, for the reader."
+)
+@click.option(
+    "--backbone", default="MobileNetV2", show_default=True, metavar="A,B,...", help="Networks."
+)
+@click.option(
+    "--tl",
+    default="all",
+    show_default=True,
+    metavar="A,B,...",
+    help=f"TL types: {', '.join(TL_TYPES)}.",
+)
+@click.option("--seeds", default="0,1,2", show_default=True, metavar="A,B,...", help="Seeds.")
+@click.option("--size", type=click.IntRange(16, 1024), help="Side of the input in pixels.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
+@click.option(
+    "--head-epochs",
+    type=click.IntRange(min=0),
+    help=f"Of them with the head alone; {RECOMMENDED} only.",
+)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images a step.")
+@click.option("--optimiser", metavar="NAME", help="adam, adamw, sgd or rmsprop.")
+@click.option("--lr", type=_RATE, help="Learning rate of the head.")
+@click.option("--backbone-lr", type=_RATE, help="Of unfrozen pretrained layers.")
+@click.option("--schedule", metavar="NAME", help="constant, cosine or step.")
+@click.option("--patience", type=click.IntRange(min=1), help="Stop early after so many epochs.")
+@click.option("--class-weights", metavar="KIND", help="none or balanced.")
+@click.option("--augment", metavar="KIND", help="none, flips or standard; not with hybrids.")
+@click.option("--unfreeze", metavar="EXTENT", help="By fine-tuning, such as blocks:2.")
+@click.option("--head", metavar="KIND", help="Classifier of feature extractor hybrids.")
+@click.option("--weights", metavar="W", help="pretrained, or a path.")
+@click.option("--split", metavar="KIND", help="group (patient), image, official.")
+@click.option(
+    "--folds", type=click.IntRange(min=2), help="Folds of cross-validation.  [default: 5]"
+)
+@click.option("--test", type=_SHARE, help="Hold out this share instead of folds.")
+@click.option("--max-images", type=click.IntRange(min=2), help="Use a sample of each set.")
+@click.option("--amp", is_flag=True, default=None, help="Train in mixed precision.")
+@click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    default="auc",
+    show_default=True,
+    help="What is compared.",
+)
+@click.option(
+    "--from",
+    "earlier",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Summarise and draw an earlier {RESULTS}; runs nothing.",
+)
+@click.option(
+    "--figure",
+    "forms",
+    default="html,png",
+    show_default=True,
+    metavar="A,B,...",
+    help=f"What to write of the figures, out of {', '.join(FIGURE_FORMATS)}.",
+)
+@out_option("contest")
+@format_option
+@database_option
+@click.pass_context
+def contest(
+    context: click.Context,
+    images: tuple[str, ...],
+    modality: tuple[str, ...],
+    backbone: str,
+    tl: str,
+    seeds: str,
+    device: str,
+    metric: str,
+    earlier: Path | None,
+    forms: str,
+    out: Path,
+    form: str,
+    where: str | None,
+    **given: Any,
+) -> None:
+    """Run TL types x backbones x seeds on several image sets, under equal conditions.
+
+    All runs of a set share its splits, preprocessing and schedule. Rows (one a run), summary and
+    figures go to --out; a contest that was stopped goes on with the same command. The data sets
+    are the n of the tests: seeds and images of one set are not.
+
+    \b
+    Examples:
+      medtl-meta replicate contest --images phantom --tl "feature extractor,random" --epochs 3
+      medtl-meta replicate contest --images sets/covid_ct --images sets/busi --size 96 --out ct
+      medtl-meta replicate contest --from ct/results.csv --metric accuracy
+    """
+    from replicate import contest_rows
+    from replicate.contest_summary import summarise
+
+    wanted = chosen_formats(forms, FIGURE_FORMATS)
+    if earlier is not None:
+        if images:
+            raise UsageError("--from and --images: one runs nothing, the other does.", "Drop one.")
+        rows = contest_rows.read(earlier)
+    else:
+        rows = _held(context, images, modality, backbone, tl, seeds, device, out, where, given)
+    summary = summarise(rows, metric)
+    drawn = _draw(summary, metric, out, wanted)
+    _say(summary, rows, metric, form)
+    for note in summary.notes:
+        remark(note)
+    for path in drawn:
+        remark(f"Written: {path}")
+
+
+def _held(
+    context: click.Context,
+    images: Sequence[str],
+    modality: Sequence[str],
+    backbone: str,
+    tl: str,
+    seeds: str,
+    device: str,
+    out: Path,
+    where: str | None,
+    given: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Hold the contest; rows so far are on the disk after every run."""
+    from replicate.cli.bar import progress_bar
+    from replicate.compute import choose
+    from replicate.images.opening import open_images
+    from replicate.overrides import parse_seeds
+    from replicate.run import replicate
+
+    from replicate import contest_rows
+    from replicate.contest import Entrant, cells, conditions_of, hold
+
+    if modality and len(modality) != len(images):
+        raise UsageError(
+            f"--modality: {len(modality)} words for {len(images)} image sets.",
+            "Give one for each --images, in the same order, or none.",
+        )
+    conditions = conditions_of(overrides({name: given[name] for name in _SHARED}))
+    size = conditions.preprocessing.size
+    words = list(modality) or [None] * len(images)
+    entrants = [
+        Entrant(open_images(one, size=size), word) for one, word in zip(images, words, strict=True)
+    ]
+    runs = cells(entrants, _networks(backbone, size), _tl_types(tl), parse_seeds(seeds), conditions)
+    compute = choose(device)
+    rows: list[dict[str, Any]] = []
+    with opened(where) as database, progress_bar() as report:
+        going = hold(
+            runs,
+            lambda spec, of, ledger: replicate(
+                spec, of, ledger=ledger, compute=compute, database=database, progress=report
+            ),
+            command=_command(context),
+        )
+        for cell, row in zip(runs, going, strict=True):
+            rows.append(row)
+            contest_rows.write(rows, out / PARTIAL)
+            value = f"failed: {row['error']}" if row["error"] else _values(row)
+            remark(f"{len(rows)} of {len(runs)}  {cell.name}: {value}")
+    contest_rows.write(rows, out / RESULTS)
+    (out / PARTIAL).unlink(missing_ok=True)
+    return rows
+
+
+def _values(row: Mapping[str, Any]) -> str:
+    parts = [f"{name} {row[name]:.3f}" for name in ("auc", "accuracy") if row[name] is not None]
+    return ", ".join(parts) or "undefined"
+
+
+def _networks(text: str, size: int) -> list[Any]:
+    """Resolve names of backbones that take this size; what stands in for another says so."""
+    from replicate.builders import builder_for, check_size
+
+    from replicate.spec import Network
+
+    found = []
+    for name in filter(None, (word.strip() for word in text.split(","))):
+        choice = builder_for(name)
+        check_size(choice.builder, size)
+        if choice.substitution:
+            remark(f"{choice.reported}: {choice.builder.name} stands in. {choice.substitution}")
+        reported = choice.reported if choice.substitution else None
+        found.append(Network(name=choice.builder.name, reported=reported))
+    return found
+
+
+def _tl_types(text: str) -> list[Any]:
+    if text.strip().lower() == "all":
+        return list(TL_TYPES)
+    return [TL_TYPE.resolve(word.strip()) for word in text.split(",") if word.strip()]
+
+
+def _command(context: click.Context) -> str:
+    """Return what to type to have it again; of places on this machine only their names."""
+    words = ["medtl-meta", "replicate", "contest"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in ("out", "form", "forms", "where", "metric"):
+            continue
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[name]
+        for one in value if isinstance(value, tuple) else (value,):
+            words.append(parameter.opts[0])
+            if one is not True:
+                words.append(Path(one).name if name in ("images", "weights") else str(one))
+    return shlex.join(words)
+
+
+def _draw(summary: Any, metric: str, out: Path, wanted: tuple[str, ...]) -> list[Path]:
+    import json
+
+    from db.errors import MedtlError
+    from db.files import replace_file
+    from metaanalysis.figures.contest import contest as figure
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(summary.to_dict(), indent=2, ensure_ascii=False)
+        replace_file(out / SUMMARY, text.encode())
+    except OSError as error:
+        raise MedtlError(
+            f"{out}: cannot be written ({error.strerror or error}).",
+            "Name a folder that you may write to with --out.",
+        ) from None
+    written = [out / SUMMARY]
+    for cost, name in (("seconds", "contest-time"), ("trained_parameters", "contest-parameters")):
+        drawn = figure(
+            summary.methods,
+            summary.points,
+            metric=metric,
+            phantom=summary.phantom,
+            notes=summary.notes,
+            cost=cost,
+            name=name,
+        )
+        written += drawn.save(out, wanted)
+    return written
+
+
+def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str) -> None:
+    import json
+
+    from replicate.contest import COLUMNS
+
+    if form == "json":
+        text = {"summary": summary.to_dict(), "rows": list(rows)}
+        click.echo(json.dumps(text, indent=2, ensure_ascii=False))
+        return
+    if form == "csv":
+        write_rows(rows, COLUMNS, form)
+        return
+    methods = [_rounded(row) for row in summary.methods]
+    headings = {"value": metric.replace("_", " "), "trained_parameters": "trained"}
+    write_rows(methods, _COLUMNS, form, headings=headings, spare=("pareto", "mean_rank"))
+    compared = [
+        _rounded(
+            {
+                "question": question,
+                "comparison": f"{one['first']} minus {one['second']}",
+                **one,
+            }
+        )
+        for question, found in summary.to_dict()["comparisons"].items()
+        for one in found
+    ]
+    if compared and len(summary.sets) > 1:
+        click.echo()
+        write_rows(compared, _COMPARED, form, spare=("question", "sets"))
+
+
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    def short(name: str, value: Any) -> Any:
+        if not isinstance(value, float):
+            return value
+        if value != value:
+            return None
+        return round(value, 1 if name == "seconds" else 2 if name == "mean_rank" else 3)
+
+    return {name: short(name, value) for name, value in row.items()}
