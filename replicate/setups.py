@@ -185,6 +185,9 @@ def specify(
     substitution = _network(account, study, asked, chosen, choose)
     enter(account, data, study, asked, chosen)
     level = data.fidelity if setup.study is not None else None
+    without_parts = images is not None and images.parts is None
+    if without_parts and account.value("split.kind") == "official" and "split.kind" not in asked:
+        account.assume("split.kind", "hold-out", "these images have no parts of their own")
     spec, ledger = account.settle(
         study=setup.study,
         setup=setup.key if setup.key in setup_names() else None,

@@ -258,9 +258,25 @@ def test_images_that_can_be_two_sources_ask_which() -> None:
     folder = specify(setup, images=pictures("xrays", "NORMAL", "PNEUMONIA"))
     assert folder.source is not None
     assert folder.source.name == "kermany_xray"
+    slices = specify(read_setup("pham2020"), images=pictures("x", "covid", "noncovid"))
+    assert slices.source is not None
+    assert slices.source.name == "covid_ct", "spelt so"
     with pytest.raises(UsageError, match="--source") as caught:
         specify(read_setup("pham2020"), images=pictures("x", "COVID", "NonCovid"))
     assert "covid_ct or sars_cov_2_ct" in caught.value.message
+
+
+def test_images_without_parts_have_no_official_split() -> None:
+    setup = read_setup("kather2019")
+    classes = tuple(setup.source("pathmnist").classes)
+    specified = specify(setup, images=pictures("pathmnist", *classes))
+    value, mark, reason = line(specified, "split.kind")
+    assert (value, mark) == ("hold-out", "assumed")
+    assert reason.startswith("these images have no parts of their own; reported: official")
+    asked = specify(
+        setup, images=pictures("pathmnist", *classes), overrides={"split.kind": "official"}
+    )
+    assert asked.spec.split.kind == "official", "the split itself will say what is missing"
 
 
 def test_images_of_other_classes_are_a_proxy_and_never_a_named_source() -> None:
