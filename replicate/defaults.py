@@ -116,7 +116,7 @@ BY_TL_TYPE: Mapping[str, Defaults] = {
     RECOMMENDED: {
         f"{_EXTENT}.kind": ("blocks", "the review's conclusion: unfreeze from the top"),
         f"{_EXTENT}.amount": (2.0, "house default: the last two blocks"),
-        "training.head_epochs": (10, "house default: the first half as a feature extractor"),
+        "training.head_epochs": (10, "house default: half of the epochs as a feature extractor"),
         "training.backbone_lr": (LOW_RATE, "the review's conclusion: a low learning rate"),
     },
 }

@@ -69,9 +69,14 @@ def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images
 def _recognised(setup: Setup, images: ImageSet) -> Source | None:
     """Find the source whose classes the images have; one known by name must also bear it."""
     fitting = [source for source in setup.sources if source.knows(images.classes)]
-    # MedMNIST's names may carry a size: octmnist_64.
-    named = [source for source in fitting if source.images == images.name.partition("_")[0]]
+    # Of several, the one that the set is named after; MedMNIST's names may carry a size. A set that
+    # is not named as one of MedMNIST's is none of them.
+    own, stem = fold(images.name), images.name.partition("_")[0]
+    named = [source for source in fitting if stem == source.images or own == fold(source.name)]
     fitting = named or [source for source in fitting if source.images is None] or fitting
+    spelt = set(images.classes)
+    same = [source for source in fitting if spelt <= {*source.classes, *source.left_out}]
+    fitting = same or fitting
     if len(fitting) > 1:
         raise UsageError(
             f"{images.name} can be {' or '.join(source.name for source in fitting)} of "

@@ -185,6 +185,9 @@ def specify(
     substitution = _network(account, study, asked, chosen, choose)
     enter(account, data, study, asked, chosen)
     level = data.fidelity if setup.study is not None else None
+    without_parts = images is not None and images.parts is None
+    if without_parts and account.value("split.kind") == "official" and "split.kind" not in asked:
+        account.assume("split.kind", "hold-out", "these images have no parts of their own")
     spec, ledger = account.settle(
         study=setup.study,
         setup=setup.key if setup.key in setup_names() else None,
@@ -273,7 +276,15 @@ def _settings(
             account.report(path, value, f"{_among(study, 'tl_types')}; {reason}")
         else:
             account.assume(path, value, reason)
-    hidden = "transfer.head.hidden"
+    _fitted(account, tl_type, setup, asked)
+
+
+def _fitted(account: Account, tl_type: str, setup: Setup, asked: Mapping[str, Any]) -> None:
+    """Adapt the defaults that hang on other settings."""
+    hidden, phase = "transfer.head.hidden", "training.head_epochs"
+    if tl_type == RECOMMENDED and phase not in asked and phase not in setup.settings:
+        half = max(1, account.value("training.epochs") // 2)
+        account.assume(phase, half, "house default: half of the epochs as a feature extractor")
     if account.value("transfer.head.kind") == "mlp" and account.value(hidden) is None:
         account.assume(hidden, HIDDEN, "house default: an mlp needs a hidden layer")
 
