@@ -73,3 +73,12 @@ def test_a_sample_does_not_hang_on_the_order() -> None:
 def test_faults_are_told(data: Data, fault: str) -> None:
     with pytest.raises(UsageError, match=fault):
         task_images(three_classes(), data)
+
+
+def test_a_sample_is_never_larger_than_allowed() -> None:
+    labels = np.array([0] * 20 + [1, 2, 3, 4])
+    images = of_arrays("rare", np.zeros((24, 4, 4), np.uint8), labels, tuple("abcde"))
+    for most in range(5, 24):
+        sample = task_images(images, Data(name="rare", max_images=most))
+        assert len(sample) == most
+        assert set(sample.labels.tolist()) == {0, 1, 2, 3, 4}
