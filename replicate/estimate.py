@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 #: Shares of an official split whose parts are not at hand.
 OFFICIAL = (0.7, 0.1, 0.2)
-#: What Python with torch takes before any network is built, in bytes.
-BASE_MEMORY = 350_000_000
+#: What the process takes before any network is built, in bytes: torch, scikit-learn and the rest,
+#: as measured on Linux.
+BASE_MEMORY = 800_000_000
+#: A backward pass holds gradients of activations beside the activations themselves.
+BACKWARD = 1.4
 #: Bytes a trained parameter takes beside its value: its gradient and what the optimiser keeps.
 KEPT: Mapping[str, int] = {"adam": 12, "adamw": 12, "sgd": 8, "rmsprop": 12}
 #: Images that are passed at a time while features are extracted.
@@ -273,12 +276,8 @@ def _memory(spec: Spec, cost: Probe) -> int:
     pixels = 3 * spec.preprocessing.size**2 * 4
     # Frozen layers hold two maps at a time; the largest is taken for sixteen times the image.
     passing = EXTRACTED * pixels * 32
-    return (
-        BASE_MEMORY
-        + 4 * cost.parameters
-        + kept
-        + max(passing, spec.training.batch_size * (cost.held_bytes + cost.boundary_bytes))
-    )
+    stepping = BACKWARD * spec.training.batch_size * (cost.held_bytes + cost.boundary_bytes)
+    return BASE_MEMORY + 4 * cost.parameters + kept + max(passing, round(stepping))
 
 
 def _disk(spec: Spec, cost: Probe, total: int) -> int:

@@ -24,13 +24,15 @@ from replicate.freezing import freeze
 from replicate.places import cache_folder
 from replicate.spec import Spec, Unfreezing
 
-#: Each part is measured for so many seconds at least, and at least twice.
+#: Each part is measured for so many seconds at least, and three times.
 LEAST = 0.3
-#: Images a step in the measurement; few, so that the largest network is measured in seconds.
-BATCHES = (2, 8)
-#: A step slower than this is measured with the small batch.
-SLOW = 0.4
-VERSION = 1
+#: The fewest images of a step; the most are those of the spec, as a large batch is quicker.
+FEWEST = 2
+#: Seconds that a forward pass may take: it keeps the largest networks to a few images.
+LONGEST = 1.0
+#: A call that takes longer is not repeated.
+SLOW = 0.8
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def probe(builder: Builder, spec: Spec, device: str = "auto", cache: Path | None
         "size": spec.preprocessing.size,
         "unfreezing": spec.transfer.unfreezing.model_dump(),
         "batchnorm": spec.transfer.batchnorm,
+        "batch": spec.training.batch_size,
         "device": device,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -124,15 +127,15 @@ def _measure(builder: Builder, unfreezing: Unfreezing, spec: Spec, device: str) 
         head = nn.Linear(backbone.width, 2).to(device)
         size = spec.preprocessing.size
         frozen.modes(False)
-        images = torch.randn(BATCHES[0], 3, size, size, device=device)
+        images = torch.randn(FEWEST, 3, size, size, device=device)
         with torch.inference_mode():
             backbone(images)  # the first pass allocates
             begun = time.perf_counter()
             backbone(images)
             _wait(device)
-        if time.perf_counter() - begun < SLOW:
-            images = torch.randn(BATCHES[1], 3, size, size, device=device)
-        count = len(images)
+        fitting = int(LONGEST * FEWEST / (time.perf_counter() - begun))
+        count = max(FEWEST, min(fitting, spec.training.batch_size))
+        images = torch.randn(count, 3, size, size, device=device)
         with torch.no_grad():
             boundary = front(images)
             features = backbone(images)
@@ -187,20 +190,23 @@ def _held(tail: nn.Module, given: Tensor) -> int:
 
 
 def _seconds(run: Callable[[], object], device: str) -> float:
-    """Return the median time of a call; the first counts only where it is too slow to repeat."""
+    """Return the shortest time of a call: what else the machine does only makes it longer.
+
+    The first call counts only where it is too slow to repeat.
+    """
     times: list[float] = []
     begun = time.perf_counter()
     run()
     _wait(device)
     first = time.perf_counter() - begun
-    if first > 2 * SLOW:
+    if first > SLOW:
         return first
-    while len(times) < 2 or (sum(times) < LEAST and len(times) < 50):
+    while len(times) < 3 or (sum(times) < LEAST and len(times) < 50):
         begun = time.perf_counter()
         run()
         _wait(device)
         times.append(time.perf_counter() - begun)
-    return sorted(times)[len(times) // 2]
+    return min(times)
 
 
 def _wait(device: str) -> None:
