@@ -71,8 +71,10 @@ class Phantom:
         Number of images.
     signal
         Contrast-to-noise ratio: how far a lesion's full height stands out from the clean image,
-        in standard deviations of the noise at one pixel. 0 makes classes indistinguishable; 1.5
-        is found by a small network; from 4 it is plain to the eye.
+        in standard deviations of the noise at one pixel. 0 makes classes indistinguishable (AUC
+        0.5). What 2 is worth depends on the clutter of the kind: a linear head on MobileNetV2's
+        frozen ImageNet features, 280 training images of 96 pixels, reached AUC 0.99 in
+        sonography, 0.88 in OCT, 0.74 in X-ray and 0.58 in CT.
     size
         Side in pixels.
     seed

@@ -179,7 +179,7 @@ def microscopy(x: Field, y: Field, patient: Generator, image: Generator) -> Scen
         covered = np.maximum(covered, cell)
     clean = clean + covered[:, :, None] * (nucleus - clean)
     place = (float(image.uniform(-0.6, 0.6)), float(image.uniform(-0.6, 0.6)))
-    noise = np.full_like(x, 0.035)
+    noise = np.full_like(x, 0.06)
     return Scene(np.clip(clean, 0, 1), noise, 0.004, False, place, (-0.9, -1.1, -0.5))
 
 
