@@ -160,7 +160,7 @@ class Phase:
             for name, value in self.backbone.named_parameters()
             if value.requires_grad
         }
-        if isinstance(self.tail, nn.Identity):  # the backbone has no part in this phase
+        if not self._takes_part:
             return found
         return found | {f"backbone.{name}": value for name, value in self.backbone.named_buffers()}
 
@@ -205,8 +205,7 @@ class Phase:
         generator = torch.Generator()
         generator.manual_seed(derived(self.seed, *self.purpose, epoch, "augmentation"))
         order = shuffled(train, derived(self.seed, *self.purpose, epoch, "order"))
-        self.frozen.modes(True)
-        self.head.train()
+        self._modes(True)
         loss_sum = torch.zeros((), device=self.compute.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.compute.device)
         for batch in batches(order, self.settings.batch_size):
@@ -242,14 +241,23 @@ class Phase:
 
     def logits(self, indices: Indices) -> Tensor:
         """Return the logits of images that nothing is learnt from, in their order."""
-        self.frozen.modes(False)
-        self.head.eval()
+        self._modes(False)
         with torch.no_grad():
             parts = [
                 self._logits(indices[start : start + _EVALUATED], None)[0]
                 for start in range(0, len(indices), _EVALUATED)
             ]
         return torch.cat(parts)
+
+    def _modes(self, training: bool) -> None:
+        self.head.train(training)
+        if self._takes_part:
+            self.frozen.modes(training)
+
+    @property
+    def _takes_part(self) -> bool:
+        """Whether anything passes the backbone in this phase; pooled features have done so."""
+        return not isinstance(self.tail, nn.Identity)
 
     def _logits(self, batch: Indices, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         inputs = self.feed(batch, generator)

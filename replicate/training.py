@@ -103,8 +103,9 @@ def fit(
     Parameters
     ----------
     network
-        Returns a backbone of its own with its start weights. Random ones come from torch's global
-        generator, which is seeded here for seed, repeat and fold.
+        Returns a backbone with its start weights. Random ones come from torch's global generator,
+        which is seeded here for seed, repeat and fold. It has to be another object each time where
+        anything of it is trained, or BatchNorm is not frozen; one that is frozen may be shared.
     folder
         Checkpoint and result of this fold and seed; one process at a time may use it.
     cache

@@ -1,0 +1,365 @@
+"""What the caches of the replicator save, and what the reader of images costs.
+
+Four measurements, each against a loop written out by hand here, with the same random numbers, so
+that results can be compared and not only times:
+
+- extraction: features through `replicate.features` beside decoding and a forward pass in turn;
+- cross-validation: 5 folds x 20 epochs x 3 heads (linear, MLP, SVM) beside one bare pass of the
+  backbone over the same decoded images, and beside the loop that sends every image through the
+  frozen backbone in every epoch;
+- last block: fine-tuning from cached activations beside fine-tuning from images;
+- memory: peak of a process that extracts and trains on so many simulated images, with a tiny
+  network, so that what grows with their number would show.
+
+Usage (``phantom`` needs no files; a folder of real images decodes as in real work)::
+
+    python benchmarks/replicator_speed.py --images phantom:xray --size 128 --n 300 --plain-n 100 \
+        --csv benchmarks/replicator_speed.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from db.errors import WeightsError
+from replicate.backbones import build
+from replicate.builders import find_builder
+from replicate.compute import Compute, choose
+from replicate.features import BATCH, extract
+from replicate.heads import torch_head
+from replicate.hybrids import classify
+from replicate.images.image_set import ImageSet, Pixels, of_arrays
+from replicate.images.opening import open_images
+from replicate.images.prepare import prepared
+from replicate.network import Backbone, Input
+from replicate.seeds import batches, derived, shuffled
+from replicate.spec import Preprocessing, Spec
+from replicate.splits import Fold, make_folds
+from replicate.training import Fitted, fit
+from replicate.weights import find_weights, load
+
+HEADS = ("linear", "mlp", "svm")
+SEED = 0
+
+
+def specification(head: str, size: int, epochs: int, last_block: bool = False) -> Spec:
+    tl_type = "feature extractor hybrid" if head == "svm" else "feature extractor"
+    unfreezing: dict[str, Any] = {"kind": "none"}
+    if last_block:
+        tl_type, unfreezing = "fine-tuning", {"kind": "blocks", "amount": 1}
+    return Spec.model_validate(
+        {
+            "data": {"name": "benchmark"},
+            "network": {"name": "benchmark"},
+            "transfer": {"tl_type": tl_type, "unfreezing": unfreezing, "head": {"kind": head}},
+            "preprocessing": {"size": size},
+            "training": {"epochs": epochs, "learning_rate": 1e-3},
+            "split": {"kind": "k-fold", "folds": 5},
+        }
+    )
+
+
+def backbone_of(name: str) -> tuple[Backbone, str]:
+    """Return the network, pretrained where weights are at hand: speed does not depend on them."""
+    builder = find_builder(name)
+    try:
+        found = find_weights(builder, download=False)
+    except WeightsError:
+        torch.manual_seed(SEED)
+        return build(builder).eval(), "random weights"
+    return load(builder, found).eval(), found.label
+
+
+def as_decoded(images: ImageSet, size: int) -> ImageSet:
+    """Return the same images, decoded and prepared, in memory."""
+    pixels = np.stack([prepared(images.read(i), size, "squash") for i in range(len(images))])
+    return of_arrays(images.name, pixels, images.labels, images.classes, groups=images.groups)
+
+
+def normalised(pixels: np.ndarray, backbone: Backbone) -> Tensor:
+    mean = torch.tensor(backbone.expects.mean).reshape(1, 3, 1, 1)
+    deviation = torch.tensor(backbone.expects.deviation).reshape(1, 3, 1, 1)
+    return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation
+
+
+def decode_and_forward(backbone: Backbone, images: ImageSet, size: int) -> np.ndarray:
+    """By hand: decode a batch, run it, take the next."""
+    found = []
+    with torch.inference_mode():
+        for batch in np.split(np.arange(len(images)), range(BATCH, len(images), BATCH)):
+            pixels = np.stack([prepared(images.read(int(i)), size, "squash") for i in batch])
+            found.append(backbone(normalised(pixels, backbone)).numpy())
+    return np.concatenate(found)
+
+
+def ours(
+    images: ImageSet, folds: Sequence[Fold], heads: Sequence[str], backbone: Backbone,
+    compute: Compute, options: argparse.Namespace, last_block: bool = False,
+) -> tuple[float, list[Fitted]]:  # fmt: skip
+    def one(fold: Fold, head: str, scratch: Path) -> Fitted:
+        return fit(
+            specification(head, options.size, options.epochs, last_block),
+            images,
+            fold,
+            SEED,
+            network=lambda: copy.deepcopy(backbone) if last_block else backbone,
+            compute=compute,
+            folder=scratch / f"{fold.number} {head}",
+            cache=scratch / "cache",
+        )
+
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+        start = time.perf_counter()
+        found = [one(fold, head, Path(name)) for fold in folds for head in heads]
+        return time.perf_counter() - start, found
+
+
+def plain(
+    images: ImageSet, fold: Fold, head_kind: str, start: Backbone, options: argparse.Namespace,
+    last_block: bool = False,
+) -> tuple[np.ndarray, list[float]]:  # fmt: skip
+    """Run the loop of the tutorials: every image through the whole network in every epoch."""
+    spec = specification(head_kind, options.size, options.epochs, last_block)
+    backbone = copy.deepcopy(start)
+    pixels = np.stack([images.read(i) for i in range(len(images))])
+    labels = torch.from_numpy(images.labels)
+    for parameter in backbone.parameters():
+        parameter.requires_grad_(False)
+    trained: list[nn.Parameter] = []
+    if last_block:
+        trained = list(backbone.blocks[-1].parameters())
+        for parameter in trained:
+            parameter.requires_grad_(True)
+    if head_kind == "svm":
+        with torch.no_grad():
+            features = [
+                backbone(normalised(pixels[batch], backbone)).numpy()
+                for batch in np.split(np.arange(len(images)), range(BATCH, len(images), BATCH))
+            ]
+        return classify(
+            spec.transfer.head, np.concatenate(features), images.labels, fold.train, fold.val,
+            fold.test, classes=len(images.classes), balanced=False,
+            seed=derived(SEED, fold.repeat, fold.number, "hybrid") % 2**32,
+        ).probabilities, []  # fmt: skip
+    torch.manual_seed(derived(SEED, fold.repeat, fold.number, "head"))
+    head = torch_head(spec.transfer.head, backbone.width, len(images.classes))
+    optimiser = torch.optim.Adam([*head.parameters(), *trained], lr=1e-3)
+    losses = []
+    for epoch in range(options.epochs):
+        backbone.eval()
+        if last_block:
+            backbone.blocks[-1].train()
+        purpose = (fold.repeat, fold.number, "training", epoch, "order")
+        total = 0.0
+        for batch in batches(shuffled(fold.train, derived(SEED, *purpose)), 32):
+            logits = head(backbone(normalised(pixels[batch], backbone)))
+            loss = functional.cross_entropy(logits, labels[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item() * len(batch)
+        losses.append(total / len(fold.train))
+        predict(backbone, head, pixels, fold.val)
+    return predict(backbone, head, pixels, fold.test), losses
+
+
+def predict(
+    backbone: Backbone, head: nn.Module, pixels: np.ndarray, indices: np.ndarray
+) -> np.ndarray:
+    backbone.eval()
+    with torch.no_grad():
+        logits = [
+            head(backbone(normalised(pixels[batch], backbone))) for batch in batches(indices, 64)
+        ]
+    return torch.softmax(torch.cat(logits).double(), 1).numpy()
+
+
+def largest_difference(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> float:
+    return max(float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True))
+
+
+def measure_extraction(
+    images: ImageSet, backbone: Backbone, compute: Compute, options: argparse.Namespace
+) -> Iterator[tuple[str, float, str]]:
+    by_hand, of_ours, difference = [], [], 0.0
+    for _ in range(options.repeats):
+        start = time.perf_counter()
+        expected = decode_and_forward(backbone, images, options.size)
+        by_hand.append(time.perf_counter() - start)
+        with tempfile.TemporaryDirectory(dir=options.scratch) as name, compute.session():
+            start = time.perf_counter()
+            found = extract(
+                copy.deepcopy(backbone), images, boundary=None,
+                preprocessing=Preprocessing(size=options.size), compute=compute, cache=Path(name),
+            )  # fmt: skip
+            of_ours.append(time.perf_counter() - start)
+            difference = largest_difference([found.rows], [expected])
+    yield "by hand: decode + forward", len(images) / min(by_hand), "images/s"
+    yield "extraction", len(images) / min(of_ours), "images/s"
+    yield "extraction / by hand (target >= 0.85)", min(by_hand) / min(of_ours), "ratio"
+    yield "largest difference of features", difference, ""
+
+
+def measure_cross_validation(
+    images: ImageSet, backbone: Backbone, compute: Compute, options: argparse.Namespace
+) -> Iterator[tuple[str, float, str]]:
+    pixels = np.stack([images.read(i) for i in range(len(images))])
+    passes = []
+    for _ in range(options.repeats):
+        start = time.perf_counter()
+        with torch.inference_mode():
+            for batch in np.split(np.arange(len(images)), range(BATCH, len(images), BATCH)):
+                backbone(normalised(pixels[batch], backbone))
+        passes.append(time.perf_counter() - start)
+    folds = make_folds(images, specification("linear", options.size, 1).split, SEED)
+    whole = min(ours(images, folds, HEADS, backbone, compute, options)[0] for _ in range(2))
+    yield "one bare pass over decoded images", min(passes), "s"
+    yield f"5 folds x {options.epochs} epochs x 3 heads", whole, "s"
+    yield "cross-validation / bare pass (target <= 1.3)", whole / min(passes), "ratio"
+    few = images.subset(np.linspace(0, len(images) - 1, options.plain_n).astype(np.int64))
+    folds = make_folds(few, specification("linear", options.size, 1).split, SEED)
+    seconds, fitted = ours(few, folds, HEADS, backbone, compute, options)
+    start = time.perf_counter()
+    expected = [plain(few, fold, head, backbone, options)[0] for fold in folds for head in HEADS]
+    by_hand = time.perf_counter() - start
+    found = [one.predictions.probabilities for one in fitted]
+    yield f"the same, {len(few)} images", seconds, "s"
+    yield f"plain loop, {len(few)} images", by_hand, "s"
+    yield "plain loop / cross-validation (target >= 20)", by_hand / seconds, "ratio"
+    difference = largest_difference(found, expected)
+    yield "largest difference of predictions (target <= 1e-4)", difference, ""
+
+
+def measure_last_block(
+    images: ImageSet, backbone: Backbone, compute: Compute, options: argparse.Namespace
+) -> Iterator[tuple[str, float, str]]:
+    few = images.subset(np.linspace(0, len(images) - 1, options.plain_n).astype(np.int64))
+    fold = make_folds(few, specification("linear", options.size, 1).split, SEED)[0]
+    seconds, (fitted,) = ours(few, [fold], ["linear"], backbone, compute, options, last_block=True)
+    start = time.perf_counter()
+    expected, losses = plain(few, fold, "linear", backbone, options, last_block=True)
+    by_hand = time.perf_counter() - start
+    found = [line["loss"] for line in fitted.history]
+    yield f"last block from the cache, {len(few)} images", seconds, "s"
+    yield f"last block from images, {len(few)} images", by_hand, "s"
+    yield "from images / from the cache (target >= 3)", by_hand / seconds, "ratio"
+    difference = largest_difference([np.array(found)], [np.array(losses)])
+    yield "largest difference of losses (target <= 1e-4)", difference, ""
+    difference = largest_difference([fitted.predictions.probabilities], [expected])
+    yield "largest difference of predictions", difference, ""
+
+
+def simulated(count: int) -> ImageSet:
+    """Images drawn when asked for; a hundred thousand take no more memory than their names."""
+
+    def read(index: int) -> Pixels:
+        noise = np.random.default_rng(index).integers(0, 200, (32, 32), dtype=np.uint8)
+        noise[:16] += np.uint8(index % 2 * 50)
+        return noise
+
+    return ImageSet(
+        "simulated", ("a", "b"), np.arange(count, dtype=np.int64) % 2,
+        tuple(f"{index:06d}" for index in range(count)), read, lambda i: f"simulated {i}",
+        phantom=True,
+    )  # fmt: skip
+
+
+def extract_and_train(count: int, scratch: Path | None) -> None:
+    """Run in a process of its own: extract, train a head for one epoch, print the peak."""
+    torch.manual_seed(SEED)
+    blocks = nn.Sequential(nn.Conv2d(3, 64, 3, stride=2), nn.ReLU())
+    backbone = Backbone("tiny", blocks, 64, Input(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
+    images, compute = simulated(count), choose("cpu")
+    order = np.random.default_rng(0).permutation(count).astype(np.int64)
+    fold = Fold(0, 0, order[count // 5 :], order[:0], order[: count // 5])
+    spec = specification("linear", 32, 1)
+    with tempfile.TemporaryDirectory(dir=scratch) as name:
+        cache = Path(name)
+        fitted = fit(
+            spec, images, fold, SEED, network=lambda: backbone, compute=compute,
+            folder=cache / "fold", cache=cache,
+        )  # fmt: skip
+    print(fitted.peak_memory_bytes)
+
+
+def measure_memory(options: argparse.Namespace) -> Iterator[tuple[str, float, str]]:
+    for count in options.memory:
+        command = [sys.executable, __file__, "--only-memory-of", str(count)]
+        if options.scratch:
+            command += ["--scratch", str(options.scratch)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        yield f"peak memory, {count:,} simulated images", int(done.stdout) / 2**20, "MB"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", default="phantom", help="phantom, folder, .npz or manifest")
+    parser.add_argument("--backbone", default="MobileNetV2")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--n", type=int, default=300, help="images; evenly taken")
+    parser.add_argument("--plain-n", type=int, default=100, help="images for the plain loops")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3, help="the best of so many is taken")
+    parser.add_argument("--memory", type=int, nargs="*", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--scratch", type=Path, help="folder for caches; the system's temporary one"
+    )
+    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--only-memory-of", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only_memory_of:
+        extract_and_train(options.only_memory_of, options.scratch)
+        return
+    compute = choose(options.device)
+    images = open_images(options.images, size=options.size)
+    chosen = np.unique(np.linspace(0, len(images) - 1, options.n).astype(np.int64))
+    images = images.subset(chosen)
+    backbone, weights = backbone_of(options.backbone)
+    decode_and_forward(backbone, images.subset(range(8)), options.size)  # warm up
+    ready = as_decoded(images, options.size)
+    context = {
+        "images": f"{images.name}, {len(images)}",
+        "backbone": f"{backbone.name}, {weights}",
+        "size": options.size,
+        "device": compute.device,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    print(", ".join(f"{name}: {value}" for name, value in context.items()))
+    rows = []
+    parts = {
+        "extraction": measure_extraction(images, backbone, compute, options),
+        "cross-validation": measure_cross_validation(ready, backbone, compute, options),
+        "last block": measure_last_block(ready, backbone, compute, options),
+        "memory": measure_memory(options),
+    }
+    for part, measured in parts.items():
+        for name, value, unit in measured:
+            rows.append({"part": part, "measure": name, "value": f"{value:.4g}", "unit": unit})
+            print(f"{part:18}{name:55}{value:>12.4g} {unit}", flush=True)
+    if options.csv:
+        with options.csv.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, [*rows[0], *context], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, **context} for row in rows)
+
+
+if __name__ == "__main__":
+    main()
