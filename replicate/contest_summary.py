@@ -330,7 +330,8 @@ def _notes(
         places = sorted(
             {f"{row['dataset']} ({row['tl_type']}, {row['backbone']})" for row in failed}
         )
-        notes.append(f"{len(failed)} runs failed: {'; '.join(places)}.")
+        many = f"{len(failed)} runs" if len(failed) > 1 else "1 run"
+        notes.append(f"{many} failed: {'; '.join(sorted(places))}.")
     blank = sum(1 for row in rows if not row.get("error") and row.get(metric) is None)
     if blank:
         notes.append(f"Without {metric}, as it is undefined for what they tested: {blank} runs.")

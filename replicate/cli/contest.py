@@ -127,6 +127,7 @@ _RATE = click.FloatRange(min=0, min_open=True)
 @click.pass_context
 def contest(
     context: click.Context,
+    /,
     images: tuple[str, ...],
     modality: tuple[str, ...],
     backbone: str,
@@ -201,7 +202,7 @@ def _held(
         )
     conditions = conditions_of(overrides({name: given[name] for name in _SHARED}))
     size = conditions.preprocessing.size
-    words = list(modality) or [None] * len(images)
+    words: list[str | None] = [*modality] or [None] * len(images)
     entrants = [
         Entrant(open_images(one, size=size), word) for one, word in zip(images, words, strict=True)
     ]
@@ -276,6 +277,7 @@ def _draw(summary: Any, metric: str, out: Path, wanted: tuple[str, ...]) -> list
 
     from db.errors import MedtlError
     from db.files import replace_file
+    from metaanalysis.figures.contest import Cost
     from metaanalysis.figures.contest import contest as figure
 
     try:
@@ -288,7 +290,11 @@ def _draw(summary: Any, metric: str, out: Path, wanted: tuple[str, ...]) -> list
             "Name a folder that you may write to with --out.",
         ) from None
     written = [out / SUMMARY]
-    for cost, name in (("seconds", "contest-time"), ("trained_parameters", "contest-parameters")):
+    costs: dict[Cost, str] = {
+        "seconds": "contest-time",
+        "trained_parameters": "contest-parameters",
+    }
+    for cost, name in costs.items():
         drawn = figure(
             summary.methods,
             summary.points,
