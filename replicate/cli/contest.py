@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from replicate.overrides import TL_TYPE, overrides
 
 from db.errors import UsageError
 from metaanalysis.cli.options import (
@@ -21,6 +20,7 @@ from metaanalysis.cli.options import (
     remark,
 )
 from metaanalysis.cli.output import write_rows
+from replicate.overrides import TL_TYPE, overrides
 from replicate.spec import RECOMMENDED, TL_TYPES
 
 METRICS = ("auc", "accuracy", "balanced_accuracy")
@@ -186,14 +186,13 @@ def _held(
     given: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Hold the contest; rows so far are on the disk after every run."""
+    from replicate import contest_rows
     from replicate.cli.bar import progress_bar
     from replicate.compute import choose
+    from replicate.contest import Entrant, cells, conditions_of, hold
     from replicate.images.opening import open_images
     from replicate.overrides import parse_seeds
     from replicate.run import replicate
-
-    from replicate import contest_rows
-    from replicate.contest import Entrant, cells, conditions_of, hold
 
     if modality and len(modality) != len(images):
         raise UsageError(
@@ -235,7 +234,6 @@ def _values(row: Mapping[str, Any]) -> str:
 def _networks(text: str, size: int) -> list[Any]:
     """Resolve names of backbones that take this size; what stands in for another says so."""
     from replicate.builders import builder_for, check_size
-
     from replicate.spec import Network
 
     found = []
