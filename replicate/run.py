@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.errors import MedtlError
-from replicate.builders import Builder, find_builder
+from replicate.builders import Builder, check_size, find_builder
 from replicate.environment import environment
 from replicate.evaluate import evaluate
 from replicate.images.image_set import ImageSet
@@ -82,6 +82,7 @@ def replicate(
         It cannot run, or another process is at it. What has been done stays for the next try.
     """
     builder = find_builder(spec.network.name)
+    check_size(builder, spec.preprocessing.size)
     found = _weights(builder, spec, download)
     task = task_images(images, spec.data)
     ledger = ledger or assumed_throughout(spec, "chosen by the caller")
