@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -248,6 +249,10 @@ class Phase:
                 for start in range(0, len(indices), _EVALUATED)
             ]
         return torch.cat(parts)
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return the context that suits the size of the steps."""
+        return nullcontext() if self._takes_part else self.compute.one_thread()
 
     def _modes(self, training: bool) -> None:
         self.head.train(training)

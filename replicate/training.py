@@ -230,13 +230,15 @@ class _Run:
                 continue
             phase = self._phase(name, epochs, frozen, head)
             phase.resume(state)
-            phase.run(state, self.fold.train, self.fold.val, after_epoch)
+            with phase.threads():
+                phase.run(state, self.fold.train, self.fold.val, after_epoch)
             self.compute.wait()
             state.model = {}
             if number + 1 < len(phases):
                 state.next_phase()
         begun = time.perf_counter()
-        logits = phase.logits(self.fold.test).double().cpu()
+        with phase.threads():
+            logits = phase.logits(self.fold.test).double().cpu()
         testing = time.perf_counter() - begun
         training = sum(line["seconds"] for line in state.history)
         facts = self._facts(frozen, {"training": training, "testing": testing}, state.images)
