@@ -53,6 +53,7 @@ from replicate.splits import Fold, make_folds
 from replicate.training import Fitted, fit
 from replicate.weights import find_weights, load
 
+PARTS = ("extraction", "cross-validation", "last block", "memory")
 HEADS = ("linear", "mlp", "svm")
 SEED = 0
 
@@ -317,6 +318,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is taken")
     parser.add_argument("--memory", type=int, nargs="*", default=[1_000, 10_000, 100_000])
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
     parser.add_argument(
         "--scratch", type=Path, help="folder for caches; the system's temporary one"
     )
@@ -350,8 +352,8 @@ def main() -> None:
         "last block": measure_last_block(ready, backbone, compute, options),
         "memory": measure_memory(options),
     }
-    for part, measured in parts.items():
-        for name, value, unit in measured:
+    for part in options.parts:
+        for name, value, unit in parts[part]:
             rows.append({"part": part, "measure": name, "value": f"{value:.4g}", "unit": unit})
             print(f"{part:18}{name:55}{value:>12.4g} {unit}", flush=True)
     if options.csv:
