@@ -4,8 +4,8 @@ Four measurements, each against a loop written out by hand here, with the same r
 that results can be compared and not only times:
 
 - extraction: features through `replicate.features` beside decoding and a forward pass in turn;
-- cross-validation: 5 folds x 20 epochs x 3 heads (linear, MLP, SVM) beside one bare pass of the
-  backbone over the same decoded images, and beside the loop that sends every image through the
+- cross-validation: 5 folds x 20 epochs x 3 heads (linear, MLP of 64, SVM) beside one bare pass of
+  the backbone over the same decoded images, and beside the loop that sends each image through the
   frozen backbone in every epoch;
 - last block: fine-tuning from cached activations beside fine-tuning from images;
 - memory: peak of a process that extracts and trains on so many simulated images, with a tiny
@@ -67,7 +67,11 @@ def specification(head: str, size: int, epochs: int, last_block: bool = False) -
         {
             "data": {"name": "benchmark"},
             "network": {"name": "benchmark"},
-            "transfer": {"tl_type": tl_type, "unfreezing": unfreezing, "head": {"kind": head}},
+            "transfer": {
+                "tl_type": tl_type,
+                "unfreezing": unfreezing,
+                "head": {"kind": head, "hidden": 64 if head == "mlp" else None},
+            },
             "preprocessing": {"size": size},
             "training": {"epochs": epochs, "learning_rate": 1e-3},
             "split": {"kind": "k-fold", "folds": 5},

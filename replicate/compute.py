@@ -122,6 +122,17 @@ class Compute:
         finally:
             torch.set_num_threads(was)
 
+    def seed(self, seed: int) -> None:
+        """Seed torch's global generators, as far as this device draws from them.
+
+        `torch.manual_seed` would also prepare those of devices that are not used, which takes
+        longer than a step of a small head.
+        """
+        if self.kind == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+
     def wait(self) -> None:
         """Wait until the device has finished: for clocks, that must not stop before it."""
         if self.kind == "cuda":

@@ -202,7 +202,7 @@ class Phase:
         set_rates(self.optimiser, self.settings, rate_factor(self.settings, epoch, self.epochs))
         # Dropout draws from the global generators: seeded anew, so that an epoch is the same
         # whether the ones before it ran in this process or not.
-        torch.manual_seed(derived(self.seed, *self.purpose, epoch, "dropout"))
+        self.compute.seed(derived(self.seed, *self.purpose, epoch, "dropout"))
         generator = torch.Generator()
         generator.manual_seed(derived(self.seed, *self.purpose, epoch, "augmentation"))
         order = shuffled(train, derived(self.seed, *self.purpose, epoch, "order"))

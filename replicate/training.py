@@ -162,7 +162,7 @@ class _Run:
         self.computed, self.extracting = 0, 0.0
 
     def network(self, make: Callable[[], Backbone]) -> None:
-        torch.manual_seed(derived(self.seed, *self.purpose, "network"))
+        self.compute.seed(derived(self.seed, *self.purpose, "network"))
         if self.compute.kind == "cuda":
             torch.cuda.reset_peak_memory_stats(self.compute.device)
         self.backbone = make()
@@ -211,7 +211,7 @@ class _Run:
             state = State(**{name: stored[name] for name in State.__slots__})
             words = f"goes on behind epoch {len(state.history)}"
             self.report(Progress("training", len(state.history), self._epochs, "epochs", words))
-        torch.manual_seed(derived(self.seed, *self.purpose, "head"))
+        self.compute.seed(derived(self.seed, *self.purpose, "head"))
         classes = len(self.images.classes)
         head = torch_head(self.spec.transfer.head, self.backbone.width, classes)
         head.to(self.compute.device)
