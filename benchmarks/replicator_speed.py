@@ -4,8 +4,8 @@ Four measurements, each against a loop written out by hand here, with the same r
 that results can be compared and not only times:
 
 - extraction: features through `replicate.features` beside decoding and a forward pass in turn;
-- cross-validation: 5 folds x 20 epochs x 3 heads (linear, MLP, SVM) beside one bare pass of the
-  backbone over the same decoded images, and beside the loop that sends every image through the
+- cross-validation: 5 folds x 20 epochs x 3 heads (linear, MLP of 64, SVM) beside one bare pass of
+  the backbone over the same decoded images, and beside the loop that sends each image through the
   frozen backbone in every epoch;
 - last block: fine-tuning from cached activations beside fine-tuning from images;
 - memory: peak of a process that extracts and trains on so many simulated images, with a tiny
@@ -53,6 +53,7 @@ from replicate.splits import Fold, make_folds
 from replicate.training import Fitted, fit
 from replicate.weights import find_weights, load
 
+PARTS = ("extraction", "cross-validation", "last block", "memory")
 HEADS = ("linear", "mlp", "svm")
 SEED = 0
 
@@ -66,7 +67,11 @@ def specification(head: str, size: int, epochs: int, last_block: bool = False) -
         {
             "data": {"name": "benchmark"},
             "network": {"name": "benchmark"},
-            "transfer": {"tl_type": tl_type, "unfreezing": unfreezing, "head": {"kind": head}},
+            "transfer": {
+                "tl_type": tl_type,
+                "unfreezing": unfreezing,
+                "head": {"kind": head, "hidden": 64 if head == "mlp" else None},
+            },
             "preprocessing": {"size": size},
             "training": {"epochs": epochs, "learning_rate": 1e-3},
             "split": {"kind": "k-fold", "folds": 5},
@@ -317,6 +322,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is taken")
     parser.add_argument("--memory", type=int, nargs="*", default=[1_000, 10_000, 100_000])
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
     parser.add_argument(
         "--scratch", type=Path, help="folder for caches; the system's temporary one"
     )
@@ -350,8 +356,8 @@ def main() -> None:
         "last block": measure_last_block(ready, backbone, compute, options),
         "memory": measure_memory(options),
     }
-    for part, measured in parts.items():
-        for name, value, unit in measured:
+    for part in options.parts:
+        for name, value, unit in parts[part]:
             rows.append({"part": part, "measure": name, "value": f"{value:.4g}", "unit": unit})
             print(f"{part:18}{name:55}{value:>12.4g} {unit}", flush=True)
     if options.csv:

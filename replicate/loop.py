@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -201,7 +202,7 @@ class Phase:
         set_rates(self.optimiser, self.settings, rate_factor(self.settings, epoch, self.epochs))
         # Dropout draws from the global generators: seeded anew, so that an epoch is the same
         # whether the ones before it ran in this process or not.
-        torch.manual_seed(derived(self.seed, *self.purpose, epoch, "dropout"))
+        self.compute.seed(derived(self.seed, *self.purpose, epoch, "dropout"))
         generator = torch.Generator()
         generator.manual_seed(derived(self.seed, *self.purpose, epoch, "augmentation"))
         order = shuffled(train, derived(self.seed, *self.purpose, epoch, "order"))
@@ -248,6 +249,10 @@ class Phase:
                 for start in range(0, len(indices), _EVALUATED)
             ]
         return torch.cat(parts)
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return the context that suits the size of the steps."""
+        return nullcontext() if self._takes_part else self.compute.one_thread()
 
     def _modes(self, training: bool) -> None:
         self.head.train(training)

@@ -171,8 +171,8 @@ class Entry:
         return None
 
     def _mapped(self) -> Array:
-        rows: Array = np.load(self.path / "rows.npy", mmap_mode="r", allow_pickle=False)
-        return rows
+        # As a plain array: numpy's own class for maps makes every batch taken from it slower.
+        return np.asarray(np.load(self.path / "rows.npy", mmap_mode="r", allow_pickle=False))
 
     def _build(self, produce: Produce, what: str, report: Report) -> int:
         table = self.table

@@ -161,7 +161,7 @@ class _Run:
         self.computed, self.extracting = 0, 0.0
 
     def network(self, make: Callable[[], Backbone]) -> None:
-        torch.manual_seed(derived(self.seed, *self.purpose, "network"))
+        self.compute.seed(derived(self.seed, *self.purpose, "network"))
         if self.compute.kind == "cuda":
             torch.cuda.reset_peak_memory_stats(self.compute.device)
         self.backbone = make()
@@ -210,7 +210,7 @@ class _Run:
             state = State(**{name: stored[name] for name in State.__slots__})
             words = f"goes on behind epoch {len(state.history)}"
             self.report(Progress("training", len(state.history), self._epochs, "epochs", words))
-        torch.manual_seed(derived(self.seed, *self.purpose, "head"))
+        self.compute.seed(derived(self.seed, *self.purpose, "head"))
         classes = len(self.images.classes)
         head = torch_head(self.spec.transfer.head, self.backbone.width, classes)
         head.to(self.compute.device)
@@ -229,13 +229,15 @@ class _Run:
                 continue
             phase = self._phase(name, epochs, frozen, head)
             phase.resume(state)
-            phase.run(state, self.fold.train, self.fold.val, after_epoch)
+            with phase.threads():
+                phase.run(state, self.fold.train, self.fold.val, after_epoch)
             self.compute.wait()
             state.model = {}
             if number + 1 < len(phases):
                 state.next_phase()
         begun = time.perf_counter()
-        logits = phase.logits(self.fold.test).double().cpu()
+        with phase.threads():
+            logits = phase.logits(self.fold.test).double().cpu()
         testing = time.perf_counter() - begun
         training = sum(line["seconds"] for line in state.history)
         facts = self._facts(frozen, {"training": training, "testing": testing}, state.images)
