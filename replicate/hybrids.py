@@ -2,6 +2,8 @@
 
 Features are standardised inside the pipeline, so that mean and deviation are those of the training
 images alone. Nothing is tuned: the spec says every setting, and the rest are scikit-learn's.
+
+The module imports scikit-learn, which takes seconds: it is imported where a hybrid is fitted.
 """
 
 from __future__ import annotations
@@ -12,6 +14,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from db.errors import ReplicationError
 from replicate.spec import Head
@@ -58,8 +68,6 @@ def classify(
     ReplicationError
         More neighbours than training images.
     """
-    from sklearn.exceptions import ConvergenceWarning
-
     if head.kind == "k-nn" and head.neighbours > len(train):
         raise ReplicationError(
             f"k-NN: {head.neighbours} neighbours are asked for, {len(train)} images are to train.",
@@ -96,14 +104,6 @@ def _pipeline(head: Head, classes: int, balanced: bool, seed: int) -> Any:
     LDA has more features than images as a rule; the pooled covariance is therefore shrunk (Ledoit
     & Wolf 2004, J Multivar Anal 88:365), without which it has no inverse.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC
-
     weight = "balanced" if balanced else None
     model: Any
     if head.kind == "svm":

@@ -6,10 +6,10 @@ To run the same specification again is therefore to resume it, and of a finished
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from replicate.task import task_images
 if TYPE_CHECKING:
     from db.database import Database
     from replicate.compute import Compute
+    from replicate.network import Backbone
     from replicate.training import Fitted
     from replicate.weights import FoundWeights
 
@@ -179,8 +180,8 @@ def _fitted(
 ) -> Iterator[Fitted]:
     """Fit every model: each seed, repeat and fold has its own folder of checkpoints."""
     from replicate.training import fit
-    from replicate.weights import load
 
+    network = _networks(spec, builder, found)
     total = sum(len(made) for made in folds.values())
     done = 0
     for seed, made in folds.items():
@@ -192,12 +193,28 @@ def _fitted(
                 images,
                 fold,
                 seed,
-                network=partial(load, builder, found),
+                network=network,
                 compute=compute,
                 folder=folder / f"seed-{seed}" / f"fold-{fold.repeat}-{fold.number}",
                 cache=cache or cache_folder(),
                 progress=_labelled(progress, label),
             )
+
+
+def _networks(spec: Spec, builder: Builder, found: FoundWeights | None) -> Callable[[], Backbone]:
+    """Return what hands out a network with its start weights, read from disk once.
+
+    One that stays frozen throughout serves all models; one that learns is copied for each. Random
+    ones are drawn anew, from the generator that is seeded for the model.
+    """
+    from replicate.weights import load
+
+    if found is None:
+        return lambda: load(builder, None)
+    start = load(builder, found)
+    if spec.transfer.unfreezing.kind == "none" and spec.transfer.batchnorm != "none":
+        return lambda: start
+    return lambda: copy.deepcopy(start)
 
 
 def _labelled(progress: Report, label: str) -> Callable[[Progress], None]:

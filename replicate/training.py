@@ -24,7 +24,6 @@ from replicate.compute import Compute
 from replicate.features import Normalise, extract
 from replicate.freezing import Frozen, Proof, freeze, prove, snapshot
 from replicate.heads import torch_head
-from replicate.hybrids import classify
 from replicate.images.image_set import ImageSet
 from replicate.lock import locked
 from replicate.loop import Feed, Phase, State
@@ -173,6 +172,9 @@ class _Run:
         transfer = self.spec.transfer
         frozen = freeze(self.backbone, NOTHING, transfer.batchnorm)
         features = self._cached(None)
+        # Imported here, and not on the classifier's time: scikit-learn takes seconds.
+        from replicate.hybrids import classify
+
         begun = time.perf_counter()
         found = classify(
             transfer.head,

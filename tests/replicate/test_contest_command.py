@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 from db.errors import UsageError
 
 pytest.importorskip("torch")
-pytest.importorskip("replicate.run", reason="runs are part of the whole package")
 
 from replicate import contest_rows
 from replicate.cli.contest import contest

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from db.errors import ImagesError, UsageError
 from replicate.images.image_set import ImageSet
 from replicate.spec import Split
-from replicate.splits import Fold, make_folds, sampled, shared_groups
+from replicate.splits import Fold, make_folds, shared_groups
 
 
 def image_set(
@@ -260,16 +260,6 @@ def test_shares_that_leave_nothing() -> None:
             Split(kind="official", repeats=2),
             0,
         )
-
-
-def test_a_sample_keeps_the_shares_of_classes() -> None:
-    images = image_set([0] * 60 + [1] * 30 + [2] * 10)
-    assert np.bincount(sampled(images, 20, 0).labels).tolist() == [12, 6, 2]
-    assert np.bincount(sampled(images, 3, 0).labels).tolist() == [1, 1, 1]
-    assert sampled(images, 100, 0) is images
-    assert sampled(images, 20, 0).ids == sampled(images, 20, 0).ids
-    with pytest.raises(UsageError, match="2 images cannot show 3 classes"):
-        sampled(images, 2, 0)
 
 
 def test_a_hundred_thousand_images_are_divided_in_seconds() -> None:
