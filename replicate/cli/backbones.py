@@ -26,9 +26,9 @@ COLUMNS = (*TABLE_COLUMNS, "feature_layers", "width", "least_size", "reason", "n
 @click.option("--at-hand", is_flag=True, help="Only those with pretrained weights on this machine.")
 @format_option
 def backbones(at_hand: bool, form: str) -> None:
-    """List the networks that can be rerun, by the literature's names.
+    """List the networks that can be built, with their parameters and weights.
 
-    Parameters and layers are those of the network with 1000 classes; the feature extraction part is
+    The names are those of the literature. Parameters and layers are those of the network with 1000 classes; the feature extraction part is
     what is transferred. Where no library builds a network, the one that stands in is named.
 
     \b
