@@ -53,14 +53,8 @@ _SHARED = (
     "amp",
 )
 _COLUMNS: tuple[str, ...] = (
-    "tl_type",
-    "backbone",
-    "value",
-    "mean_rank",
-    "seconds",
-    "trained_parameters",
-    "pareto",
-)
+    "tl_type", "backbone", "value", "mean_rank", "seconds", "trained_parameters", "pareto",
+)  # fmt: skip
 _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "ci_high", "p_holm")
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _RATE = click.FloatRange(min=0, min_open=True)
@@ -84,19 +78,26 @@ _RATE = click.FloatRange(min=0, min_open=True)
     help=f"TL types: {', '.join(TL_TYPES)}.",
 )
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="A,B,...", help="Seeds.")
-@click.option("--size", type=click.IntRange(16, 1024), help="Side of the input in pixels.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
+@click.option(
+    "--size", type=click.IntRange(16, 1024), metavar="N", help="Side of the input in pixels."
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the training images."
+)
 @click.option(
     "--head-epochs",
     type=click.IntRange(min=0),
+    metavar="N",
     help=f"Of them with the head alone; {RECOMMENDED} only.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images a step.")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a step.")
 @click.option("--optimiser", metavar="NAME", help="adam, adamw, sgd or rmsprop.")
-@click.option("--lr", type=_RATE, help="Learning rate of the head.")
-@click.option("--backbone-lr", type=_RATE, help="Of unfrozen pretrained layers.")
+@click.option("--lr", type=_RATE, metavar="RATE", help="Learning rate of the head.")
+@click.option("--backbone-lr", type=_RATE, metavar="RATE", help="Of unfrozen pretrained layers.")
 @click.option("--schedule", metavar="NAME", help="constant, cosine or step.")
-@click.option("--patience", type=click.IntRange(min=1), help="Stop early after so many epochs.")
+@click.option(
+    "--patience", type=click.IntRange(min=1), metavar="N", help="Stop early after so many epochs."
+)
 @click.option("--class-weights", metavar="KIND", help="none or balanced.")
 @click.option("--augment", metavar="KIND", help="none, flips or standard; not with hybrids.")
 @click.option("--unfreeze", metavar="EXTENT", help="By fine-tuning, such as blocks:2.")
@@ -104,10 +105,15 @@ _RATE = click.FloatRange(min=0, min_open=True)
 @click.option("--weights", metavar="W", help="pretrained, or a path.")
 @click.option("--split", metavar="KIND", help="group (patient), image, official.")
 @click.option(
-    "--folds", type=click.IntRange(min=2), help="Folds of cross-validation.  [default: 5]"
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Folds of cross-validation.  [default: 5]",
 )
-@click.option("--test", type=_SHARE, help="Hold out this share instead of folds.")
-@click.option("--max-images", type=click.IntRange(min=2), help="Use a sample of each set.")
+@click.option("--test", type=_SHARE, metavar="SHARE", help="Hold out this share instead of folds.")
+@click.option(
+    "--max-images", type=click.IntRange(min=2), metavar="N", help="Use a sample of each set."
+)
 @click.option("--amp", is_flag=True, default=None, help="Train in mixed precision.")
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
 @click.option(

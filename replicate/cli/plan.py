@@ -90,11 +90,21 @@ def setups(form: str) -> None:
         }
         first = specified.reported[0] if specified.reported else None
         rows.append(_shortened(row, first) if form == "table" else row)
-    headings = {"tl_type": "TL type"}
-    write_rows(rows, SETUP_COLUMNS, form, headings=headings, spare=("task", "data", "ref"))
+    left_out = _left_out(width()) if form == "table" else ()
+    columns = [name for name in SETUP_COLUMNS if name not in left_out]
+    write_rows(rows, columns, form, headings={"tl_type": "TL type"})
     if form == "table":
+        if left_out:
+            remark(f"Not shown in {width()} columns: {', '.join(left_out)}.")
         remark("FE: feature extractor, FT: fine-tuning; of several reported values the first.")
     remark(f"{len(rows)} setups; medtl-meta replicate plan SETUP shows one in full.")
+
+
+def _left_out(room: int) -> tuple[str, ...]:
+    """Return the columns of setups without which each of them has a line of its own."""
+    if room >= 160:
+        return ()
+    return ("task", "data") if room >= 86 else ("task", "data", "ref")
 
 
 def _shortened(row: Mapping[str, Any], first: ReportedValue | None) -> dict[str, Any]:

@@ -105,8 +105,7 @@ def leakage_sentences(result: RunResult) -> list[str]:
         shared = [fold.groups for fold in folds if fold.groups is not None]
         if shared and len(folds) > 1:
             texts.append(
-                f"Test groups that training or validation shares, over all splits: "
-                f"{_range(shared)}."
+                f"Test groups that training or validation shares, by split: {_range(shared)}."
             )
         if leakage.near.groups:
             texts.append(
@@ -118,6 +117,8 @@ def leakage_sentences(result: RunResult) -> list[str]:
     found = leakage.of_set()
     if not leakage.near.groups:
         found = ["no copies, exact or near.", *found[2:]]
+    if folds and leakage.groups is None:
+        found = found[:-1]  # the split has said so
     return [*texts, *map(_begun, found)]
 
 

@@ -38,7 +38,8 @@ class SectionedCommand(click.Command):
         last = len(SECTIONS) - 1
         found: dict[int, list[tuple[int, tuple[str, str]]]] = {}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            # What the arguments are, the text above says.
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is None:
                 continue
             section = min((place.get(name, last) for name in parameter.opts), default=last)
