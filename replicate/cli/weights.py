@@ -20,7 +20,7 @@ COLUMNS = ("backbone", "place", "label", "state", "where", "sha256")
 TABLE_COLUMNS = COLUMNS[:-1]
 
 #: Characters of a file's name in a table.
-NAME_LENGTH = 28
+NAME_LENGTH = 23
 
 #: States of a file that is there.
 ABSENT, FETCHABLE = "absent", "can be fetched"
@@ -57,11 +57,13 @@ def weights(name: str | None, fetch: bool, form: str) -> None:
         if fetch:
             _fetch(choice.builder)
         looks = look(choice.builder)
-    columns = TABLE_COLUMNS if form in ("table", "markdown") else COLUMNS
+    columns: tuple[str, ...] = TABLE_COLUMNS if form in ("table", "markdown") else COLUMNS
     rows = [asdict(each) for each in looks]
     if form == "table":
         rows = [{**row, "where": shortened(row["where"])} for row in rows]
-    spare = ("label", "place") if name is None else ("backbone", "label")
+        if name is not None:  # all of one network
+            columns = columns[1:]
+    spare = ("label", "place")
     write_rows(rows, columns, form, headings={"label": "weights"}, spare=spare)
     here = {each.backbone for each in looks if each.state not in (ABSENT, FETCHABLE)}
     if form == "table" and rows:
