@@ -333,7 +333,7 @@ def _remarks(
 ) -> list[str]:
     texts = []
     if row is not None and row.get("note"):
-        texts.append(str(row["note"]))
+        texts.append(f"Note: {row['note']}")
     if metric in _AVERAGED and arm.n_classes is not None and arm.n_classes > 2:
         texts.append(f"The replicated {metric} is the mean over {arm.n_classes} classes.")
     if run["backbone_reported"] and run["backbone"]:

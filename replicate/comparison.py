@@ -11,7 +11,7 @@ from replicate.verdicts import Replicated, Reported, Verdict
 #: Columns of :meth:`Comparison.rows`.
 ROW_COLUMNS = (
     "run", "kind", "study", "ref", "setup", "fidelity", "dataset", "backbone",
-    "backbone_reported", "tl_type", "metric", "reported", "reported_low", "reported_high",
+    "backbone_reported", "tl_type", "split", "metric", "reported", "reported_low", "reported_high",
     "reported_n", "reported_source", "replicated", "ci_low", "ci_high", "n", "seeds", "sd",
     "baseline", "verdict", "difference", "difference_low", "difference_high", "margin", "test",
     "reason", "reported_settings", "assumed_settings",

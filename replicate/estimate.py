@@ -6,6 +6,7 @@ Where nothing changes an image from epoch to epoch, the frozen part is passed on
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -32,6 +33,11 @@ BACKWARD = 1.4
 KEPT: Mapping[str, int] = {"adam": 12, "adamw": 12, "sgd": 8, "rmsprop": 12}
 #: Images that are passed at a time while features are extracted.
 EXTRACTED = 32
+#: How many times longer than the quickest passes would make it a run may take even on a quiet
+#: machine: reading, evaluation and checkpoints are not measured.
+MARGIN = 1.5
+#: Unrest above which the machine is said to be busy.
+BUSY = 1.5
 #: Images that are decoded to see how long one takes.
 DECODED = 8
 
@@ -80,6 +86,9 @@ class Estimate:
         Bytes: at the most in use, and of the cache.
     device
         What was measured.
+    unrest
+        How many times longer than the quickest call the usual one took while it was measured; 1
+        where nothing was.
     remarks
         What it does not count, or had to assume.
     """
@@ -93,6 +102,7 @@ class Estimate:
     disk: int | None
     device: str | None
     remarks: tuple[str, ...]
+    unrest: float = 1.0
 
     @property
     def seconds(self) -> float | None:
@@ -103,13 +113,18 @@ class Estimate:
         return sum(known) if self.extracting is not None else None
 
     @property
+    def longest(self) -> float | None:
+        """What it may well take: `seconds` are those of a machine that does nothing else."""
+        return None if self.seconds is None else self.seconds * max(MARGIN, self.unrest)
+
+    @property
     def sentence(self) -> str:
         """The estimate in words."""
         count = f"{self.passes.models} model{'s' if self.passes.models > 1 else ''}"
         text = f"Estimate for {self.images:,} images and {count}: "
         if self.seconds is None:
             return f"{text}no time was measured."
-        text += f"about {duration(self.seconds)} on {self.device}"
+        text += f"{span(self.seconds, self.longest or self.seconds)} on {self.device}"
         parts = []
         for name in ("decoding", "extracting", "training"):
             value = getattr(self, name)
@@ -123,7 +138,12 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers, with the sum of the seconds."""
-        return {**asdict(self), "seconds": self.seconds, "remarks": list(self.remarks)}
+        return {
+            **asdict(self),
+            "seconds": self.seconds,
+            "longest": self.longest,
+            "remarks": list(self.remarks),
+        }
 
 
 def estimate(
@@ -178,6 +198,10 @@ def estimate(
     from replicate.probe import probe
 
     cost = probe(builder, spec, device, cache)
+    if cost.unrest > BUSY:
+        remarks.append(
+            "the machine was busy while this was measured, so that the longer time is the likelier"
+        )
     extracting = passes.whole * cost.whole + passes.leading * cost.leading
     training = passes.trained * cost.trained + passes.judged * cost.judged + passes.head * cost.head
     return Estimate(
@@ -190,6 +214,7 @@ def estimate(
         disk=_disk(spec, cost, total),
         device=f"{cost.device} with {cost.threads} thread{'s' if cost.threads > 1 else ''}",
         remarks=tuple(remarks),
+        unrest=cost.unrest,
     )
 
 
@@ -261,13 +286,15 @@ def _decoding(spec: Spec, images: ImageSet | None, total: int) -> float | None:
     from replicate.images.prepare import prepared
 
     places = range(0, len(images), max(1, len(images) // DECODED))
-    begun = time.perf_counter()
+    times = []
     try:
         for place in places:
+            begun = time.perf_counter()
             prepared(images.read(place), spec.preprocessing.size, spec.preprocessing.resize)
+            times.append(time.perf_counter() - begun)
     except ImagesError:
         return None  # the run names the image; an estimate need not
-    return (time.perf_counter() - begun) / len(places) * total
+    return statistics.median(times) * total
 
 
 def _memory(spec: Spec, cost: Probe) -> int:
@@ -305,6 +332,16 @@ def duration(seconds: float) -> str:
                 else f"{seconds / unit:.1f} {name}"
             )
     return f"{seconds / 86400:.0f} days"
+
+
+def span(short: float, long: float) -> str:
+    """Return two times as a range, with one unit where they share it."""
+    first, last = duration(short), duration(long)
+    if first == last:
+        return first
+    number, _, unit = first.partition(" ")
+    shared = last.partition(" ")[2]
+    return f"{number if unit == shared else first} to {last}"
 
 
 def size(count: int) -> str:

@@ -151,6 +151,10 @@ class Leakage:
 
     def sentences(self) -> list[str]:
         """Return the finding in words."""
+        return [*self.of_set(), *(_fold_worded(fold) for fold in self.folds)]
+
+    def of_set(self) -> list[str]:
+        """Return in words what was found in the set, however it is divided."""
         words = [
             _worded(self.exact, "exact copies (equal pixels)"),
             _worded(
@@ -165,7 +169,7 @@ class Leakage:
             parts, classes = self.groups_across_parts, self.groups_across_classes or ()
             across = f"{len(parts)} in several parts, " if parts is not None else ""
             words.append(f"{self.groups} groups: {across}{len(classes)} in several classes.")
-        return [*words, *(_fold_worded(fold) for fold in self.folds)]
+        return words
 
 
 _WAYS = ("across_parts", "across_classes", "across_groups")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,19 +21,22 @@ from torch import Tensor, nn
 from db.files import replace_file
 from replicate.backbones import build
 from replicate.builders import Builder, check_size
+from replicate.compute import choose
 from replicate.freezing import freeze
 from replicate.places import cache_folder
 from replicate.spec import Spec, Unfreezing
 
 #: Each part is measured for so many seconds at least, and three times.
-LEAST = 0.3
+LEAST = 0.5
 #: The fewest images of a step; the most are those of the spec, as a large batch is quicker.
 FEWEST = 2
 #: Seconds that a forward pass may take: it keeps the largest networks to a few images.
-LONGEST = 1.0
-#: A call that takes longer is not repeated.
-SLOW = 0.8
-VERSION = 2
+LONGEST = 0.5
+#: Once a part has been measured for so many seconds, two times are enough.
+ENOUGH = 2.0
+#: Seconds below which a call is uneven on any machine.
+TINY = 0.005
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class Probe:
         Of the backbone.
     device, threads
         What it was measured on.
+    unrest
+        How many times longer than the shortest the usual call took, at the worst: above 1.5 the
+        machine had other things to do.
     """
 
     leading: float
@@ -69,6 +76,7 @@ class Probe:
     trained_parameters: int
     device: str
     threads: int
+    unrest: float
 
 
 def best_device() -> str:
@@ -128,22 +136,19 @@ def _measure(builder: Builder, unfreezing: Unfreezing, spec: Spec, device: str) 
         size = spec.preprocessing.size
         frozen.modes(False)
         images = torch.randn(FEWEST, 3, size, size, device=device)
+        clock = _Clock(device)
         with torch.inference_mode():
-            backbone(images)  # the first pass allocates
-            begun = time.perf_counter()
-            backbone(images)
-            _wait(device)
-        fitting = int(LONGEST * FEWEST / (time.perf_counter() - begun))
+            fitting = int(LONGEST * FEWEST / clock.seconds(lambda: backbone(images)))
         count = max(FEWEST, min(fitting, spec.training.batch_size))
         images = torch.randn(count, 3, size, size, device=device)
         with torch.no_grad():
             boundary = front(images)
             features = backbone(images)
-            leading = _seconds(lambda: front(images), device) if frozen.boundary else 0.0
-            judged = _seconds(lambda: tail(boundary), device) if frozen.trained else 0.0
+            leading = clock.seconds(lambda: front(images)) if frozen.boundary else 0.0
+            judged = clock.seconds(lambda: tail(boundary)) if frozen.trained else 0.0
         # Where something is trained, the two parts are the whole, which need not be run once more.
         with torch.no_grad():
-            whole = leading + judged or _seconds(lambda: backbone(images), device)
+            whole = leading + judged or clock.seconds(lambda: backbone(images))
 
         def step(part: nn.Module, given: Tensor) -> Callable[[], None]:
             def run() -> None:
@@ -156,8 +161,10 @@ def _measure(builder: Builder, unfreezing: Unfreezing, spec: Spec, device: str) 
         trained, held = 0.0, 0
         if frozen.trained:
             held = _held(tail, boundary)
-            trained = _seconds(step(tail, boundary), device)
-        on_features = _seconds(step(nn.Identity(), features), device)
+            trained = clock.seconds(step(tail, boundary))
+        # As a run does it: threads that meet after every layer of a small head only wait.
+        with choose(device).one_thread():
+            on_features = clock.seconds(step(nn.Identity(), features))
         return Probe(
             leading=leading / count,
             whole=whole / count,
@@ -171,6 +178,7 @@ def _measure(builder: Builder, unfreezing: Unfreezing, spec: Spec, device: str) 
             trained_parameters=frozen.trained_parameters,
             device=device,
             threads=torch.get_num_threads(),
+            unrest=clock.unrest,
         )
 
 
@@ -189,24 +197,37 @@ def _held(tail: nn.Module, given: Tensor) -> int:
     return sum(seen.values())
 
 
-def _seconds(run: Callable[[], object], device: str) -> float:
-    """Return the shortest time of a call: what else the machine does only makes it longer.
+class _Clock:
+    """Measures calls, and remembers how uneven they were."""
 
-    The first call counts only where it is too slow to repeat.
-    """
-    times: list[float] = []
-    begun = time.perf_counter()
-    run()
-    _wait(device)
-    first = time.perf_counter() - begun
-    if first > SLOW:
-        return first
-    while len(times) < 3 or (sum(times) < LEAST and len(times) < 50):
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self.unrest = 1.0
+
+    def seconds(self, run: Callable[[], object]) -> float:
+        """Return the shortest time of a call: what else the machine does only makes it longer.
+
+        The first call, which allocates, does not count.
+        """
+        times: list[float] = []
+        self._timed(run)
+        while not self._measured(times):
+            times.append(self._timed(run))
+        if min(times) > TINY:
+            self.unrest = max(self.unrest, statistics.median(times) / min(times))
+        return min(times)
+
+    def _measured(self, times: list[float]) -> bool:
+        spent = sum(times)
+        if len(times) < 3:
+            return len(times) == 2 and spent > ENOUGH
+        return spent >= LEAST or len(times) >= 50
+
+    def _timed(self, run: Callable[[], object]) -> float:
         begun = time.perf_counter()
         run()
-        _wait(device)
-        times.append(time.perf_counter() - begun)
-    return min(times)
+        _wait(self._device)
+        return time.perf_counter() - begun
 
 
 def _wait(device: str) -> None:

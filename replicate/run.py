@@ -96,7 +96,9 @@ def replicate(
     folder = (runs or runs_folder()) / spec.id
     with locked(folder), _recorded(database, spec, ledger, task):
         folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
-        progress(Progress("leakage", 0, 0, "images", _shared(task, folds[spec.seeds[0]])))
+        progress(
+            Progress("leakage", 0, 0, "images", f"split: {_shared(task, folds[spec.seeds[0]])}")
+        )
         leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])
         fitted = list(_fitted(spec, task, folds, builder, found, compute, folder, cache, progress))
         result = RunResult(

@@ -250,7 +250,13 @@ def verdict(
     low, high, test = _difference(reported, replicated)
     word, reason = _judged(reported, replicated, margin, low, high)
     sentences = [reason, *_fidelity(fidelity, word), *remarks]
-    return Verdict(word, " ".join(sentences), margin, difference, low, high, test)
+    return Verdict(word, " ".join(map(_stopped, sentences)), margin, difference, low, high, test)
+
+
+def _stopped(text: str) -> str:
+    """Return a sentence with its full stop."""
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _excluded(

@@ -98,7 +98,8 @@ class _Axes:
     def y(self, metric: str, small: bool = False, field: str = "value") -> alt.Y:
         """Return the axis of values."""
         span = self.top - self.bottom
-        step = 0.05 if span <= 0.3 else 0.1 if span <= 0.6 else 0.2
+        fine, coarse = (0.3, 0.6) if small else (0.4, 1.0)
+        step = 0.05 if span <= fine else 0.1 if span <= coarse else 0.2
         first = math.ceil(round(self.bottom / step, 6))
         count = int(round((self.top - 1e-9) / step, 6)) - first + 1
         return alt.Y(
@@ -198,7 +199,8 @@ def contest(
     against = "training time" if cost == "seconds" else "trained parameters"
     return finish(
         name,
-        f"{word[:1].upper()}{word[1:]} against {against}, by TL type and backbone",
+        f"{word[:1].upper()}{word[1:]} against {against}, by TL type"
+        + (" and backbone" if len(backbones) > 1 else f" ({backbones[0]})"),
         _subtitle(each, sets, phantom),
         body,
         drawn,
@@ -260,11 +262,8 @@ def _marks(
 
 
 def _large(data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str]) -> alt.LayerChart:
-    labels = data["backbone"]
-    if data["backbone"].nunique() <= 2:
-        # Each TL type is named once, at its best mark.
-        best = data.groupby("tl_type")["value"].idxmax()
-        labels = data["tl_type"].where(data.index.isin(best), "")
+    # The key names TL types and up to two backbones; more are named at their marks.
+    labels = data["backbone"] if data["backbone"].nunique() > 2 else [""] * len(data)
     spots = [
         (*axes.pixels(float(cost), float(value)), str(label))
         for cost, value, label in zip(data[axes.cost], data["value"], labels, strict=True)

@@ -64,8 +64,9 @@ class _Pairs(Drawing):
         """Keep the grid from running through the headings."""
         half = 0.46 * self.sizes.line
         heads = [
-            {"top": y - half, "bottom": y + half}
-            for line, y in zip(self.lines, self._tops, strict=True)
+            # Nothing of the grid is left over the first.
+            {"top": 0.0 if place == 0 else y - half, "bottom": y + half}
+            for place, (line, y) in enumerate(zip(self.lines, self._tops, strict=True))
             if line.mark == "heading"
         ]
         return [
@@ -243,7 +244,9 @@ def _heading(row: Mapping[str, Any]) -> str:
     network = row["backbone"] or "unknown network"
     if row["backbone_reported"]:
         network += f" for {row['backbone_reported']}"
-    return f"{name}{number} · {network}, {row['tl_type']} · {row['dataset']} · {row['fidelity']}"
+    # The same run with patients apart and with images apart must not be taken for each other.
+    parts = [f"{name}{number}", f"{network}, {row['tl_type']}", row["dataset"], row["split"]]
+    return " · ".join(str(part) for part in (*parts, row["fidelity"]) if part)
 
 
 def _notes(drawn: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -44,6 +44,7 @@ RUN_COLUMNS = (
     "backbone",
     "backbone_reported",
     "tl_type",
+    "split",
     "seeds",
     "accuracy",
     "AUC",
@@ -329,6 +330,14 @@ def _pooled(database: Database, ids: Sequence[str]) -> dict[str, list[Row]]:
     return pooled
 
 
+def _split(split: Any) -> str | None:
+    """Return how the images were divided, in words: patients apart, or image by image."""
+    if not isinstance(split, dict) or not split.get("kind"):
+        return None
+    kind = str(split["kind"])
+    return kind if kind == "official" or not split.get("by") else f"{kind} by {split['by']}"
+
+
 def _summary(row: Row, marks: dict[str, int], values: Sequence[Row]) -> Row:
     by_metric = {value["metric"]: value["value"] for value in values}
     spec = row["spec"] if isinstance(row["spec"], dict) else {}
@@ -336,6 +345,7 @@ def _summary(row: Row, marks: dict[str, int], values: Sequence[Row]) -> Row:
         **row,
         "kind": _kind(row),
         "study": row["study_key"],
+        "split": _split(spec.get("split")),
         "seeds": len(spec.get("seeds") or ()) or None,
         "accuracy": by_metric.get("accuracy"),
         "AUC": by_metric.get("AUC"),

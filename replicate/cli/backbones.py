@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from metaanalysis.cli.options import format_option, remark
@@ -26,10 +28,11 @@ COLUMNS = (*TABLE_COLUMNS, "feature_layers", "width", "least_size", "reason", "n
 @click.option("--at-hand", is_flag=True, help="Only those with pretrained weights on this machine.")
 @format_option
 def backbones(at_hand: bool, form: str) -> None:
-    """List the networks that can be rerun, by the literature's names.
+    """List the networks that can be built, with their parameters and weights.
 
-    Parameters and layers are those of the network with 1000 classes; the feature extraction part is
-    what is transferred. Where no library builds a network, the one that stands in is named.
+    The names are those of the literature. Parameters and layers are those of the network with 1000
+    classes; the feature extraction part is what is transferred. Where no library builds a network,
+    the one that stands in is named.
 
     \b
     Examples:
@@ -54,10 +57,13 @@ def backbones(at_hand: bool, form: str) -> None:
             for entry in registry().substitutions
         ]
     headings = {
-        "feature_parameters": "feature part",
+        "parameters": "M parameters",
+        "feature_parameters": "M feature part",
         "weights": "weights at hand",
         "substitute": "stands in",
     }
+    if form == "table":
+        rows = [{**row, **_millions(row)} for row in rows]
     columns = TABLE_COLUMNS if form in ("table", "markdown") else COLUMNS
     spare = ("library", "size", "builder", "layers", "year")
     write_rows(rows, columns, form, headings=headings, spare=spare)
@@ -65,3 +71,12 @@ def backbones(at_hand: bool, form: str) -> None:
         f"{built} networks can be built, {len(with_weights)} with pretrained weights at hand; "
         f"for {len(registry().substitutions)} names of the literature there is no builder."
     )
+
+
+def _millions(row: Mapping[str, object]) -> dict[str, str]:
+    """Return the counts of parameters in millions, their points below each other."""
+    return {
+        name: f"{float(str(row[name])) / 1e6:>8.2f}"
+        for name in ("parameters", "feature_parameters")
+        if isinstance(row.get(name), int)
+    }

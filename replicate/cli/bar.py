@@ -1,13 +1,17 @@
-"""Progress on stderr: a bar on a terminal, a line a phase elsewhere."""
+"""Progress on stderr: a bar on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from metaanalysis.cli.options import remark
 from replicate.progress import Progress, Report
+
+#: Seconds after which another model's phase is worth a line.
+QUIET = 30.0
 
 
 @contextmanager
@@ -17,16 +21,30 @@ def progress_bar() -> Iterator[Report]:
         with _bar() as report:
             yield report
         return
+    yield _lines()
+
+
+def _lines() -> Report:
+    """Return what writes a line for each kind of phase, and for later ones if they take long."""
     told: set[str] = set()
+    kinds: set[str] = set()
+    last = time.monotonic()
 
     def tell(progress: Progress) -> None:
+        nonlocal last
         if progress.message:
             remark(progress.message)
-        elif progress.phase not in told and progress.total:
-            told.add(progress.phase)
-            remark(f"{progress.phase}: {progress.total} {progress.unit}")
+            return
+        kind = progress.phase.partition(",")[0]
+        waited = time.monotonic() - last >= QUIET
+        if progress.phase in told or not progress.total or (kind in kinds and not waited):
+            return
+        told.add(progress.phase)
+        kinds.add(kind)
+        last = time.monotonic()
+        remark(f"{progress.phase}: {progress.total} {progress.unit}")
 
-    yield tell
+    return tell
 
 
 @contextmanager
@@ -43,7 +61,7 @@ def _bar() -> Iterator[Report]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, unit="")
+        task = bar.add_task("", total=None, unit="", visible=False)
 
         def tell(progress: Progress) -> None:
             if progress.message:
@@ -55,6 +73,7 @@ def _bar() -> Iterator[Report]:
                     completed=progress.done,
                     total=progress.total,
                     unit=progress.unit,
+                    visible=True,
                 )
 
         yield tell

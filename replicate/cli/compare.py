@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from metaanalysis.cli.options import (
     remark,
 )
 from metaanalysis.cli.output import UNKNOWN, width, write_rows
+from replicate.cli.prose import WIDEST, paragraph, wrapped
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
 MARGIN = 0.02
@@ -28,8 +28,6 @@ _SHORT = (
     "study", "metric", "reported", "replicated", "ci_low", "ci_high", "verdict", "fidelity",
     "assumed_settings", "reason",
 )  # fmt: skip
-
-_INDENT = "    "
 
 
 @click.command()
@@ -122,31 +120,58 @@ def heading(run: Mapping[str, Any]) -> str:
         network += f" for {run['backbone_reported']}"
     fidelity = "phantom" if run["kind"] == "phantom" else run["fidelity"] or "no study"
     return (
-        f"{name}{ref}: {network}, {run['tl_type']}, on {run['dataset']} ({fidelity}); run "
-        f"{run['id']}; settings: {run['reported_settings']} reported, "
-        f"{run['assumed_settings']} assumed"
+        f"{name}{ref}: {network}, {run['tl_type']}, on {run['dataset']} ({fidelity}), "
+        f"{run['split'] or 'split not known'}; run {run['id'][:8]}; settings: "
+        f"{run['reported_settings']} reported, {run['assumed_settings']} assumed"
     )
 
 
 def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    room = width()
-    for line in textwrap.wrap(heading(run), room, subsequent_indent="  "):
+    room = min(width(), WIDEST)
+    for line in wrapped(heading(run), room, 0, 2):
         click.secho(line, bold=True)
-    label = max((len(row["metric"]) for row in rows), default=0)
+    if run["kind"] == "phantom":
+        paragraph("not comparable. Phantom values are compared with nothing.", room, 2, 4)
+    compared = [row for row in rows if row["reported"] is not None]
+    bare = [row for row in rows if row["reported"] is None]
+    if compared:
+        table = [
+            {
+                "metric": row["metric"],
+                "reported": _value(row["reported"], row["reported_low"], row["reported_high"]),
+                "replicated": _value(row["replicated"], row["ci_low"], row["ci_high"]),
+                "verdict": row["verdict"],
+            }
+            for row in compared
+        ]
+        write_rows(table, tuple(table[0]), "table")
+    for reason, named in _together(compared, "reason").items():
+        paragraph(f"{named}: {reason}", room, 2, 4)
+    for source, named in _together(compared, "reported_source").items():
+        if source:
+            of = "" if len(_together(compared, "reported_source")) == 1 else f" of {named}"
+            paragraph(f"Reported value{of}: {source}", room, 2, 4)
+    if bare:
+        text = ", ".join(
+            f"{row['metric']} {_value(row['replicated'], row['ci_low'], row['ci_high'])}"
+            for row in bare
+        )
+        paragraph(f"Without a reported value: {text}.", room, 2, 4)
+        reasons = [
+            (named, reason)
+            for reason, named in _together(bare, "reason").items()
+            if run["kind"] != "phantom" and not reason.startswith("The study reports no ")
+        ]
+        for named, reason in reasons:
+            paragraph(f"{named}: {reason}", room, 2, 4)
+
+
+def _together(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:
+    """Return the metrics, in words, of which the same is to be said."""
+    found: dict[str, list[str]] = {}
     for row in rows:
-        theirs = _value(row["reported"], row["reported_low"], row["reported_high"])
-        ours = _value(row["replicated"], row["ci_low"], row["ci_high"])
-        line = f"{row['metric']:<{label}}  reported {theirs}, replicated {ours}: "
-        if len(line) + len(row["verdict"]) + 2 > room:
-            click.echo(f"  {row['metric']:<{label}}  reported {theirs},")
-            line = f"{'':<{label}}  replicated {ours}: "
-        click.echo(f"  {line}{click.style(row['verdict'], bold=True)}")
-        text = str(row["reason"])
-        if row["reported_source"]:
-            text += f" Source: {row['reported_source']}"
-        options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-        for part in textwrap.wrap(text, room - len(_INDENT), **options):
-            click.echo(_INDENT + part)
+        found.setdefault(str(row[name] or ""), []).append(row["metric"])
+    return {text: ", ".join(metrics) for text, metrics in found.items()}
 
 
 def _value(value: float | None, low: float | None, high: float | None) -> str:

@@ -19,7 +19,9 @@ from metaanalysis.cli.options import (
     out_option,
     remark,
 )
-from metaanalysis.cli.output import write_rows
+from metaanalysis.cli.output import UNKNOWN, write_rows
+from replicate.cli.prose import heading
+from replicate.cli.sections import SectionedCommand
 from replicate.overrides import TL_TYPE, overrides
 from replicate.spec import RECOMMENDED, TL_TYPES
 
@@ -50,13 +52,15 @@ _SHARED = (
     "max_images",
     "amp",
 )
-_COLUMNS = ("tl_type", "backbone", "value", "mean_rank", "seconds", "trained_parameters", "pareto")
+_COLUMNS: tuple[str, ...] = (
+    "tl_type", "backbone", "value", "mean_rank", "seconds", "trained_parameters", "pareto",
+)  # fmt: skip
 _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "ci_high", "p_holm")
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _RATE = click.FloatRange(min=0, min_open=True)
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.option(
     "--images", multiple=True, metavar="WHERE", help="Image set; give it once for each set."
 )
@@ -74,19 +78,26 @@ _RATE = click.FloatRange(min=0, min_open=True)
     help=f"TL types: {', '.join(TL_TYPES)}.",
 )
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="A,B,...", help="Seeds.")
-@click.option("--size", type=click.IntRange(16, 1024), help="Side of the input in pixels.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
+@click.option(
+    "--size", type=click.IntRange(16, 1024), metavar="N", help="Side of the input in pixels."
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the training images."
+)
 @click.option(
     "--head-epochs",
     type=click.IntRange(min=0),
+    metavar="N",
     help=f"Of them with the head alone; {RECOMMENDED} only.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images a step.")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a step.")
 @click.option("--optimiser", metavar="NAME", help="adam, adamw, sgd or rmsprop.")
-@click.option("--lr", type=_RATE, help="Learning rate of the head.")
-@click.option("--backbone-lr", type=_RATE, help="Of unfrozen pretrained layers.")
+@click.option("--lr", type=_RATE, metavar="RATE", help="Learning rate of the head.")
+@click.option("--backbone-lr", type=_RATE, metavar="RATE", help="Of unfrozen pretrained layers.")
 @click.option("--schedule", metavar="NAME", help="constant, cosine or step.")
-@click.option("--patience", type=click.IntRange(min=1), help="Stop early after so many epochs.")
+@click.option(
+    "--patience", type=click.IntRange(min=1), metavar="N", help="Stop early after so many epochs."
+)
 @click.option("--class-weights", metavar="KIND", help="none or balanced.")
 @click.option("--augment", metavar="KIND", help="none, flips or standard; not with hybrids.")
 @click.option("--unfreeze", metavar="EXTENT", help="By fine-tuning, such as blocks:2.")
@@ -94,10 +105,15 @@ _RATE = click.FloatRange(min=0, min_open=True)
 @click.option("--weights", metavar="W", help="pretrained, or a path.")
 @click.option("--split", metavar="KIND", help="group (patient), image, official.")
 @click.option(
-    "--folds", type=click.IntRange(min=2), help="Folds of cross-validation.  [default: 5]"
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Folds of cross-validation.  [default: 5]",
 )
-@click.option("--test", type=_SHARE, help="Hold out this share instead of folds.")
-@click.option("--max-images", type=click.IntRange(min=2), help="Use a sample of each set.")
+@click.option("--test", type=_SHARE, metavar="SHARE", help="Hold out this share instead of folds.")
+@click.option(
+    "--max-images", type=click.IntRange(min=2), metavar="N", help="Use a sample of each set."
+)
 @click.option("--amp", is_flag=True, default=None, help="Train in mixed precision.")
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
 @click.option(
@@ -319,22 +335,68 @@ def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str
         write_rows(rows, COLUMNS, form)
         return
     methods = [_rounded(row) for row in summary.methods]
-    headings = {"value": metric.replace("_", " "), "trained_parameters": "trained"}
-    write_rows(methods, _COLUMNS, form, headings=headings, spare=("pareto", "mean_rank"))
-    compared = [
-        _rounded(
+    if form == "table":
+        methods = [_aligned(row) for row in methods]
+    headings = {
+        "value": metric.replace("_", " "), "trained_parameters": "trained", "tl_type": "TL type",
+        "mean_rank": "mean rank", "pareto": "Pareto",
+    }  # fmt: skip
+    columns = _COLUMNS
+    if form == "table" and len(summary.sets) < 2:  # a rank among sets takes several
+        columns = tuple(name for name in columns if name != "mean_rank")
+    one = len({row["backbone"] for row in methods}) == 1
+    spare = ("backbone",) * one + ("mean_rank", "pareto")
+    write_rows(methods, columns, form, headings=headings, spare=spare)
+    if len(summary.sets) > 1:
+        _say_compared(summary.to_dict()["comparisons"], form)
+
+
+def _say_compared(comparisons: Mapping[str, Sequence[Mapping[str, Any]]], form: str) -> None:
+    rows = {
+        question: [
+            {"question": question, "comparison": f"{one['first']} minus {one['second']}", **one}
+            for one in found
+        ]
+        for question, found in comparisons.items()
+        if found
+    }
+    if form != "table":
+        together = [_rounded(row) for of_question in rows.values() for row in of_question]
+        if together:
+            click.echo()
+            write_rows(together, _COMPARED, form)
+        return
+    headings = {"ci_low": "95% interval", "p_holm": "p (Holm)"}
+    for question, found in rows.items():
+        heading(f"Difference: {question}")
+        shown = [
             {
-                "question": question,
-                "comparison": f"{one['first']} minus {one['second']}",
-                **one,
+                **row,
+                "difference": _signed(row["difference"]),
+                "ci_low": f"{_signed(row['ci_low'])} to {_signed(row['ci_high'])}",
+                "p_holm": UNKNOWN if row["p_holm"] is None else f"{row['p_holm']:.3f}",
             }
-        )
-        for question, found in summary.to_dict()["comparisons"].items()
-        for one in found
-    ]
-    if compared and len(summary.sets) > 1:
-        click.echo()
-        write_rows(compared, _COMPARED, form, spare=("question", "sets"))
+            for row in found
+        ]
+        columns = tuple(name for name in _COMPARED if name not in ("question", "ci_high"))
+        write_rows(shown, columns, form, headings=headings, spare=("sets",))
+
+
+def _signed(value: float | None) -> str:
+    if value is None or value != value:
+        return UNKNOWN
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def _aligned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row whose numbers have their digits below each other."""
+    value, rank, trained = row["value"], row["mean_rank"], row["trained_parameters"]
+    return {
+        **row,
+        "mean_rank": UNKNOWN if rank is None else f"{rank:.2f}",
+        "value": UNKNOWN if value is None else f"{value:.3f}",
+        "trained_parameters": UNKNOWN if trained is None else f"{trained:>11,}",
+    }
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:

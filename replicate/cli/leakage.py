@@ -99,15 +99,17 @@ def leakage(
         ]
         headings = {
             "tested": "test images",
-            "exact": "with exact copy in training",
-            "near": "with near copy in training",
+            "exact": "exact copies",
+            "near": "near copies",
             "groups": "groups shared",
         }
         write_rows(rows, FOLD_COLUMNS, form, headings=headings)
     else:
         write_rows(_counts(found), COLUMNS, form)
-    for sentence in found.sentences():
+    for sentence in found.of_set():
         remark(sentence)
+    if divided:
+        remark("By fold: test images with a copy, and test groups, in training or validation.")
 
 
 def _counts(found: Any) -> list[dict[str, Any]]:

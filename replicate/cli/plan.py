@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,9 @@ import click
 
 from metaanalysis.cli.options import database_option, format_option, opened, remark
 from metaanalysis.cli.output import width, write_rows
+from replicate.cli.ledger import CHOSEN, write_ledger
+from replicate.cli.prose import WIDEST, counted, heading, paragraph
+from replicate.cli.sections import SectionedCommand
 from replicate.cli.settings import images_option, spec_options
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from replicate.literature import ReportedValue
     from replicate.setups import Setup, Specified
 
-CHOSEN = "chosen on the command line"
 SETUP_COLUMNS = (
     "setup",
     "ref",
@@ -26,10 +27,20 @@ SETUP_COLUMNS = (
     "task",
     "backbone",
     "tl_type",
-    "data",
-    "fidelity",
     "reported",
+    "fidelity",
+    "data",
 )
+#: TL types where there is little room; no two of them can be taken for each other.
+SHORT_TL_TYPES = {
+    "feature extractor": "FE",
+    "feature extractor hybrid": "FE hybrid",
+    "fine-tuning": "FT",
+    "fine-tuning from scratch": "FT scratch",
+    "random initialisation": "random",
+}
+#: Metrics where there is little room.
+SHORT_METRICS = {"accuracy": "acc.", "sensitivity": "sens.", "specificity": "spec."}
 LEDGER_COLUMNS = ("setting", "value", "mark", "reason")
 #: Settings that a reader looks for first, and how they are called.
 SUMMARY = (
@@ -42,6 +53,7 @@ SUMMARY = (
     ("preprocessing.size", "size"),
     ("training.epochs", "epochs"),
     ("split.kind", "split"),
+    ("split.by", "split by"),
     ("seeds", "seeds"),
 )
 
@@ -61,34 +73,58 @@ def setups(form: str) -> None:
     """
     from replicate.setups import read_setup, setup_names, specify
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in setup_names():
         specified = specify(read_setup(name))
         study, spec = specified.study, specified.spec
-        rows.append(
-            {
-                "setup": name,
-                "ref": study.ref if study else None,
-                "modality": study.value("modality") if study else None,
-                "task": study.value("task") if study else None,
-                "backbone": spec.network.reported or spec.network.name,
-                "tl_type": spec.transfer.tl_type,
-                "data": spec.data.name,
-                "fidelity": spec.fidelity,
-                "reported": _values(specified.reported) or None,
-            }
-        )
-    headings = {"tl_type": "TL type"}
-    spare = ("ref", "fidelity", "modality", "reported", "data")
-    write_rows(rows, SETUP_COLUMNS, form, headings=headings, spare=spare)
+        row = {
+            "setup": name,
+            "ref": study.ref if study else None,
+            "modality": study.value("modality") if study else None,
+            "task": study.value("task") if study else None,
+            "backbone": spec.network.reported or spec.network.name,
+            "tl_type": spec.transfer.tl_type,
+            "data": spec.data.name,
+            "fidelity": spec.fidelity,
+            "reported": _values(specified.reported) or None,
+        }
+        first = specified.reported[0] if specified.reported else None
+        rows.append(_shortened(row, first) if form == "table" else row)
+    left_out = _left_out(width()) if form == "table" else ()
+    columns = [name for name in SETUP_COLUMNS if name not in left_out]
+    write_rows(rows, columns, form, headings={"tl_type": "TL type"})
+    if form == "table":
+        if left_out:
+            remark(f"Not shown in {width()} columns: {', '.join(left_out)}.")
+        remark("FE: feature extractor, FT: fine-tuning; of several reported values the first.")
     remark(f"{len(rows)} setups; medtl-meta replicate plan SETUP shows one in full.")
+
+
+def _left_out(room: int) -> tuple[str, ...]:
+    """Return the columns of setups without which each of them has a line of its own."""
+    if room >= 160:
+        return ()
+    return ("task", "data") if room >= 86 else ("task", "data", "ref")
+
+
+def _shortened(row: Mapping[str, Any], first: ReportedValue | None) -> dict[str, Any]:
+    """Return a row as a table has room for it."""
+    value = None
+    if first is not None:
+        value = f"{SHORT_METRICS.get(first.metric, first.metric)} {round(first.value, 3):g}"
+    return {
+        **row,
+        "backbone": row["backbone"].removesuffix(" (unspecified)"),
+        "tl_type": SHORT_TL_TYPES.get(row["tl_type"], row["tl_type"]),
+        "reported": value,
+    }
 
 
 def _values(reported: Sequence[ReportedValue]) -> list[str]:
     return [f"{value.metric} {value.value}" for value in reported]
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("setup", required=False)
 @images_option
 @spec_options
@@ -254,63 +290,51 @@ def as_dict(specified: Specified, cost: Estimate | None) -> dict[str, Any]:
 def _print(specified: Specified, cost: Estimate | None) -> None:
     from replicate.ledger import shown
 
-    room = min(width(), 120)
+    room = min(width(), WIDEST)
     study, setup = specified.study, specified.setup
     lines = {line.name: line for line in specified.ledger.lines}
-
-    def paragraph(text: str, indent: int = 0) -> None:
-        pad = " " * indent
-        click.echo(textwrap.fill(text, room, initial_indent=pad, subsequent_indent=pad))
-
-    def heading(text: str) -> None:
-        click.echo()
-        click.secho(text, bold=True)
 
     title = setup.title if setup is not None and setup.study is not None else "A run of its own"
     click.secho(f"{title} (plan {specified.spec.id})", bold=True)
     if study is not None:
         number = f"[{study.ref}] " if study.ref else ""
-        paragraph(f"{number}{study.citation} {study.address or ''}".rstrip())
+        paragraph(f"{number}{study.citation} {study.address or ''}".rstrip(), room, 0)
     if setup is not None and setup.about:
-        paragraph(setup.about)
+        paragraph(setup.about, room, 0)
     click.echo()
-    for path, label in SUMMARY:
-        line = lines[path]
-        if line.value is not None:
-            click.echo(
-                f"  {label:<12}{shown(line.value)}" + click.style(f"  {line.mark}", dim=True)
-            )
+    known = [(label, lines[path]) for path, label in SUMMARY if lines[path].value is not None]
+    broad = max(len(shown(line.value)) for _, line in known)
+    for label, line in known:
+        click.echo(f"  {label:<13}{shown(line.value):<{broad}}  {line.mark}")
 
     if specified.fidelity is not None:
         heading("Fidelity")
-        paragraph(specified.fidelity.sentence, 2)
+        paragraph(specified.fidelity.sentence, room)
     if specified.substitution:
         heading("Substitution")
         reported = specified.spec.network.reported
-        paragraph(
-            f"{specified.spec.network.name} in place of {reported}: {specified.substitution}", 2
-        )
+        text = f"{specified.spec.network.name} in place of {reported}: {specified.substitution}"
+        paragraph(text, room)
     if study is not None:
         heading("Reported, to compare with")
         for value in specified.reported:
-            paragraph(_reported(value), 2)
+            paragraph(_reported(value), room, 2, 4)
         if not specified.reported:
-            paragraph("No reported value is at hand.", 2)
-    _print_source(specified, heading, paragraph)
+            paragraph("No reported value is at hand.", room)
+    _print_source(specified, room)
 
     count = len(specified.ledger.reported)
-    heading(f"Ledger: {count} settings reported, {len(lines) - count} assumed")
-    rows = sorted(ledger_rows(specified), key=lambda row: row["mark"] != "reported")
-    write_rows(rows, LEDGER_COLUMNS, "table")
+    heading(f"Ledger: {counted(count, 'setting')} reported, {len(lines) - count} assumed")
+    write_ledger(ledger_rows(specified), room)
 
     if cost is not None:
         heading("Cost")
-        paragraph(cost.sentence, 2)
+        paragraph(cost.sentence, room)
         if cost.remarks:
-            paragraph(f"Note: {'; '.join(cost.remarks)}.", 2)
+            paragraph(f"Note: {'; '.join(cost.remarks)}.", room)
 
 
-def _print_source(specified: Specified, heading: Any, paragraph: Any) -> None:
+def _print_source(specified: Specified, room: int) -> None:
     from replicate.setup_data import address_of
 
     source, setup = specified.source, specified.setup
@@ -319,25 +343,25 @@ def _print_source(specified: Specified, heading: Any, paragraph: Any) -> None:
         url, licence, count = address_of(source)
         known = [f"{count:,} images"] if count else []
         known += [f"licence {licence}" if licence else "licence not stated"]
-        paragraph(f"{source.name}: {source.title} ({', '.join(known)})", 2)
+        paragraph(f"{source.name}: {source.title} ({', '.join(known)})", room)
         if url:
-            paragraph(url, 2)
+            paragraph(url, room)
         for label, text in (
             ("How to get them", source.get),
             ("Layout", source.layout),
             ("Patients", source.groups),
         ):
-            paragraph(f"{label}: {text}", 2)
+            paragraph(f"{label}: {text}", room, 2, 4)
         if source.images:
-            paragraph(f"Given by name: --images {source.images}", 2)
+            paragraph(f"Given by name: --images {source.images}", room)
         others = [other for other in setup.sources if other is not source] if setup else []
         if others:
             names = "; ".join(f"{other.name} ({other.fidelity})" for other in others)
-            paragraph(f"Other sources (--source): {names}.", 2)
+            paragraph(f"Other sources (--source): {names}.", room)
     elif specified.missing:
         heading("Missing")
         for text in specified.missing:
-            paragraph(f"{text}.", 2)
+            paragraph(f"{text}.", room)
 
 
 def _reported(value: ReportedValue) -> str:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaanalysis.cli.options import database_option, opened, remark
-from metaanalysis.cli.output import UNKNOWN, width, write_rows
+from metaanalysis.cli.options import database_option, opened
 from replicate.cli.bar import progress_bar
+from replicate.cli.sections import SectionedCommand
 from replicate.cli.settings import compute_options, images_option, spec_options
 
 if TYPE_CHECKING:
-    from replicate.outcome import RunResult
     from replicate.setups import Specified
 
-#: Metrics of the table, as they are called there.
-SHOWN = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auc": "AUC",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-}
 
-
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("setup", required=False)
 @images_option
 @spec_options
@@ -107,7 +96,9 @@ def run(
     if form == "json":
         click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
-        _print(result, specified)
+        from replicate.cli.result import write_result
+
+        write_result(result, specified)
 
 
 def _fetched(specified: Specified) -> Any:
@@ -123,71 +114,3 @@ def _fetched(specified: Specified) -> Any:
             "Give them with --images; --images phantom tries the setup on made images.",
         )
     return open_images(source.images, size=specified.spec.preprocessing.size)
-
-
-def _print(result: RunResult, specified: Specified) -> None:
-    room = min(width(), 100)
-
-    def paragraph(text: str, indent: int = 2) -> None:
-        pad = " " * indent
-        click.echo(textwrap.fill(text, room, initial_indent=pad, subsequent_indent=pad))
-
-    def heading(text: str) -> None:
-        click.echo()
-        click.secho(text, bold=True)
-
-    kind = "phantom" if result.images.phantom else "replicated"
-    click.secho(f"Run {result.id}, {kind} values", bold=True)
-    if result.images.phantom:
-        paragraph("The images are made ones: this checks the pipeline and says nothing on a study.")
-    spec, count = result.spec, len(result.images)
-    network = spec.network.name
-    if spec.network.reported and spec.network.reported != network:
-        network += f" in place of {spec.network.reported}"
-    paragraph(
-        f"{network} ({result.weights}), {spec.transfer.tl_type}, "
-        f"{result.trained_parameters:,} of {result.parameters:,} parameters trained; "
-        f"{count} images of {result.images.name}, {spec.preprocessing.size} x "
-        f"{spec.preprocessing.size}; {len(result.fitted)} model{'s'[: len(result.fitted) > 1]}."
-    )
-    if specified.fidelity is not None:
-        paragraph(f"Fidelity: {specified.fidelity.sentence}")
-    assumed = len(result.ledger.assumed)
-    paragraph(
-        f"Ledger: {len(result.ledger.reported)} settings reported, {assumed} assumed "
-        f"(medtl-meta replicate runs {result.id} lists them)."
-    )
-    heading("Leakage")
-    for sentence in (*result.shared[:1], *result.leakage.sentences()):
-        paragraph(sentence)
-    heading("Metrics")
-    write_rows(_rows(result), ("metric", "value", "95% interval", "n", "baseline"), "table")
-    for text in result.evaluation.remarks:
-        paragraph(text)
-    heading("Verdicts")
-    if result.comparison is not None and result.comparison.values:
-        for value in result.comparison.values:
-            paragraph(f"{value.replicated.metric}: {value.verdict.verdict}. {value.verdict.reason}")
-    else:
-        paragraph("Nothing to compare with.")
-    timing = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in result.timing.items())
-    remark(f"Time: {timing}.")
-
-
-def _rows(result: RunResult) -> list[dict[str, Any]]:
-    evaluation = result.evaluation
-    rows = []
-    for name, called in SHOWN.items():
-        value = evaluation.pooled(name)
-        test = evaluation.tests.get(name)
-        known = value.ci_low is not None and value.ci_high is not None
-        rows.append(
-            {
-                "metric": called,
-                "value": UNKNOWN if value.value is None else f"{value.value:.3f}",
-                "95% interval": f"{value.ci_low:.3f} to {value.ci_high:.3f}" if known else UNKNOWN,
-                "n": value.n,
-                "baseline": UNKNOWN if test is None else f"{test.baseline:.3f}",
-            }
-        )
-    return rows

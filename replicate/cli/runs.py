@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,15 +11,19 @@ import click
 from db.errors import UsageError
 from metaanalysis import query as ask
 from metaanalysis.cli.options import database_option, format_option, opened, remark
-from metaanalysis.cli.output import cell, width, write_rows
+from metaanalysis.cli.output import UNKNOWN, write_rows
 
 _TABLE = (
-    "id", "kind", "study", "dataset", "backbone", "tl_type", "state", "accuracy", "AUC",
+    "id", "kind", "study", "backbone", "tl_type", "dataset", "split", "state", "accuracy", "AUC",
     "fidelity", "assumed_settings", "created_at",
 )  # fmt: skip
-_HEADINGS = {"assumed_settings": "assumed", "tl_type": "TL type", "created_at": "begun"}
-#: Never the kind: a phantom must not pass for a replication.
-_SPARE = ("created_at", "assumed_settings", "AUC", "dataset", "fidelity", "tl_type", "backbone")
+_HEADINGS = {
+    "assumed_settings": "assumed", "tl_type": "TL type", "created_at": "begun", "accuracy": "acc.",
+    "split": "split by",
+}  # fmt: skip
+#: Never the kind: a phantom must not pass for a replication. Nor the split: the same run with
+#: another one must not pass for it.
+_SPARE = ("created_at", "assumed_settings", "state", "fidelity", "tl_type", "dataset", "backbone")
 
 _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "reason")
 
@@ -96,8 +99,10 @@ def runs(
             limit=limit,
         )
     if form in ("table", "markdown"):
-        short = [{**row, **_rounded(row), "created_at": row["created_at"][:10]} for row in rows]
-        write_rows(short, _TABLE, form, headings=_HEADINGS, spare=_SPARE)
+        unsettled = any(row["state"] != "finished" for row in rows)
+        spare = (*(name for name in _SPARE if name != "state"), "state") if unsettled else _SPARE
+        short = [_short(row, form) for row in rows]
+        write_rows(short, _TABLE, form, headings=_HEADINGS, spare=spare)
     else:
         write_rows(rows, ask.RUN_COLUMNS, form)
     made = sum(row["kind"] == "phantom" for row in rows)
@@ -105,10 +110,16 @@ def runs(
     remark(f"{len(rows)} run{'s' if len(rows) != 1 else ''}{phantoms}.")
 
 
-def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if row[name] is None else round(row[name], 3) for name in ("accuracy", "AUC")
+def _short(row: Mapping[str, Any], form: str) -> dict[str, Any]:
+    """Return a run as a table has room for it; its id is cut, as its beginning names it too."""
+    values = {
+        name: UNKNOWN if row[name] is None else f"{row[name]:.3f}" for name in ("accuracy", "AUC")
     }
+    short = {**row, **values, "created_at": row["created_at"][:10]}
+    if form == "table":
+        short["id"] = row["id"][:8]
+        short["split"] = row["split"] and row["split"].rpartition(" by ")[2]
+    return short
 
 
 def _of(metric: Mapping[str, Any]) -> str:
@@ -147,32 +158,9 @@ def _show(found: Mapping[str, Any], form: str) -> None:
     if form == "json":
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    rows = detail_rows(found)
-    if form != "table":
-        write_rows(rows, _DETAIL_COLUMNS, form)
-        return
-    room = width()
-    part = None
-    for row in rows:
-        if row["part"] != part:
-            if part is not None:
-                click.echo()
-            part = row["part"]
-            click.secho(str(part).upper(), bold=True)
-        text = f"{row['name']}: {_text(row)}"
-        options: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "    "}
-        for line in textwrap.wrap(text, room, **options):
-            click.echo(line)
+    if form == "table":
+        from replicate.cli.run_view import write_run
 
-
-def _text(row: Mapping[str, Any]) -> str:
-    value = row["value"]
-    text = f"{value:.4g}" if isinstance(value, float) else cell(value)
-    text = text or "none"
-    if row.get("ci_low") is not None and row.get("ci_high") is not None:
-        text += f" [{row['ci_low']:.4g}, {row['ci_high']:.4g}]"
-    if row.get("n") is not None:
-        text += f", n = {row['n']}"
-    if row.get("mark") is not None:
-        return f"{text} - {row['mark']}: {row['reason']}"
-    return f"{text} ({row['reason']})" if row.get("reason") else text
+        write_run(found)
+    else:
+        write_rows(detail_rows(found), _DETAIL_COLUMNS, form)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("backbone", "place", "label", "state", "where", "sha256")
 TABLE_COLUMNS = COLUMNS[:-1]
+
+#: Characters of a file's name in a table.
+NAME_LENGTH = 23
 
 #: States of a file that is there.
 ABSENT, FETCHABLE = "absent", "can be fetched"
@@ -53,13 +57,29 @@ def weights(name: str | None, fetch: bool, form: str) -> None:
         if fetch:
             _fetch(choice.builder)
         looks = look(choice.builder)
-    columns = TABLE_COLUMNS if form in ("table", "markdown") else COLUMNS
-    write_rows([asdict(each) for each in looks], columns, form)
+    columns: tuple[str, ...] = TABLE_COLUMNS if form in ("table", "markdown") else COLUMNS
+    rows = [asdict(each) for each in looks]
+    if form == "table":
+        rows = [{**row, "where": shortened(row["where"])} for row in rows]
+        if name is not None:  # all of one network
+            columns = columns[1:]
+    spare = ("label", "place")
+    write_rows(rows, columns, form, headings={"label": "weights"}, spare=spare)
     here = {each.backbone for each in looks if each.state not in (ABSENT, FETCHABLE)}
+    if form == "table" and rows:
+        remark("Whole paths and addresses: --format csv.")
     if name is None:
         remark(f"Weights of {len(here)} of {len(registry().builders)} networks are here.")
     elif not here:
         remark(what_to_do(choice.builder))
+
+
+def shortened(where: str) -> str:
+    """Return what a table has room for: of an address its server, of a path its last part."""
+    if where.startswith("https://"):
+        return where.removeprefix("https://").partition("/")[0]
+    name = Path(where).name
+    return name if len(name) <= NAME_LENGTH else f"…{name[1 - NAME_LENGTH :]}"
 
 
 def _short(looks: list[Look]) -> list[Look]:

@@ -76,3 +76,16 @@ def test_one_line_a_network() -> None:
 def test_errors_are_ours(arguments: list[str], error: type[MedtlError]) -> None:
     done = CliRunner().invoke(weights, arguments)
     assert isinstance(done.exception, error)
+
+
+def test_places_are_short_enough_for_a_table() -> None:
+    from replicate.cli.weights import NAME_LENGTH, shortened
+
+    assert shortened("https://download.pytorch.org/models/resnet18-f37072fd.pth") == (
+        "download.pytorch.org"
+    )
+    assert shortened("/a/folder/resnet18-f37072fd.pth") == "resnet18-f37072fd.pth"
+    long = shortened("/a/folder/" + "x" * 60 + ".pth")
+    assert len(long) == NAME_LENGTH
+    assert long.startswith("…")
+    assert long.endswith("x.pth")

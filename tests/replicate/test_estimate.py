@@ -10,7 +10,7 @@ import pytest
 
 from db.errors import UsageError
 from replicate.builders import find_builder
-from replicate.estimate import count_passes, duration, estimate, size
+from replicate.estimate import count_passes, duration, estimate, size, span
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.setups import specify_free
 from replicate.spec import Spec
@@ -83,7 +83,9 @@ def test_time_grows_with_images_and_epochs(tmp_path: Path) -> None:
     assert longer.seconds is not None
     assert longer.training is not None
     assert longer.training > few.seconds
-    assert "about" in longer.sentence
+    assert longer.longest is not None
+    assert longer.longest >= 1.5 * longer.seconds
+    assert f"{span(longer.seconds, longer.longest)} on cpu" in longer.sentence
     assert longer.sentence.startswith("Estimate")
     assert longer.memory is not None
     assert longer.memory > 10**8
@@ -146,6 +148,19 @@ def test_a_broken_measurement_is_made_anew(tmp_path: Path) -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "words"),
+    [
+        (20, 40, "20 to 40 s"),
+        (60, 180, "60 s to 3.0 min"),
+        (0.2, 0.5, "under a second"),
+        (0.5, 2, "under a second to 2.0 s"),
+    ],
+)
+def test_ranges(short: float, long: float, words: str) -> None:
+    assert span(short, long) == words
 
 
 def test_sizes() -> None:

@@ -53,17 +53,48 @@ def test_setups_are_listed_in_each_format() -> None:
 @pytest.mark.parametrize("name", ["minaee2020", "kather2019"])
 def test_a_plan_fits_the_terminal(name: str, columns: int) -> None:
     text = shown(name, columns=columns)
-    assert max(map(len, text.splitlines())) <= columns
+    # An address is not broken, so that it can be followed.
+    assert all(len(line) <= columns or len(line.split()) == 1 for line in text.splitlines())
     for part in ("Fidelity", "Reported, to compare with", "Images", "Ledger:", "Cost"):
         assert part in text
 
 
 def test_a_plan_says_what_is_reported_and_what_is_not() -> None:
-    text = shown("pham2020", "--backbone", "mobilenet_v2", columns=160)
+    text = " ".join(shown("pham2020", "--backbone", "mobilenet_v2", columns=100).split())
     assert "No reported value is at hand." in text
     assert "reported DenseNet201, run with MobileNetV2" in text
     assert "9 settings reported, 41 assumed" in text
     assert "six epochs" in text
+
+
+def test_the_ledger_begins_with_what_departs_and_ends_with_what_is_not_known_yet() -> None:
+    text = shown("minaee2020", "--backbone", "mobilenet_v2", "--epochs", "3", columns=80)
+    assert text.index("\n  Reported (") < text.index("\n  Assumed (")
+    assumed = text[text.index("\n  Assumed (") : text.index("\nCost")]
+    order = [
+        "network.name: MobileNetV2 — chosen on the command line; reported: ResNet18",
+        "training.epochs: 3 — chosen on the command line",
+        "training.class_weights: balanced — one class is many times smaller",
+        "training.optimiser: adam — the usual choice",
+        "data.content: none — known when",
+    ]
+    words = " ".join(assumed.split())
+    places = [words.index(line) for line in order]
+    assert places == sorted(places)
+    flips = "augmentation.horizontal_flip, .vertical_flip: no — house default"
+    assert flips in words, "settings that say the same share a line"
+    assert "\n      " in assumed, "what goes on is indented"
+
+
+def test_setups_fit_a_narrow_terminal() -> None:
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(setups)
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 2 + len(setup_names()), "one line a setup"
+    byra = next(line for line in lines if line.startswith("byra2019"))
+    assert "sonography" in byra
+    assert "FT scratch" in byra
+    assert "AUC 0.936" in byra
 
 
 def test_json_holds_all_of_it() -> None:

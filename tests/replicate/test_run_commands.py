@@ -52,7 +52,8 @@ def test_the_list(place: str) -> None:
     assert "2 runs" not in table.stderr
     assert "3 runs, 1 of phantoms." in table.stderr
     assert max(map(len, table.stdout.splitlines())) <= 80
-    assert "aaaa00000001" in table.stdout
+    assert "aaaa0000" in table.stdout
+    assert "group" in table.stdout, "patients apart"
     assert "phantom" in table.stdout
     rows = json.loads(call(runs, place, "--real", "--state", "finished", "-f", "json").stdout)
     assert [tuple(row) for row in rows] == [RUN_COLUMNS]
@@ -67,11 +68,13 @@ def test_one_in_full(place: str) -> None:
     assert max(map(len, outcome.stdout.splitlines())) <= 80
     text = " ".join(outcome.stdout.split())
     for said in (
-        "network.name: MobileNetV2 - assumed: no weights of GoogLeNet",
-        "accuracy: 0.8 [0.78, 0.82], n = 300 (wilson)",
-        "SEED 0",
-        "CLASS AMD",
-        "kind: replicated",
+        "Run aaaa00000001 of karri2017: replicated",
+        "Assumed (1) network.name: MobileNetV2 — no weights of GoogLeNet",
+        "accuracy 0.800 0.780 to 0.820 300",
+        "accuracy: wilson.",
+        "seed 0 seed 1 seed 2",
+        "By class class sensitivity ─",
+        "Values of each fold: --format csv.",
     ):
         assert said in text, said
     found = json.loads(call(runs, place, "aaaa", "-f", "json").stdout)
@@ -104,12 +107,14 @@ def test_comparing(place: str) -> None:
     assert max(map(len, outcome.stdout.splitlines())) <= 80
     text = " ".join(outcome.stdout.split())
     for said in (
-        "karri2017 [49]: MobileNetV2 for GoogLeNet, fine-tuning, on OCT set for tests (same task)",
+        "karri2017 [49]: MobileNetV2 for GoogLeNet, fine-tuning, on OCT set for tests (same task), "
+        "hold-out by group; run aaaa0000",
         "settings: 1 reported, 1 assumed",
-        "reported 0.960, replicated 0.800 [0.780, 0.820]: lower",
+        "0.960 0.800 [0.780, 0.820] lower",
         "taken as exact",
         "(phantom)",
-        "reported –",
+        "Phantom values are compared with nothing.",
+        "Without a reported value: AUC 0.970 [0.950, 0.990]",
     ):
         assert said in text, said
     assert "2 runs" in outcome.stderr

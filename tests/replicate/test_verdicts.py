@@ -190,3 +190,12 @@ def test_the_words_are_those_of_the_house() -> None:
         "reproduced", "consistent", "lower", "higher", "at baseline", "not comparable",
         "impossible",
     }  # fmt: skip
+
+
+def test_remarks_are_sentences() -> None:
+    said = verdict(
+        Reported("accuracy", 0.9),
+        Replicated("accuracy", 0.7, 0.68, 0.72),
+        remarks=("Note: read off a figure", "MobileNetV2 stands in for VGG16."),
+    )
+    assert said.reason.endswith(" Note: read off a figure. MobileNetV2 stands in for VGG16.")

@@ -104,3 +104,13 @@ def test_it_is_written_in_all_formats(figure: Figure, tmp_path: Path) -> None:
     }  # fmt: skip
     assert (tmp_path / "figure-replications.png").read_bytes().startswith(b"\x89PNG")
     assert "replications" not in FIGURES  # it is none of the review's
+
+
+def test_the_same_run_with_another_split_is_told_apart() -> None:
+    by = [
+        row(run, "accuracy", 0.96, 0.9, split=f"hold-out by {unit}")
+        for run, unit in (("a", "image"), ("b", "group"))
+    ]
+    text = " ".join(words(replications(by, data_hash="abc")))
+    assert "test images · hold-out by image · proxy" in text
+    assert "test images · hold-out by group · proxy" in text

@@ -1,0 +1,56 @@
+"""A command whose many options are listed under headings in its help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+#: Heading -> options as they are typed; an option of none of them stands under the last.
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Images": ("--images", "--modality", "--source", "--positive", "--max-images"),
+    "Network and transfer": (
+        "--backbone", "--weights", "--no-download", "--tl", "--unfreeze", "--batchnorm", "--head",
+    ),
+    "Preparation of images": ("--size", "--resize", "--normalise", "--augment"),
+    "Training": (
+        "--epochs", "--head-epochs", "--batch-size", "--optimiser", "--lr", "--backbone-lr",
+        "--weight-decay", "--schedule", "--patience", "--class-weights", "--amp",
+    ),
+    "Split and repetition": (
+        "--split", "--folds", "--repeats", "--test", "--validation", "--seeds",
+    ),
+    "Computing": ("--device", "--workers", "--deterministic"),
+    "Output and the rest": (),
+}  # fmt: skip
+
+
+class SectionedCommand(click.Command):
+    """Lists its options under the headings of :data:`SECTIONS`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section."""
+        place = {
+            option: position
+            for position, options in enumerate(SECTIONS.values())
+            for option in options
+        }
+        last = len(SECTIONS) - 1
+        found: dict[int, list[tuple[int, tuple[str, str]]]] = {}
+        for parameter in self.get_params(ctx):
+            # What the arguments are, the text above says.
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is None:
+                continue
+            section = min((place.get(name, last) for name in parameter.opts), default=last)
+            listed = list(SECTIONS.values())[section]
+            order = min(
+                (listed.index(name) for name in parameter.opts if name in listed),
+                default=len(listed),
+            )
+            found.setdefault(section, []).append((order, record))
+        for position, title in enumerate(SECTIONS):
+            records = sorted(found.get(position, ()), key=lambda one: one[0])
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([record for _, record in records])
