@@ -354,7 +354,12 @@ def _outcomes(setup: Setup, study: Study | None, spec: Spec) -> tuple[ReportedVa
     network = spec.network.reported or spec.network.name
     if setup.compare:
         rows = [
-            replace(row, n=comparison.cases or row.n, note=comparison.note)
+            replace(
+                row,
+                n=comparison.cases or row.n,
+                note=comparison.note,
+                of_class=comparison.of_class,
+            )
             for comparison in setup.compare
             for row in filter(comparison.finds, study.outcomes)
         ]

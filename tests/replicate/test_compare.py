@@ -45,7 +45,7 @@ def test_a_run_is_held_against_its_study(own: Database) -> None:
     assert "Same task on other images" in accuracy.verdict.reason
     assert "MobileNetV2 stands in for GoogLeNet." in accuracy.verdict.reason
     assert "value of validation, replicated one of test" in accuracy.verdict.reason
-    assert one.values[1].verdict.reason == "The study reports no AUC."
+    assert one.values[1].verdict.reason == "No AUC of the study is on record."
     rows = one.rows()
     assert [tuple(row) for row in rows] == [ROW_COLUMNS] * 2
     assert (rows[0]["ref"], rows[0]["reported_settings"], rows[0]["assumed_settings"]) == (49, 1, 1)

@@ -113,4 +113,4 @@ def test_what_a_setup_names_is_taken_and_the_difference_is_said() -> None:
 
 
 def test_no_value_of_the_metric() -> None:
-    assert found({**row(0.9), "metric": "AUC"}).reason == "The study reports no accuracy."
+    assert found({**row(0.9), "metric": "AUC"}).reason == "No accuracy of the study is on record."
