@@ -162,7 +162,13 @@ def compare_runs(
     single = values_by_class(database, list(by_run))
     return [
         _compared(
-            find_run(database, run), short[run], of_run, single.get(run, {}), known, margin, reported
+            find_run(database, run),
+            short[run],
+            of_run,
+            single.get(run, {}),
+            known,
+            margin,
+            reported,
         )
         for run, of_run in by_run.items()
     ]
@@ -258,7 +264,9 @@ def _compared(
             chosen=chosen,
         )
         theirs = _reported(found.row) if found.row is not None else None
-        own_class = single.get((metric, theirs.of_class or "")) if theirs else None
+        own_class = None
+        if theirs is not None and theirs.of_class is not None and theirs.of_class != arm.positive:
+            own_class = single.get((metric, theirs.of_class))
         if own_class is not None:
             ours = _of_class(own_class, ours)
         notes = [*found.remarks, *_remarks(metric, arm, run, found.row, own_class is None)]

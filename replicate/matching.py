@@ -144,7 +144,8 @@ def match(
             against += refused
             continue
         ranks = [rank for rank, _ in steps if rank is not None]
-        order = (*ranks, 0 if row.get("headline") else 1, place)
+        # A setup names first what it wants first; a file is in the order of the article.
+        order = (*ranks, 0 if chosen or row.get("headline") else 1, place)
         if best is None or order < best[0]:
             best = (order, row, tuple(text for _, text in steps if text))
     if best is None:

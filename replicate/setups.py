@@ -195,6 +195,8 @@ def specify(
     )
     departures = tuple(departure.sentence for departure in account.departures)
     departures += _other_tl_type(study, spec, account)
+    if level == "same data" and spec.data.max_images is not None:
+        departures += (f"data.max_images: reported all images, run with {spec.data.max_images}",)
     return Specified(
         spec=spec,
         ledger=ledger,

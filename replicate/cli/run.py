@@ -164,6 +164,8 @@ def _print(result: RunResult, specified: Specified) -> None:
     write_rows(_rows(result), ("metric", "value", "95% interval", "n", "baseline"), "table")
     for text in result.evaluation.remarks:
         paragraph(text)
+    for text in result.notes:
+        paragraph(f"{text[:1].upper()}{text[1:]}.")
     heading("Verdicts")
     if result.comparison is not None and result.comparison.values:
         for value in result.comparison.values:

@@ -11,6 +11,7 @@ import pytest
 
 from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
+from db.runs import MetricRow
 from metaanalysis.analyses.pooling import pool_sample
 from metaanalysis.samples import from_replications
 from tests.replicate.made_runs import KARRI, add, metrics
@@ -60,3 +61,22 @@ def test_nothing_to_pool(own: Database) -> None:
         from_replications(own)
     with pytest.raises(UsageError, match="cannot be pooled"):
         from_replications(own, "F1")
+
+
+def test_a_contest_is_one_row_a_set_and_a_mean_over_classes_no_count(own: Database) -> None:
+    free = replace(KARRI, study_key=None, setup=None)
+    for place in range(3):
+        add(own, replace(free, id=f"a{place}"), metrics(0.7 + place / 10))
+    add(own, replace(free, id="b", dataset="another set"), metrics(0.8))
+    add(own, replace(KARRI, id="c"), metrics(0.9))
+    sample = from_replications(own)
+    assert len(sample.shorts) == 3
+    why = "an older run on the same images, which follows no study either"
+    assert [item.reason for item in sample.left_out] == [why, why]
+    (said,) = sample.said(sample.notes)
+    assert "On images that another row rests on too" in said
+    mean = [MetricRow("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 classes; bootstrap")]
+    plain = [MetricRow("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 models; bootstrap")]
+    add(own, replace(KARRI, id="d", study_key="shi2018"), mean)
+    add(own, replace(KARRI, id="e", study_key="deepak2019"), plain)
+    assert from_replications(own, "sensitivity").shorts == ("e",)

@@ -88,7 +88,9 @@ def test_every_hybrid_head(tmp_path: Path, kind: str) -> None:
     first = run(tmp_path, spec, name="a")
     again = run(tmp_path, spec, name="b")
     assert first.predictions.probabilities.tolist() == again.predictions.probabilities.tolist()
-    assert bool(first.notes) == (kind == "k-nn"), "k-NN says that it has no class weights"
+    said_of = {"k-nn": "no class weights", "svm": "no probabilities"}
+    assert bool(first.notes) == (kind in said_of)
+    assert all(said_of[kind] in note for note in first.notes)
     said = first.predictions.probabilities.argmax(axis=1)
     assert np.mean(said == first.predictions.labels) > 0.6
 

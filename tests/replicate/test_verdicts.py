@@ -190,3 +190,17 @@ def test_the_words_are_those_of_the_house() -> None:
         "reproduced", "consistent", "lower", "higher", "at baseline", "not comparable",
         "impossible",
     }  # fmt: skip
+
+
+def test_a_lost_zero_is_no_lack_of_precision() -> None:
+    """The database's 0.9 is a printed 90%: 0.862 is not it."""
+    assert theirs(0.9).rounding == pytest.approx((0.895, 0.905))
+    assert theirs(1.0).rounding == pytest.approx((0.995, 1.005))
+    assert theirs(0.8934).rounding == pytest.approx((0.89335, 0.89345))
+    assert verdict(theirs(0.9), ours(0.862, 0.84, 0.88)).verdict == "lower"
+
+
+def test_what_has_learnt_nothing_reproduces_no_sensitivity() -> None:
+    blind = ours(1.0, 0.97, 1.0, unskilled="It names one class throughout.")
+    found = verdict(theirs(0.99), blind)
+    assert (found.verdict, found.reason) == ("at baseline", "It names one class throughout.")
