@@ -18,8 +18,8 @@ demo: $(VENV)/.installed
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite figures --out $(OUT)
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite stats pool
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite audit --verdict inconsistent
-	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite replicate run byra2019 \
-	    --images 'phantom:sonography?n=240' --backbone mobilenet_v2 --size 128
+	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite replicate run treder2018 \
+	    --images 'phantom:oct?n=240' --backbone mobilenet_v2 --size 96
 	$(BIN)/medtl-meta --db $(OUT)/medtl-meta.sqlite replicate runs
 	@echo 'Done: open $(OUT)/index.html to look at the figures.'
 

@@ -52,6 +52,18 @@ COMMANDS: Commands = {
     "db": ("metaanalysis.cli.database", "database", "Load, check, extend and export the database."),
 }
 
+#: Modules that only the extra ``replicate`` brings, and what they are called.
+REPLICATE = {
+    "PIL": "Pillow",
+    "filelock": "filelock",
+    "pydicom": "pydicom",
+    "safetensors": "safetensors",
+    "sklearn": "scikit-learn",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+
 
 @click.group(
     cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
@@ -88,6 +100,15 @@ def main() -> None:
     except MedtlError as error:
         _tell(error.message, error.hint)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in REPLICATE:
+            raise
+        _tell(
+            f"This needs {REPLICATE[missing]}, which is not installed.",
+            "pip install 'medtl-meta[replicate]' brings all that replications need.",
+        )
+        sys.exit(1)
     except OSError as error:  # a full disk, a path that no system takes
         place = error.filename or "the output"
         _tell(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")

@@ -91,6 +91,12 @@ def sample_options(
                 help="Keep randomly initialised networks and the authors' own.",
             ),
             click.option(
+                "--replicated",
+                is_flag=True,
+                help="Analyse what the runs in the database replicated, the newest of each study, "
+                "in place of what is reported.",
+            ),
+            click.option(
                 "--csv",
                 "csv_file",
                 type=click.Path(path_type=Path),

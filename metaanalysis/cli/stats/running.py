@@ -67,10 +67,12 @@ def sample_of(
                 raise UsageError(
                     f"{_option(name)} speaks of a CSV file.", "Name the file with --csv."
                 )
+        if given.get("replicated"):
+            return _from_replications(given, pairs=pairs)
         return _from_literature(given, pairs=pairs)
     named = [name for name in FILTER_HELP if given.get(name)]
     named += [name for name in _LITERATURE if given.get(name) is not None]
-    named += [name for name in _LITERATURE_FLAGS if given.get(name)]
+    named += [name for name in (*_LITERATURE_FLAGS, "replicated") if given.get(name)]
     if named:
         raise UsageError(
             f"{_option(named[0])} speaks of the literature, not of a CSV file.",
@@ -89,6 +91,24 @@ def sample_of(
         cluster=given.get("cluster"),
         missing=given["missing"] or "error",
     )
+
+
+def _from_replications(given: Given, *, pairs: bool) -> Sample:
+    from metaanalysis.samples.replications import from_replications
+
+    if pairs:
+        raise UsageError("--replicated gives one outcome a run, no pairs.", "Leave it away.")
+    others = ("arms", "assume_n", "assume_prevalence")
+    named = [name for name in FILTER_HELP if given.get(name)]
+    named += [name for name in others if given.get(name) is not None]
+    named += [name for name in _LITERATURE_FLAGS if given.get(name)]
+    if named:
+        raise UsageError(
+            f"{_option(named[0])} speaks of the literature, not of replications.",
+            "Drop it, or drop --replicated.",
+        )
+    with opened(given["where"]) as database:
+        return from_replications(database, given.get("outcome") or "accuracy")
 
 
 def _from_literature(given: Given, *, pairs: bool) -> Sample:
