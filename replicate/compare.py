@@ -268,7 +268,7 @@ def _compared(
         if theirs is not None and theirs.of_class is not None and theirs.of_class != arm.positive:
             own_class = single.get((metric, theirs.of_class))
         if own_class is not None:
-            ours = _of_class(own_class, ours)
+            ours = _of_class(own_class, single.get(("AUC", own_class["class_label"])), ours)
         notes = [*found.remarks, *_remarks(metric, arm, run, found.row, own_class is None)]
         said = verdict(
             theirs,
@@ -351,8 +351,19 @@ def _unskilled(baselines: Mapping[str, Any], metric: str) -> str | None:
     )
 
 
-def _of_class(value: Mapping[str, Any], whole: Replicated) -> Replicated:
-    """Return the value of one class; the spread between seeds is known of the whole only."""
+def _of_class(
+    value: Mapping[str, Any], area: Mapping[str, Any] | None, whole: Replicated
+) -> Replicated:
+    """Return the value of one class; the spread between seeds is known of the whole only.
+
+    Whether the class is told from the others at all is said by its area.
+    """
+    blind = whole.unskilled
+    if whole.metric in _ONE_SIDED and area is not None and (area["ci_low"] or 0.0) <= 0.5:
+        blind = (
+            f"The run does not tell {value['class_label']} from the others (the interval of its "
+            f"AUC reaches down to 0.5): a {whole.metric} of such a run says nothing."
+        )
     return replace(
         whole,
         value=value["value"],
@@ -362,6 +373,7 @@ def _of_class(value: Mapping[str, Any], whole: Replicated) -> Replicated:
         sd=None,
         baseline=0.5 if whole.metric == "AUC" else None,
         above_baseline=None,
+        unskilled=blind,
     )
 
 
@@ -378,12 +390,16 @@ def _remarks(
 ) -> list[str]:
     texts = []
     if row is not None and row.get("note"):
-        texts.append(str(row["note"]))
+        texts.append(_sentence(str(row["note"])))
     if whole and metric in _AVERAGED and arm.n_classes is not None and arm.n_classes > 2:
         texts.append(f"The replicated {metric} is the mean over {arm.n_classes} classes.")
     if run["backbone_reported"] and run["backbone"]:
         texts.append(f"{run['backbone']} stands in for {run['backbone_reported']}.")
     return texts
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
 
 
 def counted(comparisons: Sequence[Comparison]) -> dict[str, int]:

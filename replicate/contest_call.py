@@ -34,7 +34,7 @@ def hold_contest(
     runs: Path | None = None,
     cache: Path | None = None,
     progress: Report = silent,
-    each: Callable[[dict[str, Any]], None] = lambda row: None,
+    each: Callable[[dict[str, Any]], None] | None = None,
 ) -> tuple[list[dict[str, Any]], Summary]:
     """Run TL types x backbones x seeds on image sets under equal conditions, and summarise.
 
@@ -88,5 +88,6 @@ def hold_contest(
         ),
     ):
         rows.append(row)
-        each(row)
+        if each is not None:
+            each(row)
     return rows, summarise(rows, metric)

@@ -81,7 +81,8 @@ def replicate(
     Raises
     ------
     UsageError, ImagesError, WeightsError, ReplicationError
-        It cannot run, the ledger is of another spec, or another process is at it. What has been done stays for the next try.
+        It cannot run, the ledger is of another spec, or another process is at it. What has been
+        done stays for the next try.
     """
     builder = find_builder(spec.network.name)
     check_size(builder, spec.preprocessing.size)

@@ -26,15 +26,19 @@ def own(tmp_path: Path, database: Database) -> Iterator[Database]:
 def test_the_newest_run_of_each_study_is_pooled(own: Database) -> None:
     add(own, replace(KARRI, id="a0"), metrics(0.5))
     add(own, replace(KARRI, id="a1"), metrics(0.9))
-    add(own, replace(KARRI, id="b", study_key="shi2018", fidelity="proxy"), metrics(0.8))
-    add(own, replace(KARRI, id="c", study_key=None, setup=None), metrics(0.7))
+    add(
+        own,
+        replace(KARRI, id="b", study_key="shi2018", fidelity="proxy", dataset="x"),
+        metrics(0.8),
+    )
+    add(own, replace(KARRI, id="c", study_key=None, setup=None, dataset="own"), metrics(0.7))
     add(own, replace(KARRI, id="d", study_key="deepak2019", phantom=True), metrics(1.0))
     sample = from_replications(own)
     assert sample.source == "replicated"
     found = dict(zip(sample.clusters, sample.columns["events"], strict=True))
     with_time = own.rows("SELECT id FROM run WHERE id LIKE 'a%' ORDER BY created_at DESC, id DESC")
     newest = {"a0": 150, "a1": 270}[with_time[0]["id"]]
-    assert found == {"karri2017": newest, "shi2018": 240, "c": 210}
+    assert found == {"karri2017": newest, "shi2018": 240, "images own": 210}
     assert sample.columns["n"] == (300, 300, 300)
     assert {item.short: item.reason for item in sample.left_out} == {
         ({"a0", "a1"} - {with_time[0]["id"]}).pop(): "an older run of the same study",

@@ -217,6 +217,11 @@ def test_a_value_of_one_class_is_held_against_that_class(own: Database) -> None:
     assert found.verdict.verdict == "reproduced"
     assert "of AMD against DME and normal" in found.verdict.reason
     assert "mean over" not in found.verdict.reason
+    area = MetricRow("auc", 0.55, 0.45, 0.64, 300, class_label="AMD")
+    add(own, replace(KARRI, id="c1"), [of_all, of_amd, area], outcome)
+    (blind,) = compare_run(own, "c1").values
+    assert blind.verdict.verdict == "at baseline"
+    assert "does not tell AMD from the others" in blind.verdict.reason
     whole = {name: item for name, item in named.items() if name != "of_class"}
     add(own, replace(KARRI, id="b1"), [of_all, of_amd], {**outcome, "reported": [whole]})
     (found,) = compare_run(own, "b1").values
