@@ -248,6 +248,8 @@ class _Run:
             self.compute.wait()
             state.model = {}
             if number + 1 < len(phases):
+                # What is frozen now may be trained later, and could then hide that it moved.
+                self._proven(frozen)
                 state.next_phase()
         begun = time.perf_counter()
         with phase.threads():
@@ -356,19 +358,8 @@ class _Run:
     def _facts(
         self, frozen: Frozen, seconds: dict[str, float], trained_images: int
     ) -> dict[str, Any]:
-        """Return what is reported beside predictions, once frozen parts are proven to be as before.
-
-        Raises
-        ------
-        ReplicationError
-            They are not, although the BatchNorm policy says that they should.
-        """
-        proof = prove(self.before, snapshot(self.backbone), frozen)
-        if not proof.holds and self.spec.transfer.batchnorm != "none":
-            raise ReplicationError(
-                f"Frozen layers changed in training: {proof.sentence}",
-                "The result would not be what it says; please report this.",
-            )
+        """Return what is reported beside predictions, frozen parts proven to be as before."""
+        proof = self._proven(frozen)
         speed = None
         if self.computed:
             speed = self.computed / max(self.extracting, 1e-9)
@@ -387,6 +378,22 @@ class _Run:
             "notes": [],
             "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
+
+    def _proven(self, frozen: Frozen) -> Proof:
+        """Return the proof that frozen parts are as they were at the start.
+
+        Raises
+        ------
+        ReplicationError
+            They are not, although the BatchNorm policy says that they should.
+        """
+        proof = prove(self.before, snapshot(self.backbone), frozen)
+        if not proof.holds and self.spec.transfer.batchnorm != "none":
+            raise ReplicationError(
+                f"Frozen layers changed in training: {proof.sentence}",
+                "The result would not be what it says; please report this.",
+            )
+        return proof
 
 
 def _fitted(

@@ -25,8 +25,8 @@ MARGIN = 0.02
 FIGURE_FORMATS = ("html", "svg", "png", "csv")
 
 _SHORT = (
-    "study", "metric", "reported", "replicated", "ci_low", "ci_high", "verdict", "fidelity",
-    "assumed_settings", "reason",
+    "study", "metric", "of_class", "reported", "replicated", "ci_low", "ci_high", "verdict",
+    "fidelity", "assumed_settings", "reason",
 )  # fmt: skip
 
 _INDENT = "    "
@@ -132,13 +132,13 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     room = width()
     for line in textwrap.wrap(heading(run), room, subsequent_indent="  "):
         click.secho(line, bold=True)
-    label = max((len(row["metric"]) for row in rows), default=0)
+    label = max((len(_metric(row)) for row in rows), default=0)
     for row in rows:
         theirs = _value(row["reported"], row["reported_low"], row["reported_high"])
         ours = _value(row["replicated"], row["ci_low"], row["ci_high"])
-        line = f"{row['metric']:<{label}}  reported {theirs}, replicated {ours}: "
+        line = f"{_metric(row):<{label}}  reported {theirs}, replicated {ours}: "
         if len(line) + len(row["verdict"]) + 2 > room:
-            click.echo(f"  {row['metric']:<{label}}  reported {theirs},")
+            click.echo(f"  {_metric(row):<{label}}  reported {theirs},")
             line = f"{'':<{label}}  replicated {ours}: "
         click.echo(f"  {line}{click.style(row['verdict'], bold=True)}")
         text = str(row["reason"])
@@ -147,6 +147,10 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
         for part in textwrap.wrap(text, room - len(_INDENT), **options):
             click.echo(_INDENT + part)
+
+
+def _metric(row: Mapping[str, Any]) -> str:
+    return f"{row['metric']} of {row['of_class']}" if row["of_class"] else str(row["metric"])
 
 
 def _value(value: float | None, low: float | None, high: float | None) -> str:

@@ -16,6 +16,7 @@ from db.errors import NotFoundError, ReplicationError, UsageError
 from db.runs import MetricRow, begin_run
 from db.user import add_studies
 from metaanalysis import frames, query
+from metaanalysis.figures.replications import replications
 from replicate.compare import ROW_COLUMNS, Comparison, compare, compare_run, compare_runs, counted
 from tests.replicate.made_runs import KARRI, THREE, add, metrics
 from tests.study_files import good, write
@@ -217,6 +218,9 @@ def test_a_value_of_one_class_is_held_against_that_class(own: Database) -> None:
     assert found.verdict.verdict == "reproduced"
     assert "of AMD against DME and normal" in found.verdict.reason
     assert "mean over" not in found.verdict.reason
+    assert [row["of_class"] for row in compare_run(own, KARRI.id).rows()] == ["AMD"]
+    drawn = replications(compare_run(own, KARRI.id).rows(), data_hash=None)
+    assert "sensitivity of AMD" in json.dumps(drawn.chart.to_dict())
     area = MetricRow("auc", 0.55, 0.45, 0.64, 300, class_label="AMD")
     add(own, replace(KARRI, id="c1"), [of_all, of_amd, area], outcome)
     (blind,) = compare_run(own, "c1").values

@@ -394,3 +394,28 @@ def test_a_loop_written_by_hand_comes_to_the_same(tmp_path: Path) -> None:
     with torch.no_grad():
         shares = torch.softmax(head(network(inputs[fold.test])), 1).numpy()
     assert np.abs(fitted.predictions.probabilities - shares).max() < 1e-5
+
+
+class Drifting(nn.Module):
+    """Frozen or not, it changes with every image that passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.register_buffer("passed", torch.zeros(1))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        self.passed += 1
+        return maps * self.weight
+
+
+def test_what_moved_while_it_was_frozen_does_not_hide_behind_a_later_phase(tmp_path: Path) -> None:
+    def drifting() -> Backbone:
+        backbone = pretrained()()
+        backbone.blocks[2].append(Drifting())
+        return backbone
+
+    spec = toy_spec("recommended protocol", augmentation={"horizontal_flip": True})
+    assert run(tmp_path, spec, name="whole").proof.holds
+    with pytest.raises(ReplicationError, match="Frozen layers changed in training"):
+        run(tmp_path, spec, name="drifting", network=drifting)
