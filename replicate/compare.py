@@ -19,7 +19,7 @@ from metaanalysis import query
 from metaanalysis.audit import audit
 from metaanalysis.audit.finding import INCONSISTENT
 from metaanalysis.audit.material import Material, Study, gather
-from metaanalysis.query.runs import find_run
+from metaanalysis.query.runs import find_run, values_by_class
 from replicate.comparison import ROW_COLUMNS, Compared, Comparison
 from replicate.matching import Arm, match
 from replicate.verdicts import (
@@ -49,6 +49,8 @@ __all__ = [
 
 #: Metrics that are means over the classes where there are more than two.
 _AVERAGED = ("AUC", "sensitivity", "specificity", "precision", "F1")
+#: Metrics that say nothing of skill on their own: naming one class throughout makes some of them 1.
+_ONE_SIDED = ("sensitivity", "specificity", "precision", "NPV", "F1")
 
 
 class Outcome(Protocol):
@@ -157,8 +159,17 @@ def compare_runs(
         for run in run_ids:
             by_run.setdefault(run, [])
     known = _Literature(database) if any(short[run]["study"] for run in by_run) else None
+    single = values_by_class(database, list(by_run))
     return [
-        _compared(find_run(database, run), short[run], of_run, known, margin, reported)
+        _compared(
+            find_run(database, run),
+            short[run],
+            of_run,
+            single.get(run, {}),
+            known,
+            margin,
+            reported,
+        )
         for run, of_run in by_run.items()
     ]
 
@@ -210,6 +221,7 @@ def _compared(
     run: Mapping[str, Any],
     short: Mapping[str, Any],
     values: Sequence[Mapping[str, Any]],
+    single: Mapping[tuple[str, str], Mapping[str, Any]],
     known: _Literature | None,
     margin: float,
     named: Sequence[Outcome | Mapping[str, Any]] | None,
@@ -252,7 +264,12 @@ def _compared(
             chosen=chosen,
         )
         theirs = _reported(found.row) if found.row is not None else None
-        notes = [*found.remarks, *_remarks(metric, arm, run, found.row)]
+        own_class = None
+        if theirs is not None and theirs.of_class is not None and theirs.of_class != arm.positive:
+            own_class = single.get((metric, theirs.of_class))
+        if own_class is not None:
+            ours = _of_class(own_class, single.get(("AUC", own_class["class_label"])), ours)
+        notes = [*found.remarks, *_remarks(metric, arm, run, found.row, own_class is None)]
         said = verdict(
             theirs,
             ours,
@@ -292,6 +309,8 @@ def _arm(run: Mapping[str, Any], outcome: Mapping[str, Any], known: _Literature 
         tl_type=run["tl_type"],
         split="cross-validation" if kind == "k-fold" else "test",
         n_classes=len(classes) or None,
+        classes=tuple(classes),
+        positive=outcome.get("positive"),
     )
 
 
@@ -308,6 +327,8 @@ def _replicated(value: Mapping[str, Any], outcome: Mapping[str, Any]) -> Replica
     )
     found = outcome.get("baseline")
     baselines = found if isinstance(found, dict) else {"accuracy": found}
+    if metric in _ONE_SIDED:
+        own = replace(own, unskilled=_unskilled(baselines, metric))
     tests = {metric_name(name): test for name, test in (baselines.get("above") or {}).items()}
     if test := tests.get(metric):
         return replace(own, baseline=test["baseline"], above_baseline=bool(test["above"]))
@@ -320,21 +341,57 @@ def _replicated(value: Mapping[str, Any], outcome: Mapping[str, Any]) -> Replica
     return replace(own, baseline=number)
 
 
+def _unskilled(baselines: Mapping[str, Any], metric: str) -> str | None:
+    test = (baselines.get("above") or {}).get("balanced_accuracy")
+    if not test or test["above"]:
+        return None
+    return (
+        f"The run's balanced accuracy is not significantly above {test['baseline']:.3f}, which "
+        f"takes no skill: a {metric} of such a run says nothing."
+    )
+
+
+def _of_class(
+    value: Mapping[str, Any], area: Mapping[str, Any] | None, whole: Replicated
+) -> Replicated:
+    """Return the value of one class; the spread between seeds is known of the whole only.
+
+    Whether the class is told from the others at all is said by its area.
+    """
+    blind = whole.unskilled
+    if whole.metric in _ONE_SIDED and area is not None and (area["ci_low"] or 0.0) <= 0.5:
+        blind = (
+            f"The run does not tell {value['class_label']} from the others (the interval of its "
+            f"AUC reaches down to 0.5): a {whole.metric} of such a run says nothing."
+        )
+    return replace(
+        whole,
+        value=value["value"],
+        ci_low=value["ci_low"],
+        ci_high=value["ci_high"],
+        n=value["n"],
+        sd=None,
+        baseline=0.5 if whole.metric == "AUC" else None,
+        above_baseline=None,
+        unskilled=blind,
+    )
+
+
 def _reported(row: Mapping[str, Any]) -> Reported:
     names = (
         "metric", "value", "n", "ci_low", "ci_high", "backbone", "tl_type", "task", "split",
-        "source", "impossible", "position",
+        "source", "impossible", "position", "of_class",
     )  # fmt: skip
     return Reported(**{name: row[name] for name in names if name in row})
 
 
 def _remarks(
-    metric: str, arm: Arm, run: Mapping[str, Any], row: Mapping[str, Any] | None
+    metric: str, arm: Arm, run: Mapping[str, Any], row: Mapping[str, Any] | None, whole: bool
 ) -> list[str]:
     texts = []
     if row is not None and row.get("note"):
         texts.append(f"Note: {row['note']}")
-    if metric in _AVERAGED and arm.n_classes is not None and arm.n_classes > 2:
+    if whole and metric in _AVERAGED and arm.n_classes is not None and arm.n_classes > 2:
         texts.append(f"The replicated {metric} is the mean over {arm.n_classes} classes.")
     if run["backbone_reported"] and run["backbone"]:
         texts.append(f"{run['backbone']} stands in for {run['backbone_reported']}.")

@@ -11,7 +11,8 @@ from replicate.verdicts import Replicated, Reported, Verdict
 #: Columns of :meth:`Comparison.rows`.
 ROW_COLUMNS = (
     "run", "kind", "study", "ref", "setup", "fidelity", "dataset", "backbone",
-    "backbone_reported", "tl_type", "split", "metric", "reported", "reported_low", "reported_high",
+    "backbone_reported", "tl_type", "split", "metric", "of_class", "reported", "reported_low",
+    "reported_high",
     "reported_n", "reported_source", "replicated", "ci_low", "ci_high", "n", "seeds", "sd",
     "baseline", "verdict", "difference", "difference_low", "difference_high", "margin", "test",
     "reason", "reported_settings", "assumed_settings",
@@ -65,6 +66,7 @@ class Comparison:
                 **self.run,
                 "run": self.run["id"],
                 "metric": replicated.metric,
+                "of_class": reported.of_class if reported else None,
                 "reported": reported.value if reported else None,
                 "reported_low": own[0] if own else None,
                 "reported_high": own[1] if own else None,

@@ -35,6 +35,7 @@ from replicate.spec import (
     Unfreezing,
     settings_of,
 )
+from replicate.task import task_images
 
 #: Columns of the results, in order.
 COLUMNS = (
@@ -158,7 +159,8 @@ class Cell:
 class Outcome(Protocol):
     """What the contest takes of a finished run.
 
-    `timing` holds seconds by part: ``features``, ``training``, ``total``.
+    `timing` holds seconds by part: ``features``, ``training``, ``total``; `features_cost` what the
+    features would have cost without a cache.
     """
 
     @property
@@ -172,6 +174,10 @@ class Outcome(Protocol):
     @property
     def timing(self) -> Mapping[str, Any]:
         """Its seconds, by part."""
+
+    @property
+    def features_cost(self) -> float | None:
+        """Seconds that features took when they were computed; None if not known."""
 
     @property
     def images_per_second(self) -> float | None:
@@ -329,6 +335,7 @@ def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[
     for cell in runs:
         row = _row(cell, command)
         try:
+            row |= _counts(task_images(cell.entrant.images, cell.spec.data))
             outcome = run(cell.spec, cell.entrant.images, ledger_of(cell.spec))
         except MedtlError as error:
             row["error"] = error.message
@@ -340,7 +347,8 @@ def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[
 
 
 def _row(cell: Cell, command: str) -> dict[str, Any]:
-    images, spec = cell.entrant.images, cell.spec
+    spec = cell.spec
+    images = cell.entrant.images
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     split = spec.split
     words = split.kind if split.kind != "k-fold" else f"{split.folds}-fold x {split.repeats}"
@@ -348,9 +356,7 @@ def _row(cell: Cell, command: str) -> dict[str, Any]:
         "dataset": images.name,
         "modality": cell.entrant.modality,
         "phantom": images.phantom,
-        "n_images": min(len(images), spec.data.max_images or len(images)),
         "n_classes": len(images.classes),
-        "n_groups": len(set(images.groups)) if images.groups else None,
         "backbone": cell.network.name,
         "weights": spec.network.weights,
         "tl_type": cell.tl_type,
@@ -363,9 +369,18 @@ def _row(cell: Cell, command: str) -> dict[str, Any]:
     }
 
 
+def _counts(images: ImageSet) -> dict[str, Any]:
+    """Return the size of what is run on, which can be a sample of the set."""
+    return {
+        "n_images": len(images),
+        "n_groups": len(set(images.groups)) if images.groups else None,
+    }
+
+
 def _found(outcome: Outcome) -> dict[str, Any]:
     judged = outcome.evaluation
     accuracy, auc = judged.pooled("accuracy"), judged.pooled("auc")
+    cost = outcome.features_cost
     return {
         "run": outcome.id,
         "accuracy": accuracy.value,
@@ -376,7 +391,7 @@ def _found(outcome: Outcome) -> dict[str, Any]:
         "auc_low": auc.ci_low,
         "auc_high": auc.ci_high,
         "baseline_accuracy": judged.baseline.accuracy.value,
-        "features_seconds": outcome.timing.get("features"),
+        "features_seconds": outcome.timing.get("features") if cost is None else cost,
         "train_seconds": outcome.timing.get("training"),
         "total_seconds": outcome.timing.get("total"),
         "images_per_second": outcome.images_per_second,

@@ -33,9 +33,9 @@ def environment(compute: Any = None) -> dict[str, Any]:
     Parameters
     ----------
     compute
-        A :class:`replicate.compute.Compute`, of which `device`, `precision`, `workers` and
-        `deterministic` are taken as far as it has them. Of torch, only what is loaded already is
-        asked: its threads, and name and libraries of a CUDA device.
+        A :class:`replicate.compute.Compute`, of which `device`, `precision`, `workers`,
+        `deterministic` and `threads` are taken as far as it has them. Of torch, only what is loaded
+        already is asked: its threads, and name and libraries of a CUDA device.
 
     Notes
     -----
@@ -58,7 +58,7 @@ def environment(compute: Any = None) -> dict[str, Any]:
     if compute is not None:
         found["compute"] = {
             name: _plain(getattr(compute, name))
-            for name in ("device", "precision", "workers", "deterministic")
+            for name in ("device", "precision", "workers", "deterministic", "threads")
             if hasattr(compute, name)
         }
     found["torch"] = _torch(found.get("compute", {}).get("device"))
@@ -156,10 +156,8 @@ def _torch(device: str | None) -> dict[str, Any] | None:
     torch = sys.modules.get("torch")
     if torch is None:
         return None
-    found: dict[str, Any] = {
-        "threads": torch.get_num_threads(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-    }
+    # Not whether it is deterministic: it is so while a run computes, which is not now.
+    found: dict[str, Any] = {"threads": torch.get_num_threads()}
     if device is not None and device.startswith("cuda") and torch.cuda.is_available():
         found |= {
             "device": torch.cuda.get_device_name(device),

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from replicate.compute import Compute, is_out_of_memory
 from replicate.images.image_set import ImageSet
 from replicate.network import Backbone
-from replicate.pixels import VERSION as PIXELS_VERSION
-from replicate.pixels import stream
+from replicate.pixels import decoders, stream
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Preprocessing
 from replicate.store import Entry, Table
@@ -48,11 +47,14 @@ class Features:
         How many images had to be run through the network; 0 where all came from the disk.
     seconds
         Time that it took.
+    cost
+        Seconds that computing them took, now or whenever it was; None where that is not known.
     """
 
     rows: NDArray[np.float32]
     computed: int
     seconds: float
+    cost: float | None = None
 
 
 class Normalise(nn.Module):
@@ -123,7 +125,8 @@ def extract(
     table = Table(len(images), shape, "float32", chunk)
     recipe: dict[str, Any] = {
         "kind": "features",
-        "version": [VERSION, PIXELS_VERSION],
+        "version": VERSION,
+        "decoders": decoders(),
         "content": images.content,
         "preprocessing": preprocessing.model_dump(mode="json"),
         "backbone": backbone.name,
@@ -152,7 +155,7 @@ def extract(
 
     entry = Entry(cache / "features", recipe, table)
     rows, computed = entry.obtain(produce, "features", report)
-    return Features(rows, computed, time.perf_counter() - begun)
+    return Features(rows, computed, time.perf_counter() - begun, entry.cost())
 
 
 def state_hash(module: nn.Module) -> str:

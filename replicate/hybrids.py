@@ -76,6 +76,11 @@ def classify(
     notes: list[str] = []
     if balanced and head.kind == "k-nn":
         notes.append("k-NN knows no class weights: it was fitted without them")
+    if head.kind == "svm":
+        notes.append(
+            "svm: has no probabilities; Brier score, log loss and calibration are of the softmax "
+            "of its decision values"
+        )
     pipeline = _pipeline(head, len(np.unique(labels[train])), balanced, seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)

@@ -42,7 +42,7 @@ class ReportedValue:
     """An outcome as the study prints it; fractions from 0 to 1.
 
     `n` is the number of cases behind the value, as far as known; `note` says what a comparison with
-    it should bear in mind.
+    it should bear in mind; `of_class` is the class whose own value it is, as the setup names it.
     """
 
     metric: str
@@ -59,6 +59,7 @@ class ReportedValue:
     task: str | None = None
     headline: bool = False
     note: str | None = None
+    of_class: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the value with all that is known of it."""

@@ -8,13 +8,17 @@ A study prints many values: of several networks, TL types, tasks and splits. The
    that of another arm and is not taken.
 3. TL type: the same; else one of unreported extent for a run that fine-tunes; else one of which
    the study does not say it. A value of another TL type is not taken - but for the recommended
-   protocol, which no study reports: it is held against any, which is said.
+   protocol, which no study reports: it is held against any, which is said. A run from random
+   weights is held against nothing but a value that is said to be of one: the studies are on
+   transfer learning, and what they leave unsaid is of their pretrained networks.
 4. Number of classes, as far as the value's task gives it, or the study where it has only one
-   value: the same; else unknown. A value of another number is not taken.
+   value: the same; else unknown. A value of another number is not taken. A value of one class
+   against all others needs only that class.
 5. Split: what the run tested on (k-fold: cross-validation; else test); else not said; else another.
 6. The study's headline; else the first in its file.
 
-What a setup names as its comparison comes before all this; the rule then only checks and remarks.
+What a setup names as its comparison comes before all this; the rule then only checks and remarks,
+but for random weights and numbers of classes.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ _VERSUS = re.compile(r"\s(?:vs\.?|versus)\s", re.IGNORECASE)
 
 #: Runs that train more than the head: what "fine-tuned" without its extent may mean.
 _FINE_TUNED = ("fine-tuning", "fine-tuning from scratch", "recommended protocol")
+_RANDOM = "random initialisation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Arm:
         ``cross-validation`` or ``test``.
     n_classes
         Of the run; None if unknown.
+    classes, positive
+        Their names, and which of two counts as positive, as far as known.
     """
 
     backbone: str | None
@@ -59,6 +66,8 @@ class Arm:
     tl_type: str | None
     split: str
     n_classes: int | None
+    classes: tuple[str, ...] = ()
+    positive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,7 @@ def match(
     """
     of_metric = [row for row in rows if row["metric"] == metric]
     if not of_metric:
-        return Match(None, f"The study reports no {metric}.")
+        return Match(None, f"No {metric} of the study is on record.")
     best: tuple[tuple[int, ...], Mapping[str, Any], tuple[str, ...]] | None = None
     against: list[str] = []
     for place, row in enumerate(of_metric):
@@ -135,7 +144,8 @@ def match(
             against += refused
             continue
         ranks = [rank for rank, _ in steps if rank is not None]
-        order = (*ranks, 0 if row.get("headline") else 1, place)
+        # A setup names first what it wants first; a file is in the order of the article.
+        order = (*ranks, 0 if chosen or row.get("headline") else 1, place)
         if best is None or order < best[0]:
             best = (order, row, tuple(text for _, text in steps if text))
     if best is None:
@@ -163,10 +173,12 @@ def _backbone(row: Mapping[str, Any], arm: Arm, families: Mapping[str, str], cho
 
 def _tl_type(row: Mapping[str, Any], arm: Arm, chosen: bool) -> Step:
     stated = row.get("tl_type")
+    if stated == arm.tl_type and stated is not None:
+        return 0, ""
+    if arm.tl_type == _RANDOM:
+        return None, f"of {stated or 'an arm that is not said to start from random weights'}"
     if stated is None:
         return 2, ""
-    if stated == arm.tl_type:
-        return 0, ""
     if stated == EXTENT_UNREPORTED and arm.tl_type in _FINE_TUNED:
         return 1, ""
     if chosen or arm.tl_type == "recommended protocol":
@@ -177,6 +189,9 @@ def _tl_type(row: Mapping[str, Any], arm: Arm, chosen: bool) -> Step:
 def _classes(
     row: Mapping[str, Any], arm: Arm, study_classes: int | None, *, alone: bool, chosen: bool
 ) -> Step:
+    single = row.get("of_class")
+    if single is not None and arm.classes:
+        return _one_class(single, arm)
     stated = classes_of(row.get("task"))
     if stated is None and alone and not chosen:
         # The study's one value is of the study's one task; of several values this is not known.
@@ -189,6 +204,16 @@ def _classes(
     if stated == arm.n_classes:
         return 0, ""
     return None, f"of {stated} classes (the run has {arm.n_classes})"
+
+
+def _one_class(name: str, arm: Arm) -> Step:
+    others = [one for one in arm.classes if one != name]
+    if len(others) < len(arm.classes):
+        return 0, f"Both values are of {name} against {' and '.join(others)}."
+    if len(others) == 2:
+        positive = arm.positive or arm.classes[-1]
+        return 1, f"Reported is the value of {name}, replicated that of {positive}."
+    return None, f"of {name} (the run has no such class)"
 
 
 def _split(row: Mapping[str, Any], arm: Arm) -> Step:

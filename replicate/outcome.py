@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,8 @@ class RunResult:
     fitted
         One a seed, repeat and fold: history, cost, proof of what was frozen.
     environment
-        Versions and machine.
+        Versions and machine that the models were computed with; where they were not all computed
+        in the same, those of the first, and all of them under ``sittings``.
     weights
         Where the start weights came from.
     reported
@@ -90,6 +91,20 @@ class RunResult:
         return total
 
     @property
+    def features_cost(self) -> float | None:
+        """Seconds that features (or decoding) cost when they were computed, by this run or before.
+
+        Once for all models: they share what is cached. None where that is not known.
+        """
+        known = [one.features_cost for one in self.fitted if one.features_cost is not None]
+        return max(known, default=None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of the models, each sentence once."""
+        return tuple(dict.fromkeys(note for one in self.fitted for note in one.notes))
+
+    @property
     def peak_memory_bytes(self) -> int | None:
         """Of the device on CUDA, else of the process."""
         known = [one.peak_memory_bytes for one in self.fitted if one.peak_memory_bytes is not None]
@@ -97,7 +112,7 @@ class RunResult:
 
     @property
     def images_per_second(self) -> float | None:
-        """Throughput of the pass through the backbone; of the first model, which was not cached."""
+        """Throughput of the backbone, of the first model; None where all came from the cache."""
         return self.fitted[0].images_per_second
 
     def outcome(self) -> dict[str, Any]:
@@ -109,8 +124,10 @@ class RunResult:
             "reported": [dict(value) for value in self.reported],
             "shared": list(self.shared),
             "timing": self.timing,
+            "features_cost": self.features_cost,
             "images_per_second": self.images_per_second,
             "peak_memory_bytes": self.peak_memory_bytes,
+            "notes": list(self.notes),
             "parameters": self.parameters,
             "trained_parameters": self.trained_parameters,
             "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
@@ -133,6 +150,7 @@ class RunResult:
                 **{name: outcome[name] for name in ("images", "weights", "parameters")},
                 "trained_parameters": self.trained_parameters,
                 "frozen": outcome["frozen"],
+                "notes": outcome["notes"],
                 "environment": self.environment,
             },
             "spec": self.spec.model_dump(mode="json"),
@@ -141,6 +159,7 @@ class RunResult:
             **evaluated,
             "timing": {
                 **self.timing,
+                "features_cost": self.features_cost,
                 "images_per_second": self.images_per_second,
                 "peak_memory_bytes": self.peak_memory_bytes,
             },
@@ -171,6 +190,19 @@ class RunResult:
             "classes": counts,
             "groups": len(set(images.groups)) if images.groups else None,
         }
+
+
+def environment_of(fitted: Sequence[Fitted], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return in what models were computed, which need not be where they are read again.
+
+    Parameters
+    ----------
+    now
+        The present surroundings: of models that do not know theirs.
+    """
+    known = [dict(now if one.environment is None else one.environment) for one in fitted]
+    different = [one for place, one in enumerate(known) if one not in known[:place]]
+    return {**different[0], **({"sittings": different} if len(different) > 1 else {})}
 
 
 def assumed_throughout(spec: Spec, reason: str) -> Ledger:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,15 @@ from replicate.store import Entry, Table
 #: Part of every key: raised when decoding or preparing changes what comes out.
 VERSION = 1
 _CHUNK_BYTES = 32 * 2**20
+
+
+def decoders() -> dict[str, Any]:
+    """Return what decides how bytes become pixels, beside the images: a part of every key.
+
+    Pillow resizes and brings its own JPEG decoder; pydicom windows.
+    """
+    versions = {name: version(name) for name in ("pillow", "pydicom")}
+    return {"version": VERSION, **versions}
 
 
 def square(images: ImageSet, index: int, preprocessing: Preprocessing) -> Pixels:
@@ -104,21 +115,32 @@ def decoded(
     ReplicationError
         No space for them.
     """
-    size = preprocessing.size
-    row = size * size * 3
-    table = Table(len(images), (size, size, 3), "uint8", max(1, min(256, _CHUNK_BYTES // row)))
-    recipe = {
-        "kind": "decoded images",
-        "version": VERSION,
-        "content": images.content,
-        "size": size,
-        "resize": preprocessing.resize,
-    }
+    entry = _entry(images, preprocessing, cache)
+    table = entry.table
 
     def produce(start: int) -> Generator[NDArray[np.uint8], None, None]:
         rest = np.arange(start, table.count, dtype=np.int64)
         chunks = np.split(rest, range(table.chunk, len(rest), table.chunk))
         return stream(images, chunks, preprocessing, workers)
 
-    rows, _ = Entry(cache / "pixels", recipe, table).obtain(produce, "decoded images", report)
+    rows, _ = entry.obtain(produce, "decoded images", report)
     return rows
+
+
+def decoding_cost(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> float | None:
+    """Return the seconds that :func:`decoded` took when it was not cached; None if not known."""
+    return _entry(images, preprocessing, cache).cost()
+
+
+def _entry(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> Entry:
+    size = preprocessing.size
+    row = size * size * 3
+    table = Table(len(images), (size, size, 3), "uint8", max(1, min(256, _CHUNK_BYTES // row)))
+    recipe = {
+        "kind": "decoded images",
+        "decoders": decoders(),
+        "content": images.content,
+        "size": size,
+        "resize": preprocessing.resize,
+    }
+    return Entry(cache / "pixels", recipe, table)

@@ -7,23 +7,24 @@ To run the same specification again is therefore to resume it, and of a finished
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db.errors import MedtlError
+from db.errors import MedtlError, UsageError
 from replicate.builders import Builder, check_size, find_builder
 from replicate.environment import environment
 from replicate.evaluate import evaluate
 from replicate.images.image_set import ImageSet
 from replicate.leakage import inspect_leakage
 from replicate.lock import locked
-from replicate.outcome import RunResult, assumed_throughout
+from replicate.outcome import RunResult, assumed_throughout, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
-from replicate.spec import Ledger, Spec
+from replicate.spec import Ledger, Spec, settings_of
 from replicate.splits import Fold, make_folds, shared_groups
 from replicate.task import task_images
 
@@ -80,13 +81,15 @@ def replicate(
     Raises
     ------
     UsageError, ImagesError, WeightsError, ReplicationError
-        It cannot run, or another process is at it. What has been done stays for the next try.
+        It cannot run, the ledger is of another spec, or another process is at it. What has been
+        done stays for the next try.
     """
     builder = find_builder(spec.network.name)
     check_size(builder, spec.preprocessing.size)
     found = _weights(builder, spec, download)
     task = task_images(images, spec.data)
     ledger = ledger or assumed_throughout(spec, "chosen by the caller")
+    _agree(spec, ledger)
     spec, ledger = _completed(spec, ledger, task, found)
     if compute is None:
         from replicate.compute import choose
@@ -100,7 +103,9 @@ def replicate(
             Progress("leakage", 0, 0, "images", f"split: {_shared(task, folds[spec.seeds[0]])}")
         )
         leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])
-        fitted = list(_fitted(spec, task, folds, builder, found, compute, folder, cache, progress))
+        around = environment(compute)
+        network = _networks(spec, builder, found)
+        fitted = list(_fitted(spec, task, folds, network, compute, folder, cache, progress, around))
         result = RunResult(
             spec=spec,
             ledger=ledger,
@@ -111,7 +116,7 @@ def replicate(
                 [one.predictions for one in fitted], task, positive=spec.data.positive
             ),
             fitted=tuple(fitted),
-            environment=environment(compute),
+            environment=environment_of(fitted, around),
             weights=found.label if found else "random",
             reported=tuple(reported),
         )
@@ -119,6 +124,18 @@ def replicate(
             result = _finish(database, result)
         result.save(folder)
     return result
+
+
+def _agree(spec: Spec, ledger: Ledger) -> None:
+    """Refuse a ledger of other settings: it would call reported what is not run."""
+    run = {name: json.dumps(value, sort_keys=True) for name, value in settings_of(spec).items()}
+    said = {line.name: json.dumps(line.value, sort_keys=True) for line in ledger.lines}
+    wrong = sorted(name for name in run.keys() | said.keys() if run.get(name) != said.get(name))
+    if wrong:
+        raise UsageError(
+            f"ledger: does not belong to this specification ({', '.join(wrong[:3])}).",
+            "Take both from the same call of specify, and choose settings there (overrides).",
+        )
 
 
 def _weights(builder: Builder, spec: Spec, download: bool) -> FoundWeights | None:
@@ -173,17 +190,16 @@ def _fitted(
     spec: Spec,
     images: ImageSet,
     folds: dict[int, list[Fold]],
-    builder: Builder,
-    found: FoundWeights | None,
+    network: Callable[[], Backbone],
     compute: Compute,
     folder: Path,
     cache: Path | None,
     progress: Report,
+    around: Mapping[str, Any],
 ) -> Iterator[Fitted]:
     """Fit every model: each seed, repeat and fold has its own folder of checkpoints."""
     from replicate.training import fit
 
-    network = _networks(spec, builder, found)
     total = sum(len(made) for made in folds.values())
     done = 0
     for seed, made in folds.items():
@@ -200,6 +216,7 @@ def _fitted(
                 folder=folder / f"seed-{seed}" / f"fold-{fold.repeat}-{fold.number}",
                 cache=cache or cache_folder(),
                 progress=_labelled(progress, label),
+                environment=around,
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from db.errors import UsageError
@@ -52,6 +52,7 @@ def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images
     if images.phantom:
         reason = "Synthetic images: they show that the machinery works and nothing on medicine."
         return Images(images.name, None, "proxy", reason, None, True, known=images.classes)
+    said = source is not None
     if source is None:
         source = _recognised(setup, images)
     elif not source.knows(images.classes):
@@ -63,16 +64,31 @@ def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images
     if source is None:
         reason = f"{setup.key} does not describe these images; their classes are taken as they are."
         return Images(images.name, None, "proxy", reason, None, known=images.classes)
-    return _described(source, images)
+    described = _described(source, images)
+    if described.fidelity != "same data" or said or _bears(source, images):
+        return described
+    if len(images) == address_of(source)[2]:
+        return described
+    # Anybody's folders can be called so: classes alone do not make it the study's own set.
+    reason = (
+        f"By its classes this can be {source.title}, which the study used; that it is says "
+        f"--source {source.name}."
+    )
+    return replace(described, fidelity="same task", reason=reason)
+
+
+def _bears(source: Source, images: ImageSet) -> bool:
+    """Tell whether a set is named as a source; MedMNIST's names may carry a size."""
+    stem = images.name.partition("_")[0]
+    return stem == source.images or fold(images.name) == fold(source.name)
 
 
 def _recognised(setup: Setup, images: ImageSet) -> Source | None:
     """Find the source whose classes the images have; one known by name must also bear it."""
     fitting = [source for source in setup.sources if source.knows(images.classes)]
-    # Of several, the one that the set is named after; MedMNIST's names may carry a size. A set that
-    # is not named as one of MedMNIST's is none of them.
-    own, stem = fold(images.name), images.name.partition("_")[0]
-    named = [source for source in fitting if stem == source.images or own == fold(source.name)]
+    # Of several, the one that the set is named after. A set that is not named as one of MedMNIST's
+    # is none of them.
+    named = [source for source in fitting if _bears(source, images)]
     fitting = named or [source for source in fitting if source.images is None] or fitting
     spelt = set(images.classes)
     same = [source for source in fitting if spelt <= {*source.classes, *source.left_out}]

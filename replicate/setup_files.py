@@ -98,6 +98,7 @@ class Comparison(Record):
     """Which reported outcome a rerun is compared with: one row of the record, by what tells it.
 
     `cases` is the number behind the value where it is another than the row's `n`; `note` says why.
+    `of_class` is the class of the task whose own value it is, against all others.
     """
 
     metric: Metric
@@ -106,6 +107,7 @@ class Comparison(Record):
     split: Text | None = None
     cases: Positive | None = None
     note: Text | None = None
+    of_class: Text | None = None
 
     @model_validator(mode="after")
     def _explained(self) -> Comparison:
@@ -312,6 +314,10 @@ def _faults(setup: Setup, path: Path) -> list[Problem]:
         count = sum(comparison.finds(row) for row in rows)
         if count != 1:
             fault(("compare", position), f"finds {count} outcomes in the record, not one.")
+        classes = {name for source in setup.sources for name in source.classes.values()}
+        if comparison.of_class is not None and comparison.of_class not in classes:
+            message = f"{comparison.of_class!r} is no class of any source."
+            fault(("compare", position, "of_class"), message)
     known = datasets()
     for position, source in enumerate(setup.sources):
         if source.dataset is not None and source.dataset not in known:

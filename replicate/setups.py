@@ -195,6 +195,8 @@ def specify(
     )
     departures = tuple(departure.sentence for departure in account.departures)
     departures += _other_tl_type(study, spec, account)
+    if level == "same data" and spec.data.max_images is not None:
+        departures += (f"data.max_images: reported all images, run with {spec.data.max_images}",)
     return Specified(
         spec=spec,
         ledger=ledger,
@@ -354,7 +356,12 @@ def _outcomes(setup: Setup, study: Study | None, spec: Spec) -> tuple[ReportedVa
     network = spec.network.reported or spec.network.name
     if setup.compare:
         rows = [
-            replace(row, n=comparison.cases or row.n, note=comparison.note)
+            replace(
+                row,
+                n=comparison.cases or row.n,
+                note=comparison.note,
+                of_class=comparison.of_class,
+            )
             for comparison in setup.compare
             for row in filter(comparison.finds, study.outcomes)
         ]

@@ -5,7 +5,8 @@ folder named by the SHA-256 of its recipe (everything that decides the rows)::
 
     KEY/recipe.json    the recipe, for a reader
     KEY/rows.npy       the rows
-    KEY/chunks.jsonl   one line for each chunk: rows and CRC-32, written after the rows are on disk
+    KEY/chunks.jsonl   one line for each chunk: rows, CRC-32 and the seconds that making it took,
+                       written after the rows are on disk
 
 While it is made it is called ``KEY.building``; the renaming at the end is what makes it whole. A
 process that is killed leaves the chunks that it finished, and the next one goes on behind them. A
@@ -21,6 +22,7 @@ import json
 import math
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -137,6 +139,15 @@ class Entry:
         except OSError as error:
             raise self._worded(error, what) from error
 
+    def cost(self) -> float | None:
+        """Return the seconds that making the rows took, whoever made them; None if not known."""
+        try:
+            lines = (self.path / "chunks.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            return None
+        seconds = [json.loads(line).get("seconds") for line in lines]
+        return None if None in seconds else float(sum(seconds))
+
     @contextmanager
     def _alone(self, what: str, report: Report) -> Iterator[None]:
         """Hold the lock of the entry; the system gives it back when a process is killed."""
@@ -190,9 +201,12 @@ class Entry:
             _cut_behind(rows, sums, done, table)
             start = done
             if start < table.count:
+                begun = time.perf_counter()
                 with closing(produce(start)) as chunks:
                     for chunk in chunks:
-                        _append(rows, sums, chunk, table, start)
+                        taken = time.perf_counter() - begun
+                        begun += taken
+                        _append(rows, sums, chunk, table, start, taken)
                         start += len(chunk)
                         report(Progress(what, start, table.count, "images"))
             os.fsync(rows.fileno())
@@ -225,7 +239,9 @@ class Entry:
         )
 
 
-def _append(rows: IO[bytes], sums: IO[bytes], chunk: Array, table: Table, start: int) -> None:
+def _append(
+    rows: IO[bytes], sums: IO[bytes], chunk: Array, table: Table, start: int, seconds: float
+) -> None:
     """Write a chunk, then its line: a line is only there when its rows are."""
     expected = (table.chunk_rows(start), *table.shape)
     if chunk.shape != expected or chunk.dtype != np.dtype(table.dtype):
@@ -234,7 +250,8 @@ def _append(rows: IO[bytes], sums: IO[bytes], chunk: Array, table: Table, start:
     rows.write(data)
     rows.flush()
     os.fsync(rows.fileno())
-    line = json.dumps({"rows": len(chunk), "crc32": zlib.crc32(data)})
+    said = {"rows": len(chunk), "crc32": zlib.crc32(data), "seconds": round(seconds, 6)}
+    line = json.dumps(said)
     sums.write(line.encode() + b"\n")
     sums.flush()
     os.fsync(sums.fileno())

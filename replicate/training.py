@@ -8,7 +8,7 @@ with the same bits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from replicate.images.image_set import ImageSet
 from replicate.lock import locked
 from replicate.loop import Feed, Phase, State
 from replicate.network import Backbone
-from replicate.pixels import decoded
+from replicate.pixels import decoded, decoding_cost
 from replicate.preconditions import check_fold
 from replicate.predictions import Predictions
 from replicate.progress import Progress, Report, silent
@@ -69,6 +69,11 @@ class Fitted:
         Of the device on CUDA, else of this process so far; None where it is not known.
     notes
         What a reader of the result should know.
+    features_cost
+        Seconds that features (or decoding) took when they were computed, by this fold or by
+        whoever left them in the cache; None where that is not known.
+    environment
+        In what it was computed, as the caller of :func:`fit` told it then; None if nobody did.
     """
 
     predictions: Predictions
@@ -80,6 +85,8 @@ class Fitted:
     images_per_second: float | None
     peak_memory_bytes: int | None
     notes: tuple[str, ...] = ()
+    features_cost: float | None = None
+    environment: Mapping[str, Any] | None = None
 
 
 def fit(
@@ -94,6 +101,7 @@ def fit(
     cache: Path,
     progress: Report | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    environment: Mapping[str, Any] | None = None,
 ) -> Fitted:
     """Train on a fold's training images and predict its test images.
 
@@ -111,6 +119,8 @@ def fit(
         Features and decoded images, shared by all runs.
     checkpoint_seconds
         Least time between two checkpoints.
+    environment
+        Versions and machine, JSON-able: kept with the fold, since a later sitting can have others.
 
     Raises
     ------
@@ -135,6 +145,7 @@ def fit(
                 arrays, facts = run.hybrid()
             else:
                 arrays, facts = run.gradients(folder, who, checkpoint_seconds)
+            facts["environment"] = None if environment is None else dict(environment)
             checkpoint.save_result(folder, who, arrays, facts)
             finished = arrays, facts
     return _fitted(*finished, fold, seed)
@@ -158,6 +169,7 @@ class _Run:
         self.purpose = (fold.repeat, fold.number)
         self.begun = time.perf_counter()
         self.computed, self.extracting = 0, 0.0
+        self.costs: list[float | None] = []
 
     def network(self, make: Callable[[], Backbone]) -> None:
         self.compute.seed(derived(self.seed, *self.purpose, "network"))
@@ -236,6 +248,8 @@ class _Run:
             self.compute.wait()
             state.model = {}
             if number + 1 < len(phases):
+                # What is frozen now may be trained later, and could then hide that it moved.
+                self._proven(frozen)
                 state.next_phase()
         begun = time.perf_counter()
         with phase.threads():
@@ -278,6 +292,7 @@ class _Run:
             settings = self.spec.preprocessing
             rows = decoded(self.images, settings, self.cache, self.compute.workers, self.report)
             self.extracting += time.perf_counter() - begun
+            self.costs.append(decoding_cost(self.images, settings, self.cache))
             feed = Feed(
                 rows,
                 self.compute,
@@ -314,6 +329,7 @@ class _Run:
         )
         self.computed += found.computed
         self.extracting += found.seconds
+        self.costs.append(found.cost)
         return found.rows
 
     def _worth_caching(self, boundary: int) -> bool:
@@ -342,19 +358,8 @@ class _Run:
     def _facts(
         self, frozen: Frozen, seconds: dict[str, float], trained_images: int
     ) -> dict[str, Any]:
-        """Return what is reported beside predictions, once frozen parts are proven to be as before.
-
-        Raises
-        ------
-        ReplicationError
-            They are not, although the BatchNorm policy says that they should.
-        """
-        proof = prove(self.before, snapshot(self.backbone), frozen)
-        if not proof.holds and self.spec.transfer.batchnorm != "none":
-            raise ReplicationError(
-                f"Frozen layers changed in training: {proof.sentence}",
-                "The result would not be what it says; please report this.",
-            )
+        """Return what is reported beside predictions, frozen parts proven to be as before."""
+        proof = self._proven(frozen)
         speed = None
         if self.computed:
             speed = self.computed / max(self.extracting, 1e-9)
@@ -371,7 +376,24 @@ class _Run:
             "images_per_second": speed,
             "peak_memory_bytes": self.compute.peak_memory(),
             "notes": [],
+            "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
+
+    def _proven(self, frozen: Frozen) -> Proof:
+        """Return the proof that frozen parts are as they were at the start.
+
+        Raises
+        ------
+        ReplicationError
+            They are not, although the BatchNorm policy says that they should.
+        """
+        proof = prove(self.before, snapshot(self.backbone), frozen)
+        if not proof.holds and self.spec.transfer.batchnorm != "none":
+            raise ReplicationError(
+                f"Frozen layers changed in training: {proof.sentence}",
+                "The result would not be what it says; please report this.",
+            )
+        return proof
 
 
 def _fitted(
@@ -392,4 +414,6 @@ def _fitted(
         facts["images_per_second"],
         facts["peak_memory_bytes"],
         tuple(facts["notes"]),
+        facts.get("features_cost"),
+        facts.get("environment"),
     )

@@ -17,7 +17,8 @@ The first of these that holds is the verdict:
 2. ``impossible``: the audit finds that the reported value contradicts itself.
 3. ``at baseline``: the replicated value is not above the baseline by a test on the same images,
    or without one its interval reaches down to it: the rerun has learnt nothing, so that agreement
-   and disagreement are both without meaning.
+   and disagreement are both without meaning. A sensitivity has no baseline of its own, as naming
+   one class throughout makes it 1: it is at baseline where the run's balanced accuracy is.
 4. ``reproduced``: the replicated interval covers the reported value (as far as it is rounded), and
    the difference is not larger than the margin.
 5. ``consistent``: the interval covers the reported value, or the difference is within what both
@@ -71,6 +72,9 @@ _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 #: Below this two numbers are equal: 0.90 - 0.88 is not more than 0.02.
 _EQUAL = 1e-9
 
+#: Nothing is printed coarser than per cent: the database's 0.9 is 90%, not any of 85% to 95%.
+_COARSEST = 0.005
+
 
 @dataclass(frozen=True, slots=True)
 class Reported:
@@ -90,6 +94,8 @@ class Reported:
         Why it contradicts itself, in the audit's words; None where nothing was found.
     position
         Place among the study's reported values, from 1.
+    of_class
+        The class whose own value it is, against all others; None: of the task as a whole.
     """
 
     metric: str
@@ -104,12 +110,17 @@ class Reported:
     source: str | None = None
     impossible: str | None = None
     position: int | None = None
+    of_class: str | None = None
 
     @property
     def rounding(self) -> tuple[float, float]:
-        """Return the values that are printed so: half a unit of the last digit to either side."""
+        """Return the values that are printed so: half a unit of the last digit to either side.
+
+        At most half a per cent: a zero at the end is lost in the database.
+        """
         printed = fraction(self.value)
-        return float(printed.low), float(printed.high)
+        low, high = self.value - _COARSEST, self.value + _COARSEST
+        return max(float(printed.low), low), min(float(printed.high), high)
 
     def interval(self) -> tuple[float, float, str] | None:
         """Return its 95% interval and where that comes from; None where n is unknown.
@@ -151,6 +162,8 @@ class Replicated:
         See the module's words; None where a metric has none.
     above_baseline
         What a test on the same images says; None leaves it to the interval.
+    unskilled
+        Why the run has learnt nothing, where another of its metrics shows that; a sentence.
     """
 
     metric: str
@@ -162,6 +175,7 @@ class Replicated:
     sd: float | None = None
     baseline: float | None = None
     above_baseline: bool | None = None
+    unskilled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +279,7 @@ def _excluded(
     if phantom:
         return "The run is of a phantom: it checks the pipeline and is no evidence on a study."
     if reported is None:
-        return mismatch or f"The study reports no {replicated.metric}."
+        return mismatch or f"No {replicated.metric} of the study is on record."
     if mismatch is not None:
         return mismatch
     if reported.metric != replicated.metric:
@@ -318,6 +332,8 @@ def _judged(
             f"The replicated value, interval {interval}, is not significantly above "
             f"{baseline:.3f}, which takes no skill."
         )
+    if replicated.unskilled is not None:
+        return AT_BASELINE, replicated.unskilled
     smallest, largest = reported.rounding
     covers = ci_low <= largest + _EQUAL and ci_high >= smallest - _EQUAL
     difference = replicated.value - reported.value

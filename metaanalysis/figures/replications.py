@@ -231,10 +231,14 @@ def _lines(rows: Sequence[Mapping[str, Any]], axis: ValueAxis) -> list[Line]:
         }
         lines.append(
             Line(
-                "study", str(row["metric"]), cells, value, low, high, indent=True, facts=facts,
+                "study", _metric(row), cells, value, low, high, indent=True, facts=facts,
             )
         )  # fmt: skip
     return lines
+
+
+def _metric(row: Mapping[str, Any]) -> str:
+    return f"{row['metric']} of {row['of_class']}" if row.get("of_class") else str(row["metric"])
 
 
 def _heading(row: Mapping[str, Any]) -> str:

@@ -245,6 +245,24 @@ def replicated(
     return rows
 
 
+def values_by_class(
+    database: Database, run_ids: Sequence[str]
+) -> dict[str, dict[tuple[str, str], Row]]:
+    """Return each run's values of one class against the others, by metric and class.
+
+    Over all seeds and folds; rows have value, ci_low, ci_high, n and method.
+    """
+    sql = (
+        "SELECT run_id, metric, class_label, value, ci_low, ci_high, n, method FROM run_metric "
+        "WHERE class_label IS NOT NULL AND seed IS NULL AND repeat IS NULL AND fold IS NULL "
+        "AND run_id"
+    )
+    found: dict[str, dict[tuple[str, str], Row]] = defaultdict(dict)
+    for row in _of_runs(database, sql, run_ids, "ORDER BY id"):
+        found[row["run_id"]][row["metric"], row["class_label"]] = row
+    return dict(found)
+
+
 def _study_key(database: Database, name: str) -> str:
     try:
         return str(find_study(database, name)["key"])

@@ -5,6 +5,9 @@ Values of runs only; reported ones are never mixed in. Runs of phantoms are left
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 from db.database import Database
 from db.errors import StatisticsError
 from db.reader import Row
@@ -16,6 +19,9 @@ from metaanalysis.samples.sample import LeftOut, Remark, Sample
 MODERATORS = ("fidelity", "backbone", "tl_type", "dataset", "setup")
 
 _NEWEST = "an older run of the same study"
+_NEWEST_OF_SET = "an older run on the same images, which follows no study either"
+#: How a run says that a value is a mean over classes and so no share of its images.
+_MEAN_OVER_CLASSES = re.compile(r"mean of \d+ classes")
 
 
 def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
@@ -31,7 +37,8 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
     Returns
     -------
     Sample
-        One row a study, that of its newest finished run; runs of no study count each for itself.
+        One row a study, that of its newest finished run. Of runs that follow no study, such as
+        those of a contest, one row an image set: more of them would count the same images again.
         Proportions carry whole events out of n test images, AUCs the run's own interval.
 
     Raises
@@ -43,20 +50,22 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
 
     Notes
     -----
-    Images of one patient are counted as independent, as in the studies themselves.
+    Images of one patient are counted as independent, as in the studies themselves. A sensitivity
+    that is a mean over classes is left out: there is no count behind it.
     """
     name = outcome_named(outcome)
     found = [row for row in query.replicated(database, phantom=True) if row["metric"] == name]
     kept: dict[str, Row] = {}
     gone: list[LeftOut] = []
     for row in found:  # the oldest run of a study comes first
-        reason = _reason(row)
+        reason = _reason(row, OUTCOMES[name] == "proportion")
         if reason is not None:
             gone.append(LeftOut(_label(row), row["run"], reason))
             continue
-        own = row["study"] or row["run"]
+        own = row["study"] or f"images {row['dataset']}"
         if own in kept:
-            gone.append(LeftOut(_label(kept[own]), kept[own]["run"], _NEWEST))
+            why = _NEWEST if row["study"] else _NEWEST_OF_SET
+            gone.append(LeftOut(_label(kept[own]), kept[own]["run"], why))
         kept[own] = row
     if not kept:
         raise StatisticsError(
@@ -70,6 +79,8 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
     else:
         columns |= {c: tuple(row[c] for row in rows) for c in ("value", "ci_low", "ci_high")}
         columns |= {c: tuple(None for _ in rows) for c in ("n_positive", "n_negative")}
+    shared = Counter(row["dataset"] for row in rows)
+    again = [row["run"] for row in rows if shared[row["dataset"]] > 1]
     proxies = [row["run"] for row in rows if row["fidelity"] == "proxy"]
     return Sample(
         outcome=name,
@@ -83,15 +94,20 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
         source="replicated",
         candidates=len(found),
         left_out=tuple(gone),
-        notes=(Remark.of("Proxies, on other data than the study's: {names}.", proxies),),
+        notes=(
+            Remark.of("Proxies, on other data than the study's: {names}.", proxies),
+            Remark.of("On images that another row rests on too: {names}.", again),
+        ),
     )
 
 
-def _reason(row: Row) -> str | None:
+def _reason(row: Row, counted: bool) -> str | None:
     if row["kind"] == "phantom":
         return "the run is of a phantom"
     if not row["n"]:
         return "the number of test images is not known"
+    if counted and _MEAN_OVER_CLASSES.match(row["method"] or ""):
+        return "a mean over classes, which is no share of the images"
     return None
 
 

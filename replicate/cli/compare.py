@@ -25,8 +25,8 @@ MARGIN = 0.02
 FIGURE_FORMATS = ("html", "svg", "png", "csv")
 
 _SHORT = (
-    "study", "metric", "reported", "replicated", "ci_low", "ci_high", "verdict", "fidelity",
-    "assumed_settings", "reason",
+    "study", "metric", "of_class", "reported", "replicated", "ci_low", "ci_high", "verdict",
+    "fidelity", "assumed_settings", "reason",
 )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     if compared:
         table = [
             {
-                "metric": row["metric"],
+                "metric": _metric(row),
                 "reported": _value(row["reported"], row["reported_low"], row["reported_high"]),
                 "replicated": _value(row["replicated"], row["ci_low"], row["ci_high"]),
                 "verdict": row["verdict"],
@@ -153,7 +153,7 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
             paragraph(f"Reported value{of}: {source}", room, 2, 4)
     if bare:
         text = ", ".join(
-            f"{row['metric']} {_value(row['replicated'], row['ci_low'], row['ci_high'])}"
+            f"{_metric(row)} {_value(row['replicated'], row['ci_low'], row['ci_high'])}"
             for row in bare
         )
         paragraph(f"Without a reported value: {text}.", room, 2, 4)
@@ -170,8 +170,12 @@ def _together(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:
     """Return the metrics, in words, of which the same is to be said."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        found.setdefault(str(row[name] or ""), []).append(row["metric"])
+        found.setdefault(str(row[name] or ""), []).append(_metric(row))
     return {text: ", ".join(metrics) for text, metrics in found.items()}
+
+
+def _metric(row: Mapping[str, Any]) -> str:
+    return f"{row['metric']} of {row['of_class']}" if row["of_class"] else str(row["metric"])
 
 
 def _value(value: float | None, low: float | None, high: float | None) -> str:

@@ -58,6 +58,8 @@ def write_result(result: RunResult, specified: Specified) -> None:
     _write_metrics(result.evaluation)
     for text in result.evaluation.remarks:
         paragraph(text, room, 2, 4)
+    for text in result.notes:
+        paragraph(f"{_begun(text)}.", room, 2, 4)
     if len(result.evaluation.classes) > 2:
         heading("By class")
         write_rows(_class_rows(result.evaluation), _class_columns(), "table")
@@ -143,6 +145,8 @@ def verdict_sentences(result: RunResult) -> list[str]:
     word = "not comparable"
     for value in result.comparison.values:
         metric, said = value.replicated.metric, value.verdict
+        if value.reported is not None and value.reported.of_class:
+            metric += f" of {value.reported.of_class}"
         if value.reported is None and said.verdict == word and said.reason.startswith("The study"):
             bare.append(metric)
             continue

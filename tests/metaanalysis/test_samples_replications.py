@@ -11,6 +11,7 @@ import pytest
 
 from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
+from db.runs import MetricRow
 from metaanalysis.analyses.pooling import pool_sample
 from metaanalysis.samples import from_replications
 from tests.replicate.made_runs import KARRI, add, metrics
@@ -25,15 +26,19 @@ def own(tmp_path: Path, database: Database) -> Iterator[Database]:
 def test_the_newest_run_of_each_study_is_pooled(own: Database) -> None:
     add(own, replace(KARRI, id="a0"), metrics(0.5))
     add(own, replace(KARRI, id="a1"), metrics(0.9))
-    add(own, replace(KARRI, id="b", study_key="shi2018", fidelity="proxy"), metrics(0.8))
-    add(own, replace(KARRI, id="c", study_key=None, setup=None), metrics(0.7))
+    add(
+        own,
+        replace(KARRI, id="b", study_key="shi2018", fidelity="proxy", dataset="x"),
+        metrics(0.8),
+    )
+    add(own, replace(KARRI, id="c", study_key=None, setup=None, dataset="own"), metrics(0.7))
     add(own, replace(KARRI, id="d", study_key="deepak2019", phantom=True), metrics(1.0))
     sample = from_replications(own)
     assert sample.source == "replicated"
     found = dict(zip(sample.clusters, sample.columns["events"], strict=True))
     with_time = own.rows("SELECT id FROM run WHERE id LIKE 'a%' ORDER BY created_at DESC, id DESC")
     newest = {"a0": 150, "a1": 270}[with_time[0]["id"]]
-    assert found == {"karri2017": newest, "shi2018": 240, "c": 210}
+    assert found == {"karri2017": newest, "shi2018": 240, "images own": 210}
     assert sample.columns["n"] == (300, 300, 300)
     assert {item.short: item.reason for item in sample.left_out} == {
         ({"a0", "a1"} - {with_time[0]["id"]}).pop(): "an older run of the same study",
@@ -60,3 +65,22 @@ def test_nothing_to_pool(own: Database) -> None:
         from_replications(own)
     with pytest.raises(UsageError, match="cannot be pooled"):
         from_replications(own, "F1")
+
+
+def test_a_contest_is_one_row_a_set_and_a_mean_over_classes_no_count(own: Database) -> None:
+    free = replace(KARRI, study_key=None, setup=None)
+    for place in range(3):
+        add(own, replace(free, id=f"a{place}"), metrics(0.7 + place / 10))
+    add(own, replace(free, id="b", dataset="another set"), metrics(0.8))
+    add(own, replace(KARRI, id="c"), metrics(0.9))
+    sample = from_replications(own)
+    assert len(sample.shorts) == 3
+    why = "an older run on the same images, which follows no study either"
+    assert [item.reason for item in sample.left_out] == [why, why]
+    (said,) = sample.said(sample.notes)
+    assert "On images that another row rests on too" in said
+    mean = [MetricRow("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 classes; bootstrap")]
+    plain = [MetricRow("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 models; bootstrap")]
+    add(own, replace(KARRI, id="d", study_key="shi2018"), mean)
+    add(own, replace(KARRI, id="e", study_key="deepak2019"), plain)
+    assert from_replications(own, "sensitivity").shorts == ("e",)

@@ -13,9 +13,10 @@ import pytest
 
 from db.database import Database, open_database
 from db.errors import NotFoundError, ReplicationError, UsageError
-from db.runs import begin_run
+from db.runs import MetricRow, begin_run
 from db.user import add_studies
 from metaanalysis import frames, query
+from metaanalysis.figures.replications import replications
 from replicate.compare import ROW_COLUMNS, Comparison, compare, compare_run, compare_runs, counted
 from tests.replicate.made_runs import KARRI, THREE, add, metrics
 from tests.study_files import good, write
@@ -45,7 +46,7 @@ def test_a_run_is_held_against_its_study(own: Database) -> None:
     assert "Same task on other images" in accuracy.verdict.reason
     assert "MobileNetV2 stands in for GoogLeNet." in accuracy.verdict.reason
     assert "value of validation, replicated one of test" in accuracy.verdict.reason
-    assert one.values[1].verdict.reason == "The study reports no AUC."
+    assert one.values[1].verdict.reason == "No AUC of the study is on record."
     rows = one.rows()
     assert [tuple(row) for row in rows] == [ROW_COLUMNS] * 2
     assert (rows[0]["ref"], rows[0]["reported_settings"], rows[0]["assumed_settings"]) == (49, 1, 1)
@@ -204,3 +205,45 @@ def test_the_tidy_frame(own: Database) -> None:
     assert accuracy["sd"] == pytest.approx(0.01)
     assert frame[frame["metric"] == "AUC"].iloc[0]["n"] == 300
     assert len(frames.replications(own, phantom=True)) == 2 * len(frame)
+
+
+def test_a_value_of_one_class_is_held_against_that_class(own: Database) -> None:
+    of_all = MetricRow("sensitivity", 0.70, 0.66, 0.74, 300)
+    of_amd = MetricRow("sensitivity", 0.97, 0.93, 0.99, 100, class_label="AMD")
+    named = {"metric": "sensitivity", "value": 0.96, "task": "AMD vs not", "of_class": "AMD"}
+    outcome = {**THREE, "reported": [named]}
+    add(own, KARRI, [of_all, of_amd], outcome)
+    (found,) = compare_run(own, KARRI.id).values
+    assert (found.replicated.value, found.replicated.n) == (0.97, 100)
+    assert found.verdict.verdict == "reproduced"
+    assert "of AMD against DME and normal" in found.verdict.reason
+    assert "mean over" not in found.verdict.reason
+    assert [row["of_class"] for row in compare_run(own, KARRI.id).rows()] == ["AMD"]
+    drawn = replications(compare_run(own, KARRI.id).rows(), data_hash=None)
+    assert "sensitivity of AMD" in json.dumps(drawn.chart.to_dict())
+    area = MetricRow("auc", 0.55, 0.45, 0.64, 300, class_label="AMD")
+    add(own, replace(KARRI, id="c1"), [of_all, of_amd, area], outcome)
+    (blind,) = compare_run(own, "c1").values
+    assert blind.verdict.verdict == "at baseline"
+    assert "does not tell AMD from the others" in blind.verdict.reason
+    whole = {name: item for name, item in named.items() if name != "of_class"}
+    add(own, replace(KARRI, id="b1"), [of_all, of_amd], {**outcome, "reported": [whole]})
+    (found,) = compare_run(own, "b1").values
+    assert found.verdict.verdict == "not comparable"
+
+
+def test_the_sensitivity_of_a_run_that_names_one_class_throughout(own: Database) -> None:
+    named = {"metric": "sensitivity", "value": 1.0}
+    for place, (above, word) in enumerate(((False, "at baseline"), (True, "reproduced"))):
+        tests = {"balanced_accuracy": {"baseline": 1 / 3, "above": above}}
+        outcome = {**THREE, "baseline": {"above": tests}, "reported": [named]}
+        record = replace(KARRI, id=f"c{place}")
+        add(own, record, [MetricRow("sensitivity", 1.0, 0.97, 1.0, 100)], outcome)
+        assert words(compare_run(own, record.id)) == {"sensitivity": word}
+
+
+def test_a_run_from_random_weights_is_no_rerun_of_a_pretrained_one(own: Database) -> None:
+    named = {"metric": "accuracy", "value": 0.96}
+    record = replace(KARRI, tl_type="random initialisation")
+    add(own, record, metrics(0.95), {**THREE, "reported": [named]})
+    assert words(compare_run(own, record.id))["accuracy"] == "not comparable"

@@ -43,6 +43,7 @@ class DrawnResult:
     timing: dict[str, float]
     trained_parameters: int = 10
     images_per_second: float | None = 50.0
+    features_cost: float | None = None
 
 
 @dataclass
@@ -262,3 +263,16 @@ def test_the_answer_is_json(tmp_path: Path) -> None:
     assert json.loads(text)["kind"] == "replicated"
     assert found.friedman is None
     assert math.isnan(found.comparisons["pretrained against random"][0].ci_low)
+
+
+def test_the_recommended_protocol_is_charged_for_what_others_left_it(rows: list[Any]) -> None:
+    first = [row for row in rows if row["backbone"] == rows[0]["backbone"]]
+    cost = {"feature extractor": 8.0, "fine-tuning": 5.0, "fine-tuning from scratch": 3.0}
+    spent = [{**row, "features_seconds": cost.get(row["tl_type"], 0.01)} for row in first]
+    for given in (spent, spent[::-1]):
+        seconds = {p["tl_type"]: p["seconds"] for p in summarise(given).points}
+        assert seconds[RECOMMENDED] == 8.0 + 5.0 + 2.0
+        assert seconds[RANDOM] == seconds["fine-tuning from scratch"] == 3.0 + 2.0
+    alone = [row for row in spent if row["tl_type"] == RECOMMENDED]
+    (point, *_) = summarise([{**row, "features_seconds": 13.0} for row in alone]).points
+    assert point["seconds"] == 15.0

@@ -62,10 +62,8 @@ def test_it_loads_no_torch() -> None:
 def test_it_asks_a_torch_that_runs() -> None:
     torch = pytest.importorskip("torch")
     found = env.environment(Machine())
-    assert found["torch"] == {
-        "threads": torch.get_num_threads(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-    }
+    # Whether torch is deterministic at this moment says nothing of a run that is over.
+    assert found["torch"] == {"threads": torch.get_num_threads()}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no getrusage")

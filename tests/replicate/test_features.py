@@ -84,6 +84,22 @@ def test_what_decides_features_decides_the_key(tmp_path: Path) -> None:
     assert features(tmp_path, backbone=last, compute=Compute("cpu", workers=0)).computed == 0
 
 
+def test_another_decoder_may_give_other_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert features(tmp_path).computed == 70
+    monkeypatch.setattr("replicate.pixels.version", lambda name: f"{name} of tomorrow")
+    assert features(tmp_path).computed == 70
+
+
+def test_what_features_cost_is_known_where_they_are_found(tmp_path: Path) -> None:
+    first, again = features(tmp_path), features(tmp_path)
+    assert again.computed == 0
+    assert first.cost is not None
+    assert 0 < first.cost <= first.seconds
+    assert again.cost == first.cost
+
+
 def test_state_hash_knows_names_and_values() -> None:
     first, second = nn.Linear(2, 2), nn.Linear(2, 2)
     second.load_state_dict(first.state_dict())

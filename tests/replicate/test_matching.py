@@ -113,4 +113,33 @@ def test_what_a_setup_names_is_taken_and_the_difference_is_said() -> None:
 
 
 def test_no_value_of_the_metric() -> None:
-    assert found({**row(0.9), "metric": "AUC"}).reason == "The study reports no accuracy."
+    assert found({**row(0.9), "metric": "AUC"}).reason == "No accuracy of the study is on record."
+
+
+def test_random_weights_are_held_against_nothing_that_is_not_said_to_be_of_them() -> None:
+    arm = replace(ARM, tl_type="random initialisation")
+    for rows in ([row(0.9)], [row(0.9, tl_type="fine-tuning")]):
+        for chosen in (False, True):
+            none = found(*rows, arm=arm, chosen=chosen)
+            assert none.row is None
+            assert "of the same arm" in (none.reason or "")
+    assert value(found(row(0.9), row(0.7, tl_type="random initialisation"), arm=arm)) == 0.7
+
+
+def test_a_value_of_one_class_needs_that_class() -> None:
+    three = replace(ARM, n_classes=3, classes=("ill", "well", "other"))
+    own = row(0.9, task="ill vs not", of_class="ill")
+    assert value(found(own, arm=three, chosen=True)) == 0.9
+    assert found(own, arm=three).remarks == ("Both values are of ill against well and other.",)
+    lacking = replace(three, classes=("a", "b", "c"))
+    assert "the run has no such class" in (found(own, arm=lacking).reason or "")
+    two = replace(ARM, classes=("sick", "well"), positive="sick")
+    assert found(own, arm=two).remarks == (
+        "Reported is the value of ill, replicated that of sick.",
+    )
+
+
+def test_a_setup_names_first_what_it_wants_first() -> None:
+    plain, headline = row(0.88), row(0.945, headline=True)
+    assert value(found(plain, headline, chosen=True)) == 0.88
+    assert value(found(plain, headline)) == 0.945

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ import numpy as np
 import pytest
 
 from db.database import open_database
-from db.errors import ImagesError, ReplicationError
+from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.compute import Compute
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
+from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
+from replicate.setups import specify_free
 from replicate.spec import Spec
 
 ROOT = Path(__file__).parents[2]
@@ -125,6 +128,52 @@ def test_a_stop_by_hand_and_a_fault_are_written_down(
         with pytest.raises(ImagesError, match="fold"):
             replicate(spec, few, database=database, **folders)
         assert sorted(row["state"] for row in listed(database)) == ["failed", "finished"]
+
+
+def test_a_ledger_of_other_settings_is_refused(images: ImageSet, folders: dict[str, Any]) -> None:
+    spec = Spec.model_validate(SPEC)
+    other = Spec.model_validate({**SPEC, "training": {"epochs": 3}})
+    with pytest.raises(UsageError, match=r"training\.epochs"):
+        replicate(spec, images, ledger=assumed_throughout(other, "x"), **folders)
+
+
+def test_a_run_says_where_it_was_computed_and_not_where_it_is_read(
+    images: ImageSet, folders: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import replicate.run as module
+
+    spec = Spec.model_validate({**SPEC, "seeds": [0]})
+    machines = iter(("first", "second", "third"))
+    monkeypatch.setattr(module, "environment", lambda compute: {"cpu": next(machines)})
+
+    def stop(progress: Progress) -> None:
+        if progress.phase == "training, model 2 of 2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replicate(spec, images, progress=stop, **folders)
+    both = [{"cpu": "first"}, {"cpu": "second"}]
+    expected = {"cpu": "first", "sittings": both}
+    assert replicate(spec, images, **folders).environment == expected
+    assert replicate(spec, images, **folders).environment == expected
+
+
+def test_what_must_be_known_of_the_models_is_in_the_result(
+    images: ImageSet, folders: dict[str, Any]
+) -> None:
+    free = specify_free(
+        images,
+        overrides={
+            "network.name": "LeNet5",
+            "network.weights": "random",
+            "preprocessing.size": 32,
+            "training.epochs": 1,
+        },
+    )
+    result = replicate(free.spec, images, ledger=free.ledger, **folders)
+    assert result.to_dict()["run"]["notes"] == []
+    told = replace(result, fitted=tuple(replace(one, notes=("a", "b")) for one in result.fitted))
+    assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == ["a", "b"]
 
 
 def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:

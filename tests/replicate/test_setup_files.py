@@ -8,7 +8,16 @@ import pytest
 
 from db.errors import DataFileError, NotFoundError, UsageError
 from replicate.literature import packaged_study
-from replicate.setup_files import Setting, Setup, Source, backing, read_setup, setup_names
+from replicate.setup_files import (
+    Setting,
+    Setup,
+    Source,
+    backing,
+    read_setup,
+    setup_names,
+    setups_folder,
+)
+from replicate.setups import specify
 
 CITED = (
     "pham2020",
@@ -156,3 +165,25 @@ def test_an_unknown_source_names_the_nearest() -> None:
     bare = Setup(key="bare", study=None, title="Bare", settings={})
     with pytest.raises(UsageError, match="describes no images"):
         bare.source("any")
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "of_class"),
+    [
+        ("lee2020a", "AUC", "COVID-19"),
+        ("apostolopoulos2020", "sensitivity", "COVID-19"),
+        ("heidari2020", "specificity", "COVID-19"),
+        ("rahaman2020", "sensitivity", None),
+    ],
+)
+def test_what_a_reported_value_is_of(name: str, metric: str, of_class: str | None) -> None:
+    reported = specify(read_setup(name)).reported
+    assert {one.of_class for one in reported if one.metric == metric} == {of_class}
+
+
+def test_a_class_that_no_source_has(tmp_path: Path) -> None:
+    text = (setups_folder() / "lee2020a.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "lee2020a.yaml"
+    path.write_text(text.replace("of_class: COVID-19", "of_class: COVID"), encoding="utf-8")
+    with pytest.raises(DataFileError, match="'COVID' is no class of any source"):
+        read_setup(path)

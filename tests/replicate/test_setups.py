@@ -371,3 +371,24 @@ def test_the_defaults_give_each_setting_a_reason() -> None:
     for table in (COMMON, *BY_TL_TYPE.values()):
         assert all(reason for _, reason in table.values())
     assert set(BY_TL_TYPE) == set(TL_TYPES)
+
+
+def test_folders_that_are_called_like_the_studys_set_are_not_yet_that_set() -> None:
+    images = pictures("found", "glioma", "meningioma", "pituitary")
+    guessed = specify(read_setup("deepak2019"), images=images)
+    assert guessed.spec.fidelity == "same task"
+    assert guessed.fidelity is not None
+    assert "--source cheng" in guessed.fidelity.reason
+    lines = {one.name: one for one in guessed.ledger.lines}
+    assert lines["data.name"].mark == "assumed"
+    said = specify(read_setup("deepak2019"), source="cheng", images=images)
+    assert said.spec.fidelity == "same data"
+    named = specify(read_setup("deepak2019"), images=pictures("cheng", *images.classes))
+    assert named.spec.fidelity == "same data"
+
+
+def test_a_sample_of_the_studys_data_is_a_departure() -> None:
+    chosen = {"data.max_images": 300}
+    note = specify(read_setup("kather2019"), overrides=chosen).fidelity
+    assert note is not None
+    assert "data.max_images: reported all images, run with 300" in note.departures

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from collections import namedtuple
 from collections.abc import Generator
 from pathlib import Path
@@ -167,3 +168,26 @@ def test_chunks_of_another_form_are_our_own_mistake(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="chunk"):
         entry(tmp_path).obtain(produce, "rows")
+
+
+def test_the_cost_of_an_entry_is_known_to_whoever_finds_it(tmp_path: Path) -> None:
+    table = Table(6, (2,), "float32", 2)
+
+    def slow(start: int) -> Generator[NDArray[np.float32], None, None]:
+        for place in range(start, 6, 2):
+            time.sleep(0.02)
+            if place == 4 and start == 0:
+                raise KeyboardInterrupt
+            yield np.zeros((2, 2), dtype=np.float32)
+
+    first = Entry(tmp_path, {"name": "a"}, table)
+    assert first.cost() is None
+    with pytest.raises(KeyboardInterrupt):
+        first.obtain(slow, "rows")
+    Entry(tmp_path, {"name": "a"}, table).obtain(slow, "rows")
+    later = Entry(tmp_path, {"name": "a"}, table)
+    later.obtain(slow, "rows")
+    # Two chunks before the interrupt and one after it.
+    cost = later.cost()
+    assert cost is not None
+    assert 0.06 <= cost < 1.0

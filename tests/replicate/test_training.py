@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from db.errors import ReplicationError, UsageError
 from replicate.compute import Compute
 from replicate.images.image_set import ImageSet, of_arrays
+from replicate.images.prepare import prepared
 from replicate.network import Backbone
 from replicate.progress import Progress
+from replicate.seeds import batches, derived, shuffled
 from replicate.spec import TL_TYPES, Spec
 from replicate.splits import Fold
 from replicate.training import Fitted, fit
-from tests.replicate.toy import pretrained, toy_backbone, toy_fold, toy_images, toy_spec
+from tests.replicate.toy import (
+    EXPECTS,
+    SIZE,
+    pretrained,
+    toy_backbone,
+    toy_fold,
+    toy_images,
+    toy_spec,
+)
 
 CPU = Compute("cpu", workers=2)
 IMAGES = toy_images()
@@ -88,7 +100,9 @@ def test_every_hybrid_head(tmp_path: Path, kind: str) -> None:
     first = run(tmp_path, spec, name="a")
     again = run(tmp_path, spec, name="b")
     assert first.predictions.probabilities.tolist() == again.predictions.probabilities.tolist()
-    assert bool(first.notes) == (kind == "k-nn"), "k-NN says that it has no class weights"
+    said_of = {"k-nn": "no class weights", "svm": "no probabilities"}
+    assert bool(first.notes) == (kind in said_of)
+    assert all(said_of[kind] in note for note in first.notes)
     said = first.predictions.probabilities.argmax(axis=1)
     assert np.mean(said == first.predictions.labels) > 0.6
 
@@ -305,3 +319,103 @@ def test_progress_counts_images_and_epochs(tmp_path: Path) -> None:
     assert [p.done for p in seen if p.phase == "training"] == [1, 2, 3, 4]
     assert max(p.done for p in seen if p.phase == "features") == 60
     assert {p.total for p in seen if p.phase == "features"} == {60}
+
+
+@pytest.mark.parametrize("tl_type", TL_TYPES)
+def test_what_is_tested_has_no_part_in_training(tmp_path: Path, tl_type: str) -> None:
+    """Other pixels and other classes of the test images leave training as it was, to the bit."""
+    changes: dict[str, Any] = {}
+    if tl_type != "feature extractor hybrid":
+        changes = {"training": {"patience": 1, "class_weights": "balanced"}}
+    images = toy_images()
+    fold = toy_fold(images)
+    tested = set(fold.test.tolist())
+    noise = np.random.default_rng(9).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+    spoilt = replace(
+        images,
+        read=lambda i: noise if i in tested else images.read(i),
+        fingerprint=lambda i: f"{i in tested}{images.fingerprint(i)}",
+    )
+    labels = images.labels.copy()
+    labels[fold.test] = 0
+    found = {}
+    for name, given in (
+        ("as is", images),
+        ("pixels", spoilt),
+        ("labels", replace(images, labels=labels)),
+    ):
+        (tmp_path / name).mkdir()
+        found[name] = fit(
+            toy_spec(tl_type, **changes), given, fold, 0, network=pretrained(),
+            compute=Compute("cpu", workers=1, threads=1),
+            folder=tmp_path / name, cache=tmp_path / "cache",
+        )  # fmt: skip
+
+    def learnt(name: str) -> list[dict[str, Any]]:
+        return [{k: v for k, v in e.items() if k != "seconds"} for e in found[name].history]
+
+    assert learnt("as is") == learnt("pixels") == learnt("labels")
+    first, other = (found[name].predictions.probabilities for name in ("as is", "labels"))
+    assert np.array_equal(first, other)
+    assert not np.array_equal(first, found["pixels"].predictions.probabilities)
+
+
+def test_a_loop_written_by_hand_comes_to_the_same(tmp_path: Path) -> None:
+    """The last block fine-tuned from cached activations, against plain torch on whole images."""
+    images, spec = toy_images(), toy_spec("fine-tuning")
+    fold = toy_fold(images)
+    fitted = fit(
+        spec, images, fold, 0, network=pretrained(), compute=Compute("cpu", workers=1, threads=1),
+        folder=tmp_path, cache=tmp_path / "cache",
+    )  # fmt: skip
+    pixels = np.stack([prepared(images.read(i), SIZE, "squash") for i in range(len(images))])
+    values = (pixels / 255.0 - np.array(EXPECTS.mean)) / np.array(EXPECTS.deviation)
+    inputs = torch.tensor(values, dtype=torch.float32).permute(0, 3, 1, 2)
+    labels = torch.tensor(images.labels)
+    network = pretrained()()
+    torch.manual_seed(derived(0, 0, 0, "head"))
+    head = nn.Linear(16, 3)
+    last = network.blocks[2]
+    network.requires_grad_(False)
+    last.requires_grad_(True)
+    optimiser = torch.optim.Adam([*head.parameters(), *last.parameters()], lr=0.01)
+    for epoch, line in enumerate(fitted.history):
+        network.eval()
+        last.train()
+        total = 0.0
+        for batch in batches(shuffled(fold.train, derived(0, 0, 0, "training", epoch, "order")), 8):
+            loss = nn.functional.cross_entropy(head(network(inputs[batch])), labels[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item() * len(batch)
+        assert line["loss"] == pytest.approx(total / len(fold.train), abs=1e-5)
+    network.eval()
+    with torch.no_grad():
+        shares = torch.softmax(head(network(inputs[fold.test])), 1).numpy()
+    assert np.abs(fitted.predictions.probabilities - shares).max() < 1e-5
+
+
+class Drifting(nn.Module):
+    """Frozen or not, it changes with every image that passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.register_buffer("passed", torch.zeros(1))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        self.passed += 1
+        return maps * self.weight
+
+
+def test_what_moved_while_it_was_frozen_does_not_hide_behind_a_later_phase(tmp_path: Path) -> None:
+    def drifting() -> Backbone:
+        backbone = pretrained()()
+        backbone.blocks[2].append(Drifting())
+        return backbone
+
+    spec = toy_spec("recommended protocol", augmentation={"horizontal_flip": True})
+    assert run(tmp_path, spec, name="whole").proof.holds
+    with pytest.raises(ReplicationError, match="Frozen layers changed in training"):
+        run(tmp_path, spec, name="drifting", network=drifting)
