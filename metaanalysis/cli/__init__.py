@@ -88,6 +88,12 @@ def main() -> None:
     except MedtlError as error:
         _tell(error.message, error.hint)
         sys.exit(error.exit_code)
+    except MemoryError:
+        _tell(
+            "The memory of this machine does not suffice.",
+            "Take fewer or smaller images, or close other programs; nothing that was kept is lost.",
+        )
+        sys.exit(1)
     except OSError as error:  # a full disk, a path that no system takes
         place = error.filename or "the output"
         _tell(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")

@@ -24,7 +24,8 @@ def progress_bar() -> Iterator[Report]:
             remark(progress.message)
         elif progress.phase not in told and progress.total:
             told.add(progress.phase)
-            remark(f"{progress.phase}: {progress.total} {progress.unit}")
+            unit = progress.unit if progress.total != 1 else progress.unit.removesuffix("s")
+            remark(f"{progress.phase}: {progress.total} {unit}")
 
     yield tell
 

@@ -80,7 +80,7 @@ def test_a_folder_that_is_in_use(tmp_path: Path) -> None:
     images = toy_images()
     with (
         FileLock(tmp_path / ".lock"),
-        pytest.raises(ReplicationError, match="another process is working"),
+        pytest.raises(ReplicationError, match="another process is at this run"),
     ):
         fit(
             toy_spec(), images, toy_fold(images), 0, network=pretrained(),
