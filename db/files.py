@@ -7,6 +7,16 @@ import tempfile
 from pathlib import Path
 
 
+def sweep(folder: Path, *names: str) -> None:
+    """Delete what a process that was killed while it wrote these files has left of them.
+
+    Call it only where no other process can be writing them: under a lock on the folder.
+    """
+    for name in names:
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
 def replace_file(target: Path, content: bytes) -> None:
     """Write a file by an atomic rename; a reader sees the old content or the new, never half.
 

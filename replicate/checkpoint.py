@@ -94,7 +94,7 @@ def save_result(
     ReplicationError
         It cannot be written.
     """
-    text = json.dumps({"identity": dict(who), "facts": facts}, sort_keys=True)
+    text = json.dumps({"identity": dict(who), "facts": facts})
     stream = io.BytesIO()
     np.savez(
         stream,

@@ -235,11 +235,15 @@ def choose(
     return Compute(word, "amp" if amp else "float32", workers, deterministic, threads)
 
 
+#: What oneDNN says on the CPU when the room for a layer cannot be had.
+_ONEDNN = "could not create a primitive"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out, on the device or on the machine."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    words = ("not enough memory", "can't allocate memory", "out of memory")
+    words = ("not enough memory", "can't allocate memory", "out of memory", _ONEDNN)
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
@@ -257,7 +261,7 @@ def _worded_faults() -> Iterator[None]:
         if "does not have a deterministic implementation" in str(error):
             raise ReplicationError(
                 f"This device cannot compute the network deterministically: {error}",
-                "Run with --no-deterministic, or on the CPU.",
+                "Run with --fast, or on the CPU.",
             ) from error
         if "Expected more than 1 value per channel" in str(error):
             raise ReplicationError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,29 @@ _REAL = (
 _NEEDED = ("dataset", "backbone", "tl_type", "seed", "phantom")
 
 
+def check_folder(folder: Path) -> None:
+    """Make the folder, and see that it can be written to before anything is run.
+
+    Raises
+    ------
+    MedtlError
+        It cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> MedtlError:
+    return MedtlError(
+        f"{path}: cannot be written ({error.strerror or error}).",
+        "Name a folder that you may write to with --out.",
+    )
+
+
 def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write the rows; the file appears whole or not at all.
 
@@ -46,10 +70,7 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, buffer.getvalue().encode())
     except OSError as error:
-        raise MedtlError(
-            f"{path}: cannot be written ({error.strerror or error}).",
-            "Name a folder that you may write to with --out.",
-        ) from None
+        raise _unwritable(path, error) from None
 
 
 def _text(value: Any) -> str:

@@ -123,7 +123,12 @@ class Account:
 
 def _faults(error: ValidationError) -> str:
     found = []
-    for fault in error.errors():
+    faults = error.errors()
+    # A list whose only item is wrong is then told to be too short as well: say the first alone.
+    inner = {step for fault in faults for step in [fault["loc"][:-1]] if step}
+    for fault in faults:
+        if fault["type"] == "too_short" and fault["loc"] in inner:
+            continue
         place = ".".join(str(step) for step in fault["loc"])
         words = fault["msg"].removeprefix("Value error, ").rstrip(".")
         given = fault.get("input")

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from db.errors import ReplicationError
+from replicate.places import RUNS
 
 
 @contextmanager
@@ -18,16 +19,21 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     ReplicationError
-        Another process holds it.
+        Another process holds it, or the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
-    except Timeout:
+    except Timeout:  # an OSError too, hence first
         raise ReplicationError(
             f"{folder}: another process is at this run.",
             "Wait for it, or stop it; what it has done so far is kept.",
+        ) from None
+    except OSError as error:
+        raise ReplicationError(
+            f"{folder}: the run's folder cannot be written to ({error.strerror or error}).",
+            f"Make room, or set {RUNS} to a folder that can be written to.",
         ) from None
     try:
         yield

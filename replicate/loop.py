@@ -233,8 +233,10 @@ class Phase:
             line["val_loss"] = float(functional.cross_entropy(logits, labels, self.class_weights))
             line["val_accuracy"] = float((logits.argmax(1) == labels).float().mean())
         if not math.isfinite(line["loss"]) or not math.isfinite(line["val_loss"] or 0.0):
+            which = "loss" if not math.isfinite(line["loss"]) else "loss on the validation images"
             raise ReplicationError(
-                f"The loss became {line['loss']} in epoch {epoch + 1} of {self.name}.",
+                f"Training diverged: the {which} is no finite number after epoch {epoch + 1} of "
+                f"phase {self.name!r}.",
                 "Take a lower learning rate, or precision float32.",
             )
         line["seconds"] = time.perf_counter() - begun

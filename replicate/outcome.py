@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from db.errors import ReplicationError
 from db.files import replace_file
 from replicate.comparison import Comparison
 from replicate.evaluation import Evaluation
@@ -18,6 +19,9 @@ from replicate.spec import Ledger, LedgerLine, Spec, settings_of
 
 if TYPE_CHECKING:
     from replicate.training import Fitted
+
+#: The file in a run's folder that holds what it came to.
+RESULT = "result.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,12 +174,24 @@ class RunResult:
 
     def save(self, folder: Path) -> None:
         """Write ``result.json`` into the run's folder, whole or not at all."""
-        self.save_as(folder / "result.json")
+        self.save_as(folder / RESULT)
 
     def save_as(self, path: Path) -> None:
-        """Write everything as JSON to a file, whole or not at all."""
+        """Write everything as JSON to a file, whole or not at all.
+
+        Raises
+        ------
+        ReplicationError
+            It cannot be written.
+        """
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-        replace_file(path.absolute(), text.encode())
+        try:
+            replace_file(path.absolute(), text.encode())
+        except OSError as error:
+            raise ReplicationError(
+                f"{path}: cannot be written ({error.strerror or error}).",
+                "Make room or name another place; the same command then shows the result again.",
+            ) from None
 
     def _described(self) -> dict[str, Any]:
         images = self.images

@@ -150,6 +150,12 @@ def _split(given: Mapping[str, Any]) -> dict[str, Any]:
             "--split official takes the set's own parts: there are no folds or shares to choose.",
             "Leave out --folds and --test, or give --split group.",
         )
+    for option, kind in (("folds", "hold-out"), ("test", "k-fold")):
+        if option in given and word == kind:
+            raise UsageError(
+                f"--split {word} and --{option}: the one contradicts the other.",
+                "Leave one of them out.",
+            )
     if word in ("group", "image"):
         settings["split.by"] = word
     elif word is not None:

@@ -30,7 +30,9 @@ def check_fold(spec: Spec, images: ImageSet, fold: Fold) -> None:
         if not 0 < settings.head_epochs < settings.epochs:
             raise UsageError(
                 "training.head_epochs: the recommended protocol trains the head first.",
-                f"Give it from 1 to {settings.epochs - 1} of the {settings.epochs} epochs.",
+                f"Give it from 1 to {settings.epochs - 1} of the {settings.epochs} epochs."
+                if settings.epochs > 1
+                else "Give --epochs 2 or more, and --head-epochs below that.",
             )
         if settings.backbone_lr is None:
             raise UsageError(

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from db.errors import MedtlError, UsageError
+from db.errors import DatabaseError, MedtlError, UsageError
+from db.files import sweep
 from replicate.builders import Builder, check_size, find_builder
 from replicate.environment import environment
 from replicate.evaluate import evaluate
 from replicate.images.image_set import ImageSet
 from replicate.leakage import inspect_leakage
 from replicate.lock import locked
-from replicate.outcome import RunResult, assumed_throughout, environment_of
+from replicate.outcome import RESULT, RunResult, assumed_throughout, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Ledger, Spec, settings_of
@@ -98,6 +99,7 @@ def replicate(
     compute = compute.with_precision(spec.training.precision)
     folder = (runs or runs_folder()) / spec.id
     with locked(folder), _recorded(database, spec, ledger, task):
+        sweep(folder, RESULT)
         folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
         progress(
             Progress("leakage", 0, 0, "images", f"split: {_shared(task, folds[spec.seeds[0]])}")
@@ -251,7 +253,7 @@ def _recorded(
     if database is None:
         yield
         return
-    from db.runs import RunRecord, SettingRow, begin_run, fail_run
+    from db.runs import RunRecord, SettingRow, begin_run
 
     record = RunRecord(
         id=spec.id,
@@ -271,11 +273,29 @@ def _recorded(
     try:
         yield
     except KeyboardInterrupt:
-        fail_run(database, spec.id, "interrupted", "stopped by hand; the same command goes on")
+        _note(database, spec, "interrupted", "stopped by hand; the same command goes on")
         raise
     except MedtlError as error:
-        fail_run(database, spec.id, "failed", error.message)
+        unsaid = _note(database, spec, "failed", error.message)
+        error.hint = f"{error.hint} {unsaid}".strip()
         raise
+    except Exception as error:
+        # No memory, or a defect of ours: the run does not go on, so the database must not say so.
+        _note(database, spec, "failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _note(
+    database: Database, spec: Spec, state: Literal["failed", "interrupted"], words: str
+) -> str:
+    """Write how a run ended; what keeps it from being written must not hide why it ended."""
+    from db.runs import fail_run
+
+    try:
+        fail_run(database, spec.id, state, words)
+    except DatabaseError as error:
+        return f"(The database could not be told: {error.message})"
+    return ""
 
 
 def _finish(database: Database, result: RunResult) -> RunResult:

@@ -43,7 +43,9 @@ Positive = Annotated[float, Field(gt=0)]
 class Settings(BaseModel):
     """Base of all parts of a spec: frozen, and closed to words that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False
+    )
 
 
 class Data(Settings):
@@ -245,6 +247,15 @@ class Spec(Settings):
             )
         if self.transfer.tl_type == "feature extractor hybrid" and self.augmentation.active:
             raise ValueError("a feature extractor hybrid sees each image once: no augmentation")
+        if (
+            self.transfer.unfreezing.kind != "none"
+            and self.training.head_epochs >= self.training.epochs
+        ):
+            # It would be a feature extractor under the name of something else.
+            raise ValueError(
+                f"training.head_epochs ({self.training.head_epochs}) takes all epochs "
+                f"({self.training.epochs}): nothing would ever be unfrozen"
+            )
         return self
 
     def __hash__(self) -> int:

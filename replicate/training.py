@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from db.errors import ReplicationError
+from db.files import sweep
 from replicate import checkpoint
 from replicate.compute import Compute
 from replicate.features import Normalise, extract
@@ -136,6 +137,7 @@ def fit(
     check_fold(spec, images, fold)
     compute = compute.with_precision(spec.training.precision)
     with locked(folder), compute.session():
+        sweep(folder, checkpoint.CHECKPOINT, checkpoint.RESULT)
         who = checkpoint.identity(spec, images, fold, seed)
         finished = checkpoint.load_result(folder, who)
         if finished is None:

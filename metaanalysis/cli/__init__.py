@@ -109,6 +109,12 @@ def main() -> None:
             "pip install 'medtl-meta[replicate]' brings all that replications need.",
         )
         sys.exit(1)
+    except MemoryError:
+        _tell(
+            "The memory of this machine does not suffice.",
+            "Take fewer or smaller images, or close other programs; nothing that was kept is lost.",
+        )
+        sys.exit(1)
     except OSError as error:  # a full disk, a path that no system takes
         place = error.filename or "the output"
         _tell(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")

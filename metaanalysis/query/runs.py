@@ -133,7 +133,7 @@ def runs(
         row
         for row in map(_decoded, found)
         if (phantom is None or row["phantom"] == phantom)
-        and (setup is None or fold(setup) == fold(row["setup"] or ""))
+        and (setup is None or (row["setup"] and fold(setup) == fold(row["setup"])))
         and (backbone is None or fold(backbone) in _folded(row))
     ]
     kept = kept[:limit]

@@ -42,7 +42,8 @@ def _lines() -> Report:
         told.add(progress.phase)
         kinds.add(kind)
         last = time.monotonic()
-        remark(f"{progress.phase}: {progress.total} {progress.unit}")
+        unit = progress.unit if progress.total != 1 else progress.unit.removesuffix("s")
+        remark(f"{progress.phase}: {progress.total} {unit}")
 
     return tell
 

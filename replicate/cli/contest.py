@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from db.errors import UsageError
+from db.errors import ReplicationError, UsageError
 from metaanalysis.cli.options import (
     chosen_formats,
     database_option,
@@ -223,6 +223,7 @@ def _held(
     ]
     runs = cells(entrants, _networks(backbone, size), _tl_types(tl), parse_seeds(seeds), conditions)
     compute = choose(device)
+    contest_rows.check_folder(out)
     rows: list[dict[str, Any]] = []
     with opened(where) as database, progress_bar() as report:
         going = hold(
@@ -232,11 +233,17 @@ def _held(
             ),
             command=_command(context),
         )
-        for cell, row in zip(runs, going, strict=True):
-            rows.append(row)
-            contest_rows.write(rows, out / PARTIAL)
-            value = f"failed: {row['error']}" if row["error"] else _values(row)
-            remark(f"{len(rows)} of {len(runs)}  {cell.name}: {value}")
+        try:
+            for cell, row in zip(runs, going, strict=True):
+                rows.append(row)
+                contest_rows.write(rows, out / PARTIAL)
+                value = f"failed: {row['error']}" if row["error"] else _values(row)
+                remark(f"{len(rows)} of {len(runs)}  {cell.name}: {value}")
+        except KeyboardInterrupt:
+            raise ReplicationError(
+                f"Stopped by hand after {len(rows)} of {len(runs)} runs.",
+                "What was done is kept: the same command goes on from there.",
+            ) from None
     contest_rows.write(rows, out / RESULTS)
     (out / PARTIAL).unlink(missing_ok=True)
     return rows

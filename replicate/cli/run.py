@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,8 @@ def run(
     from replicate.compute import choose
     from replicate.run import replicate
 
+    if out is not None:
+        _check_place(out)
     compute = choose(**computing)
     specified, found = planned(setup, images, source, chosen, where)
     if found is None:
@@ -99,6 +102,17 @@ def run(
         from replicate.cli.result import write_result
 
         write_result(result, specified)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse, before hours are spent, a file that could not be written in the end."""
+    from db.errors import UsageError
+
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {folder}.", "Make it first.")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"--out {out}: {folder} cannot be written to.", "Name another place.")
 
 
 def _fetched(specified: Specified) -> Any:

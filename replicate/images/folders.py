@@ -95,7 +95,9 @@ def _classes(root: Path, folders: Mapping[str, Path], part: str | None) -> tuple
 
 def _wanted(path: Path, folder: Path) -> bool:
     hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
-    return not hidden and path.is_file() and is_image(path)
+    # A link to a file that has gone is an image that cannot be read, not one less.
+    there = path.is_file() or (path.is_symlink() and not path.exists())
+    return not hidden and there and is_image(path)
 
 
 def _is_mask(path: Path, stems: set[Path]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from db.errors import ImagesError
+from db.errors import ImagesError, UsageError
 from replicate.images.folders import open_folder
 from replicate.images.image_set import ImageSet
 from replicate.images.manifest import open_manifest
@@ -37,6 +37,9 @@ def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
         A malformed phantom address.
     """
     word = str(where)
+    if not word.strip():
+        # Path("") is the current folder, which nobody has named.
+        raise UsageError("--images: names nothing.", "Name a folder, a file, or phantom.")
     if word == "phantom" or word.startswith("phantom:"):
         return open_phantom(word, size=size)
     path = Path(where).expanduser()
