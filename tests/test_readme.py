@@ -46,6 +46,8 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     return folder, os.environ | {
         "PATH": f"{tool.parent}:{os.environ['PATH']}",
         "MEDTL_META_DB": str(place),
+        "MEDTL_META_CACHE": str(folder / "cache"),
+        "MEDTL_META_RUNS": str(folder / "runs"),
         "COLUMNS": "80",
     }
 

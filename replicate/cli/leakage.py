@@ -32,7 +32,14 @@ FOLD_COLUMNS = ("repeat", "fold", "tested", "exact", "near", "groups")
     help="Split the set as a run would, and list what each test part shares.",
 )
 @click.option("--folds", type=click.IntRange(min=2), metavar="K", help="With --split-by: K folds.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="With --split-by: which division is drawn.",
+)
 @click.option("--pairs", is_flag=True, help="List the pairs instead of counting them.")
 @click.option("--limit", "-n", type=click.IntRange(min=1), help="List at most so many pairs.")
 @format_option
