@@ -13,7 +13,7 @@ from replicate.progress import Progress, Report
 @contextmanager
 def progress_bar() -> Iterator[Report]:
     """Show reports of progress until the block ends; stdout stays for data."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():  # None where it was closed
         with _bar() as report:
             yield report
         return
