@@ -17,7 +17,7 @@ QUIET = 30.0
 @contextmanager
 def progress_bar() -> Iterator[Report]:
     """Show reports of progress until the block ends; stdout stays for data."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():  # None where it was closed
         with _bar() as report:
             yield report
         return

@@ -14,12 +14,14 @@ from db.database import Database
 from db.errors import DatabaseError, NotFoundError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.cli import replicate as command
+from replicate.cli.bar import progress_bar
 from replicate.compare import compare
 from replicate.compute import Compute, is_out_of_memory
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.lock import locked
 from replicate.overrides import overrides
+from replicate.progress import Progress
 from replicate.run import replicate as run
 from replicate.setups import specify_free
 from replicate.spec import Spec
@@ -200,3 +202,12 @@ def test_a_link_to_an_image_that_has_gone_is_not_passed_over(
 def test_memory_that_onednn_misses_is_memory() -> None:
     assert is_out_of_memory(RuntimeError("could not create a primitive"))
     assert not is_out_of_memory(RuntimeError("could not create a file"))
+
+
+def test_progress_goes_without_a_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = []
+    monkeypatch.setattr("sys.stderr", None)
+    with progress_bar() as report:
+        report(Progress("training", 0, 1, "epochs"))
+        reports.append(report)
+    assert reports
