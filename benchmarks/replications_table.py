@@ -4,7 +4,7 @@ Usage::
 
     python benchmarks/replications_table.py OUT/replications.sqlite
 
-One row a run and reported metric; nothing in it is typed by hand.
+One row a run; nothing in it is typed by hand.
 """
 
 from __future__ import annotations
@@ -37,33 +37,33 @@ def highlights(database: Database, run: str) -> str:
     return ", ".join(said)
 
 
-def rows(database: Database, comparison: Comparison) -> list[str]:
-    """Return the table's rows of one run."""
+def row(database: Database, comparison: Comparison) -> str:
+    """Return the table's row of one run."""
     run = comparison.run
     network = run["backbone"]
     if run["backbone_reported"] and run["backbone_reported"] != network:
         network += f" for {run['backbone_reported']}"
-    first = f"{run['study']} [{run['ref']}]"
-    about = f"{run['dataset']} ({run['fidelity']})"
-    how = f"{network}, {run['tl_type']}; {highlights(database, run['id'])}"
-    lines = []
+    outcomes = []
     for value in comparison.values:
-        if value.reported is None:
+        ours, theirs = value.replicated, value.reported
+        if theirs is None:
             continue
-        ours = value.replicated
-        lines.append(
-            f"| {first} | {about} | {how} | {ours.metric} | {value.reported.value:g} | "
-            f"{ours.value:.3f} [{ours.ci_low:.3f}, {ours.ci_high:.3f}] | {value.verdict.verdict} |"
+        metric = f"{ours.metric} of {theirs.of_class}" if theirs.of_class else ours.metric
+        outcomes.append(
+            f"{metric} {theirs.value:.3f} → {ours.value:.3f} [{ours.ci_low:.3f}, "
+            f"{ours.ci_high:.3f}]: **{value.verdict.verdict}**"
         )
-        first = about = how = ""
-    if not lines:
-        value = comparison.values[0]
-        ours = value.replicated
-        lines.append(
-            f"| {first} | {about} | {how} | {ours.metric} | – | "
-            f"{ours.value:.3f} [{ours.ci_low:.3f}, {ours.ci_high:.3f}] | {value.verdict.verdict} |"
+    if not outcomes:
+        ours = comparison.values[0].replicated
+        outcomes.append(
+            f"{ours.metric} – → {ours.value:.3f} [{ours.ci_low:.3f}, {ours.ci_high:.3f}]: "
+            "not comparable"
         )
-    return lines
+    return (
+        f"| {run['study']} [{run['ref']}] | {run['dataset']} ({run['fidelity']}) "
+        f"| {network}, {run['tl_type']} | {highlights(database, run['id'])} "
+        f"| {'<br>'.join(outcomes)} |"
+    )
 
 
 def main() -> None:
@@ -71,10 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("database")
     with open_database(parser.parse_args().database) as database:
-        print("| study | images (fidelity) | run with | metric | reported | replicated | verdict |")
-        print("|---|---|---|---|---|---|---|")
+        print(
+            "| study | images (fidelity) | run with | ledger | reported → replicated [95 %]: verdict |"
+        )
+        print("|---|---|---|---|---|")
         for comparison in compare_runs(database):
-            print("\n".join(rows(database, comparison)))
+            print(row(database, comparison))
 
 
 if __name__ == "__main__":

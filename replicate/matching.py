@@ -30,6 +30,9 @@ from typing import Any
 
 from db.vocabulary import EXTENT_UNREPORTED, fold
 
+#: How the reason ends where the study has no such value.
+ABSENT = "of the study is on record."
+
 _COUNTED = re.compile(r"\b(\d+|two|three|four|five|six|seven|eight|nine|ten)[- ](?:\w+[- ])?"
                       r"(?:class(?:es)?|types?|way)\b", re.IGNORECASE)  # fmt: skip
 _WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -129,7 +132,7 @@ def match(
     """
     of_metric = [row for row in rows if row["metric"] == metric]
     if not of_metric:
-        return Match(None, f"No {metric} of the study is on record.")
+        return Match(None, f"No {metric} {ABSENT}")
     best: tuple[tuple[int, ...], Mapping[str, Any], tuple[str, ...]] | None = None
     against: list[str] = []
     for place, row in enumerate(of_metric):

@@ -41,6 +41,7 @@ import numpy as np
 from metaanalysis.audit.binomial import wilson
 from metaanalysis.audit.printed import fraction
 from metaanalysis.stats.effects import hanley_mcneil
+from replicate.matching import ABSENT
 
 REPRODUCED = "reproduced"
 CONSISTENT = "consistent"
@@ -279,7 +280,7 @@ def _excluded(
     if phantom:
         return "The run is of a phantom: it checks the pipeline and is no evidence on a study."
     if reported is None:
-        return mismatch or f"No {replicated.metric} of the study is on record."
+        return mismatch or f"No {replicated.metric} {ABSENT}"
     if mismatch is not None:
         return mismatch
     if reported.metric != replicated.metric:

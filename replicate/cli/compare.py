@@ -17,6 +17,7 @@ from metaanalysis.cli.options import (
 )
 from metaanalysis.cli.output import UNKNOWN, width, write_rows
 from replicate.cli.prose import WIDEST, paragraph, wrapped
+from replicate.matching import ABSENT
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
 MARGIN = 0.02
@@ -160,7 +161,7 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         reasons = [
             (named, reason)
             for reason, named in _together(bare, "reason").items()
-            if run["kind"] != "phantom" and not reason.startswith("The study reports no ")
+            if run["kind"] != "phantom" and not reason.endswith(ABSENT)
         ]
         for named, reason in reasons:
             paragraph(f"{named}: {reason}", room, 2, 4)

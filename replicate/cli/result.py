@@ -11,6 +11,7 @@ from metaanalysis.cli.options import remark
 from metaanalysis.cli.output import UNKNOWN, width, write_rows
 from replicate.cli.prose import WIDEST, counted, heading, paragraph
 from replicate.evaluation import Evaluation, MetricValue
+from replicate.matching import ABSENT
 from replicate.outcome import RunResult
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def verdict_sentences(result: RunResult) -> list[str]:
         metric, said = value.replicated.metric, value.verdict
         if value.reported is not None and value.reported.of_class:
             metric += f" of {value.reported.of_class}"
-        if value.reported is None and said.verdict == word and said.reason.startswith("The study"):
+        if value.reported is None and said.verdict == word and said.reason.endswith(ABSENT):
             bare.append(metric)
             continue
         theirs = "" if value.reported is None else f" ({_pair(value)})"
@@ -157,7 +158,7 @@ def verdict_sentences(result: RunResult) -> list[str]:
         for (verdict, reason), metrics in together.items()
     ]
     if bare:
-        texts.append(f"{', '.join(bare)}: {word}. The study reports no such value.")
+        texts.append(f"{', '.join(bare)}: {word}. None is on record of the study.")
     return texts
 
 

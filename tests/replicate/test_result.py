@@ -91,7 +91,7 @@ def test_verdicts_that_say_the_same_share_a_line(result: RunResult) -> None:
     )
     texts = verdict_sentences(real)
     assert texts[0].startswith("accuracy (reported 0.900, replicated 0.700): lower. The replicated")
-    assert texts[1:] == ["AUC, sensitivity: not comparable. The study reports no such value."]
+    assert texts[1:] == ["AUC, sensitivity: not comparable. None is on record of the study."]
     assert verdict_sentences(replace(real, comparison=None)) == ["Nothing to compare with."]
 
 
