@@ -33,7 +33,7 @@ def highlights(database: Database, run: str) -> str:
     ]
     kind, by = lines["split.kind"]["value"], lines["split.by"]["value"]
     known = found["run"].get("outcome", {}).get("images", {}).get("groups")
-    said.append(kind if known is None else f"{kind} {SPLITS[by]}")
+    said.append(f"{kind}, patients unknown" if known is None else f"{kind} {SPLITS[by]}")
     return ", ".join(said)
 
 
@@ -71,9 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("database")
     with open_database(parser.parse_args().database) as database:
-        print(
-            "| study | images (fidelity) | run with | ledger | reported → replicated [95 %]: verdict |"
-        )
+        print("| study | images (fidelity) | run with | ledger | reported → replicated: verdict |")
         print("|---|---|---|---|---|")
         for comparison in compare_runs(database):
             print(row(database, comparison))
