@@ -248,6 +248,8 @@ def value_axis(
             places = even_ticks(back(first), back(last), ticks)
         return ValueAxis(title, back(first), back(last), tuple(places), None, True, null)
     places = even_ticks(first, last, ticks)
+    # 0.17 - 0.05 is a last bit above the tick at 0.12.
+    first, last = min([first, *places]), max([last, *places])
     decimals = 3 if share else min(max(0, 2 - math.floor(math.log10(last - first))), 6)
     return ValueAxis(title, first, last, tuple(places), decimals, False, null)
 

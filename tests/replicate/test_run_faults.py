@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 import db.runs
 import replicate.run
-from db.database import Database
+from db.database import Database, open_database
 from db.errors import DatabaseError, NotFoundError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.cli import replicate as command
@@ -34,6 +35,13 @@ SPEC: dict[str, Any] = {
     "training": {"epochs": 1},
 }
 WORDS = ("--backbone", "LeNet5", "--tl", "random", "--size", "32", "--epochs", "1")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A database of the test's own: runs are written into it."""
+    with open_database(tmp_path / "own.sqlite") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

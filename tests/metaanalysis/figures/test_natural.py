@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from metaanalysis.figures.natural import (
@@ -69,6 +69,7 @@ def test_p(p: float, expected: str) -> None:
     estimates=some.lists(some.floats(0, 1), min_size=1, max_size=8),
     widths=some.floats(0, 1),
 )
+@example(estimates=[0.17], widths=0.0)
 def test_shares_stay_between_0_and_1(estimates: list[float], widths: float) -> None:
     intervals = [(max(0.0, e - widths), min(1.0, e + widths)) for e in estimates]
     axis = value_axis("x", estimates, intervals, scale="logit", measure="logit proportion")
