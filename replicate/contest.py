@@ -350,8 +350,6 @@ def _row(cell: Cell, command: str) -> dict[str, Any]:
     spec = cell.spec
     images = cell.entrant.images
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    split = spec.split
-    words = split.kind if split.kind != "k-fold" else f"{split.folds}-fold x {split.repeats}"
     return row | {
         "dataset": images.name,
         "modality": cell.entrant.modality,
@@ -363,10 +361,18 @@ def _row(cell: Cell, command: str) -> dict[str, Any]:
         "seed": cell.seed,
         "size": spec.preprocessing.size,
         "epochs": spec.training.epochs,
-        "split": f"{words} by {split.by}",
+        "split": _split_words(spec.split, images),
         "version": __version__,
         "command": command,
     }
+
+
+def _split_words(split: Split, images: ImageSet) -> str:
+    """Return how a set is divided, in words: without known groups each image is its own."""
+    if split.kind == "official":
+        return split.kind
+    words = split.kind if split.kind != "k-fold" else f"{split.folds}-fold x {split.repeats}"
+    return f"{words} by {split.by if images.groups else 'image'}"
 
 
 def _counts(images: ImageSet) -> dict[str, Any]:

@@ -27,6 +27,9 @@ EXACT_SETS = 16
 #: Up to so many orders (methods! to the power of sets - 1) all are counted for Friedman's test.
 _EXACT_ORDERS = 20_000
 _DRAWS = 20_000
+#: With fewer data sets a mean has no interval: Student's of two is wider than any difference can be
+#: and stands beside a p of 1 at best as if it said something.
+LEAST_SETS = 4
 #: Differences of this size are rounding.
 _EQUAL = 1e-12
 
@@ -52,7 +55,8 @@ class Comparison:
     sets, wins, ties, losses
         Data sets, and on how many of them the first is better, equal, worse.
     difference, ci_low, ci_high
-        Mean over sets with Student's 95% interval; NaN without two sets.
+        Mean over sets with Student's 95% interval; its limits are NaN with fewer than
+        `LEAST_SETS` sets.
     p, smallest_p
         Two-sided sign-flip p, and the least that so many sets can give.
     p_holm
@@ -223,7 +227,7 @@ def _one(first: str, second: str, differences: Floats) -> Comparison:
     p, smallest, method = sign_flip(known)
     mean = float(known.mean()) if n else math.nan
     low = high = math.nan
-    if n > 1:
+    if n >= LEAST_SETS:
         error = float(known.std(ddof=1)) / math.sqrt(n)
         half = distributions.critical_value(0.95, n - 1) * error
         low, high = mean - half, mean + half

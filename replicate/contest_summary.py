@@ -330,10 +330,15 @@ def _notes(
             )
     if len(complete) == 2 and complete[0] > 1 and complete[1] > 1:
         distance = critical_difference(complete[0], complete[1])
-        notes.append(
-            f"Nemenyi: mean ranks of {complete[1]} TL types over {complete[0]} sets differ beyond "
-            f"chance by {distance:.2f} or more."
-        )
+        ranked = f"Nemenyi: mean ranks of {complete[1]} TL types over {complete[0]} sets"
+        most = complete[1] - 1
+        if distance > most:
+            notes.append(
+                f"{ranked} cannot be told apart: they would have to differ by {distance:.2f}, and "
+                f"can by {most} at most."
+            )
+        else:
+            notes.append(f"{ranked} differ beyond chance by {distance:.2f} or more.")
     if incomplete:
         notes.append(f"Not on all sets, so not ranked: {'; '.join(incomplete)}.")
     failed = [row for row in rows if row.get("error")]

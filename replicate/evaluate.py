@@ -30,8 +30,10 @@ from replicate.metrics import (
 from replicate.predictions import Predictions
 from replicate.resampling import Draws, area_variance, areas_of, bootstrap
 
-#: Metrics that are shares of a count, of which an interval exists even at 0 and 1.
-_SHARES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "f1")
+#: Metrics that are shares of a count, of which Wilson's interval exists even at 0 and 1. The mean
+#: over classes of such shares is none, but at 0 and 1 each class is: the rarest bounds it.
+_SHARES = ("accuracy", "sensitivity", "specificity", "precision")
+_MEANS_OF_SHARES = ("balanced_accuracy", "sensitivity", "specificity", "precision")
 _MACRO = ("sensitivity", "specificity", "precision", "f1")
 
 
@@ -183,14 +185,22 @@ def _proportion(
     else:
         method = f"bootstrap of {tested.unit} within classes, {shown.size} draws, percentiles"
         limits = intervals.percentile_interval(shown)
-        if limits is None and name in _SHARES:
-            units = _units_behind(name, label, tested)
-            limits = intervals.wilson(value * units, units)
-            method = f"Wilson of {units} {tested.unit} (no bootstrap draw differs)"
-        elif limits is None:
-            method = "no interval: no bootstrap draw differs, or too many are undefined"
+        undefined = shown.size - int(np.isfinite(shown).sum())
         if limits is not None:
             low, high = limits
+            if undefined:
+                method += f" ({undefined} undefined)"
+        elif intervals.mostly_undefined(shown):
+            method = (
+                f"no interval: {name.replace('_', ' ')} is undefined in {undefined} of "
+                f"{shown.size} bootstrap draws"
+            )
+        elif _counts_alone(name, label, value):
+            units = _units_behind(name, label, tested)
+            low, high = intervals.wilson(value * units, units)
+            method = f"Wilson of {units} {tested.unit} (no bootstrap draw differs)"
+        else:
+            method = "no interval: no bootstrap draw differs"
     return MetricValue(
         name,
         value,
@@ -200,6 +210,13 @@ def _proportion(
         prefix + _averaged(tested) + method,
         class_label=None if of_class is None else tested.classes[of_class],
     )
+
+
+def _counts_alone(name: str, label: int | None, value: float) -> bool:
+    """Tell whether a value is the share of a count, so that Wilson's interval speaks of it."""
+    if name == "accuracy" or (label is not None and name in _SHARES):
+        return True
+    return name in _MEANS_OF_SHARES and (value <= 0 or value >= 1)
 
 
 def _units_behind(name: str, label: int | None, tested: Tested) -> int:

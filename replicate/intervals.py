@@ -167,14 +167,25 @@ def resampled_weights(strata: Integers, *, draws: int = DRAWS, seed: int = 0) ->
         yield weights
 
 
+def mostly_undefined(draws: Floats) -> bool:
+    """Tell whether so many draws are undefined that the others are no fair sample."""
+    return int(np.isfinite(draws).sum()) < (1 - MOST_UNDEFINED) * draws.size
+
+
+def none_differs(draws: Floats) -> bool:
+    """Tell whether all defined draws are equal, as where every image is classified rightly."""
+    defined = draws[np.isfinite(draws)]
+    return defined.size == 0 or bool(np.ptp(defined) <= _SMALLEST_SPREAD)
+
+
 def percentile_interval(draws: Floats, level: float = LEVEL) -> tuple[float, float] | None:
     """Return the percentile interval; None where too many draws are undefined.
 
     None also where no draw differs from another: such an interval would claim certainty.
     """
-    defined = draws[np.isfinite(draws)]
-    if defined.size < (1 - MOST_UNDEFINED) * draws.size or np.ptp(defined) <= _SMALLEST_SPREAD:
+    if mostly_undefined(draws) or none_differs(draws):
         return None
+    defined = draws[np.isfinite(draws)]
     tail = 50 * (1 - level)
     low, high = np.percentile(defined, [tail, 100 - tail])
     return float(low), float(high)

@@ -22,7 +22,12 @@ class Draws:
 
 
 def bootstrap(tested: Tested, draws: int) -> Draws | None:
-    """Resample units within classes; None where a class lies in a single unit."""
+    """Resample units within classes; None where a class lies in a single unit.
+
+    A draw can leave one of several models without a class, as hold-outs are not tested on all
+    images alike: its metrics are then the mean over the models that have them, and undefined only
+    where none has.
+    """
     occurring = np.unique(tested.labels)
     if any(tested.units_with(label) < 2 for label in occurring.tolist()):
         return None
@@ -45,13 +50,22 @@ def bootstrap(tested: Tested, draws: int) -> Draws | None:
         of_all = [overall(one, tested.k, tested.positive) for one in drawn]
         of_classes = [per_class(confusion_of(one, tested.k)) for one in drawn]
         for name in of_all[0]:
-            parts.setdefault(name, []).append(np.mean([one[name] for one in of_all], axis=0))
+            parts.setdefault(name, []).append(_over_models([one[name] for one in of_all]))
         for name in of_classes[0]:
-            by_class.setdefault(name, []).append(np.mean([one[name] for one in of_classes], axis=0))
+            by_class.setdefault(name, []).append(_over_models([one[name] for one in of_classes]))
     return Draws(
         {name: np.concatenate(blocks) for name, blocks in parts.items()},
         {name: np.concatenate(blocks) for name, blocks in by_class.items()},
     )
+
+
+def _over_models(values: Sequence[Floats]) -> Floats:
+    """Return the mean over the models (first axis) in which a draw is defined; else NaN."""
+    stacked = np.stack(values)
+    defined = np.isfinite(stacked)
+    count = defined.sum(axis=0)
+    total = np.where(defined, stacked, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def areas_of(probabilities: Floats, labels: Integers, k: int) -> tuple[Floats, Floats]:

@@ -16,6 +16,8 @@ from replicate.spec import Fidelity
 
 #: Name of the data where images are still to be found.
 NO_IMAGES = "to be chosen"
+#: Who chooses any of these wants another split than the set's own.
+_OTHER_SPLITS = frozenset({"split.kind", "split.by", "split.test", "split.folds", "split.repeats"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,28 @@ def enter(
             f"positive: {positive!r} is no class of {data.name}.",
             f"It has {', '.join(data.known)}.",
         )
+
+
+def fit_split(account: Account, images: ImageSet, asked: Mapping[str, Any], *, free: bool) -> None:
+    """Fit the split to what the images have: parts of their own, and known groups."""
+    if images.parts is None:
+        if account.value("split.kind") == "official" and "split.kind" not in asked:
+            account.assume("split.kind", "hold-out", "these images have no parts of their own")
+    elif free and _whole_parts(images) and not asked.keys() & _OTHER_SPLITS:
+        account.assume("split.kind", "official", "the set has parts of its own")
+    if not images.groups and account.value("split.by") == "group" and "split.by" not in asked:
+        account.assume("split.by", "image", "no patients or groups are known")
+
+
+def _whole_parts(images: ImageSet) -> bool:
+    """Tell whether one can train and test on a set's own parts: both hold every class."""
+    every = set(images.labels.tolist())
+    parts = images.parts or ()
+    return all(
+        {label for label, own in zip(images.labels.tolist(), parts, strict=True) if own == part}
+        == every
+        for part in ("train", "test")
+    )
 
 
 def address_of(source: Source) -> tuple[str | None, str | None, int | None]:

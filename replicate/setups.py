@@ -7,7 +7,7 @@ ledger; a reported setting that is run in another way stays visible as a departu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from replicate.defaults import (
 from replicate.images.image_set import ImageSet
 from replicate.ledger import Account
 from replicate.literature import ReportedValue, Study, packaged_study
-from replicate.setup_data import enter, images_of
+from replicate.setup_data import enter, fit_split, images_of
 from replicate.setup_files import (
     PATHS,
     Setup,
@@ -58,6 +58,8 @@ TUNED = ("fine-tuning", "fine-tuning from scratch", RECOMMENDED)
 #: A caller may set what a setup may, and these of the data.
 OVERRIDES = frozenset({*PATHS, "data.positive", "data.max_images"})
 
+#: Settings of a run's scale, in words.
+_SCALE = {"preprocessing.size": "at {} pixels", "training.epochs": "for {} epochs"}
 
 #: Finds the network that can be built for a name.
 Choose = Callable[[str], Choice]
@@ -65,11 +67,16 @@ Choose = Callable[[str], Choice]
 
 @dataclass(frozen=True, slots=True)
 class FidelityNote:
-    """How near a replication comes to its study: the data, and the settings that depart."""
+    """How near a replication comes to its study: the data, and the settings that depart.
+
+    `reduced` are choices of the caller that change the scale of the run, which a study need not
+    report: a sample of the images, their size, the epochs.
+    """
 
     level: Fidelity
     reason: str
     departures: tuple[str, ...] = ()
+    reduced: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -77,6 +84,8 @@ class FidelityNote:
         text = f"{self.level}: {self.reason}"
         if self.departures:
             text += f" It departs from what is reported in {'; '.join(self.departures)}."
+        if self.reduced:
+            text += f" It is run {', '.join(self.reduced)}."
         return text
 
 
@@ -181,13 +190,14 @@ def specify(
     follows = _consequences(setup, asked)
     data = images_of(setup, source, images)
     account = Account()
-    _settings(account, setup, study, data.source, {**follows, **asked}, chosen, follows, choose)
+    planned = _settings(
+        account, setup, study, data.source, {**follows, **asked}, chosen, follows, choose
+    )
     substitution = _network(account, study, asked, chosen, choose)
     enter(account, data, study, asked, chosen)
     level = data.fidelity if setup.study is not None else None
-    without_parts = images is not None and images.parts is None
-    if without_parts and account.value("split.kind") == "official" and "split.kind" not in asked:
-        account.assume("split.kind", "hold-out", "these images have no parts of their own")
+    if images is not None:
+        fit_split(account, images, asked, free=setup.study is None and not setup.settings)
     spec, ledger = account.settle(
         study=setup.study,
         setup=setup.key if setup.key in setup_names() else None,
@@ -195,13 +205,16 @@ def specify(
     )
     departures = tuple(departure.sentence for departure in account.departures)
     departures += _other_tl_type(study, spec, account)
+    told = {departure.path for departure in account.departures}
     if level == "same data" and spec.data.max_images is not None:
         departures += (f"data.max_images: reported all images, run with {spec.data.max_images}",)
+        told.add("data.max_images")
+    reduced = _reduced(account, planned, told, images)
     return Specified(
         spec=spec,
         ledger=ledger,
         reported=_outcomes(setup, study, spec),
-        fidelity=FidelityNote(level, data.reason, departures) if level else None,
+        fidelity=FidelityNote(level, data.reason, departures, reduced) if level else None,
         source=data.source,
         substitution=substitution,
         missing=(*setup.missing, *data.missing),
@@ -245,7 +258,8 @@ def _settings(
     chosen: str,
     follows: Mapping[str, Any],
     choose: Choose,
-) -> None:
+) -> dict[str, Any]:
+    """Enter all settings but those of data and network; return what the scale was before."""
     said = setup.settings.get("transfer.tl_type")
     before = said.value if said is not None else "feature extractor"
     tl_type = asked.get("transfer.tl_type", before)
@@ -269,6 +283,7 @@ def _settings(
                     account.assume(path, default, f"goes with {tl_type} in place of {before}")
             elif path not in tied:
                 account.assume(path, setting.value, setting.assumed or "")
+    planned = {path: account.value(path) for path in _SCALE if path in asked}
     for path, value in asked.items():
         if path.startswith("data.") or path == "network.name":
             continue
@@ -279,6 +294,24 @@ def _settings(
         else:
             account.assume(path, value, reason)
     _fitted(account, tl_type, setup, asked)
+    return planned
+
+
+def _reduced(
+    account: Account, planned: Mapping[str, Any], told: Set[str], images: ImageSet | None
+) -> tuple[str, ...]:
+    """Say what the caller changed of a run's scale, beside what departs from the report."""
+    said = []
+    most = account.value("data.max_images")
+    sampled = most is not None and (images is None or most < len(images))
+    if sampled and "data.max_images" not in told:
+        said.append(f"on a sample of {most:,} images")
+    for path, words in _SCALE.items():
+        value = account.value(path)
+        if path not in told and path in planned and value != planned[path]:
+            one = words.removesuffix("s") if value == 1 else words
+            said.append(f"{one.format(value)} instead of {planned[path]}")
+    return tuple(said)
 
 
 def _fitted(account: Account, tl_type: str, setup: Setup, asked: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -354,7 +354,7 @@ def _judged(
     if low <= _EQUAL and high >= -_EQUAL:
         return CONSISTENT, (
             f"The interval {interval} does not cover the reported value, but the difference "
-            f"{span} is within what both are uncertain by."
+            f"{span} is within what both are uncertain by{_by_spread(reported, replicated)}."
         )
     word = LOWER if difference < 0 else HIGHER
     side = "below" if difference < 0 else "above"
@@ -362,6 +362,22 @@ def _judged(
     return word, (
         f"The replicated value lies {size} {side} the reported one{more}; the difference {span} "
         f"is significant.{exact}"
+    )
+
+
+def _by_spread(reported: Reported, replicated: Replicated) -> str:
+    """Say where it is the spread over seeds alone that keeps a difference from significance."""
+    low, high, _ = _difference(reported, replace(replicated, sd=None))
+    if low <= _EQUAL and high >= -_EQUAL:
+        return ""
+    ci_low, ci_high = _limits(replicated)
+    smallest, largest = reported.rounding
+    own = reported.interval() or (smallest, largest, "")
+    apart = own[1] < ci_low or own[0] > ci_high
+    without = "the two intervals do not overlap, and " if apart else ""
+    return (
+        f" and the spread over {replicated.seeds} seeds (SD {replicated.sd:.3f}) together: "
+        f"{without}without the spread the difference would be significant"
     )
 
 

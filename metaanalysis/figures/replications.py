@@ -253,6 +253,15 @@ def _heading(row: Mapping[str, Any]) -> str:
     return " · ".join(str(part) for part in (*parts, row["fidelity"]) if part)
 
 
+def _apart_by_spread(row: Mapping[str, Any]) -> bool:
+    """Tell whether a verdict rests on the spread over seeds, which no drawn interval shows."""
+    if row["verdict"] != "consistent" or not row["sd"] or row["ci_low"] is None:
+        return False
+    known = row["reported_low"] is not None
+    low, high = (row["reported_low"], row["reported_high"]) if known else (row["reported"],) * 2
+    return bool(low > row["ci_high"] or high < row["ci_low"])
+
+
 def _notes(drawn: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]) -> list[str]:
     margins = sorted({row["margin"] for row in drawn})
     listed = ", ".join(f"{margin:g}" for margin in margins)
@@ -262,6 +271,13 @@ def _notes(drawn: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]
             "Reproduced: the replicated interval covers the reported value and they differ by at "
             f"most {listed}; consistent: covered, or the difference is within both uncertainties; "
             "lower, higher: significant."
+        )
+    apart = sum(map(_apart_by_spread, drawn))
+    if apart:
+        notes.append(
+            f"{_counted(apart, 'value is', 'values are')} consistent though the two intervals do "
+            "not overlap: the spread over seeds, which is not drawn, is in the uncertainty of the "
+            "difference."
         )
     if any(row["fidelity"] == "proxy" for row in drawn):
         notes.append(

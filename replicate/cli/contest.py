@@ -380,7 +380,9 @@ def _say_compared(comparisons: Mapping[str, Sequence[Mapping[str, Any]]], form: 
             {
                 **row,
                 "difference": _signed(row["difference"]),
-                "ci_low": f"{_signed(row['ci_low'])} to {_signed(row['ci_high'])}",
+                "ci_low": UNKNOWN
+                if row["ci_low"] is None
+                else f"{_signed(row['ci_low'])} to {_signed(row['ci_high'])}",
                 "p_holm": UNKNOWN if row["p_holm"] is None else f"{row['p_holm']:.3f}",
             }
             for row in found

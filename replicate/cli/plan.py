@@ -278,6 +278,7 @@ def as_dict(specified: Specified, cost: Estimate | None) -> dict[str, Any]:
             "level": fidelity.level,
             "reason": fidelity.reason,
             "departures": list(fidelity.departures),
+            "reduced": list(fidelity.reduced),
         },
         "substitution": specified.substitution,
         "reported": [value.to_dict() for value in specified.reported],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,16 @@ from replicate.contest_summary import PRETRAINED, summarise
 from replicate.evaluate import evaluate
 from replicate.evaluation import Evaluation
 from replicate.images.image_set import ImageSet, of_arrays
-from replicate.spec import RECOMMENDED, TL_TYPES, Augmentation, Ledger, Network, Spec, settings_of
+from replicate.spec import (
+    RECOMMENDED,
+    TL_TYPES,
+    Augmentation,
+    Ledger,
+    Network,
+    Spec,
+    Split,
+    settings_of,
+)
 from tests.replicate.judged import predictions, probabilities
 
 BACKBONES = [Network(name="MobileNetV2"), Network(name="LeNet5")]
@@ -142,7 +151,37 @@ def test_rows_hold_values_costs_and_where_they_come_from(rows: list[Any]) -> Non
         assert row["auc_low"] <= row["auc"] <= row["auc_high"]
         assert row["baseline_accuracy"] == 0.5
         assert row["command"] == "medtl-meta replicate contest"
-        assert row["split"] == "5-fold x 1 by group"
+        assert row["split"] == "5-fold x 1 by image", "the set names no groups"
+
+
+def test_the_split_in_words_is_what_was_divided() -> None:
+    images = drawn_set("patients")
+    grouped = replace(images, groups=tuple(f"p{i // 2}" for i in range(len(images))))
+    words = {}
+    for kind in ("hold-out", "official"):
+        conditions = Conditions(split=Split(kind=kind))
+        for name, entered in (("known", grouped), ("unknown", images)):
+            runs = cells([Entrant(entered)], BACKBONES[:1], [RANDOM], [0], conditions)
+            (row,) = hold(runs, DrawnRun())
+            words[kind, name] = row["split"]
+    assert words == {
+        ("hold-out", "known"): "hold-out by group",
+        ("hold-out", "unknown"): "hold-out by image",
+        ("official", "known"): "official",
+        ("official", "unknown"): "official",
+    }
+
+
+def test_few_sets_have_no_intervals_and_no_ranks_to_tell_apart() -> None:
+    few, enough = (summarise(contest_rows_of(DrawnRun(), n, (0,))) for n in (2, 4))
+    for found, shown in ((few, False), (enough, True)):
+        for rows in found.comparisons.values():
+            assert all(math.isfinite(one.ci_low) == shown for one in rows)
+    (said,) = [note for note in few.notes if note.startswith("Nemenyi")]
+    assert "cannot be told apart: they would have to differ by 5.33, and can by 5 at most" in said
+    (said,) = [note for note in enough.notes if note.startswith("Nemenyi")]
+    assert "differ beyond chance by 3.77 or more" in said
+    assert few.to_dict()["comparisons"]["among pretrained"][0]["ci_low"] is None
 
 
 def test_a_failed_cell_is_named_and_the_others_go_on() -> None:

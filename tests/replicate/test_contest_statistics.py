@@ -126,6 +126,13 @@ def test_pairs_leave_out_what_a_set_lacks() -> None:
     assert (one.ci_low, one.ci_high) == pytest.approx((interval.low, interval.high))
 
 
+def test_three_sets_have_no_interval() -> None:
+    (one,) = stats.compare(np.array([[0.9, 0.8], [0.8, 0.7], [0.9, 0.85]]), ["a", "b"])
+    assert one.difference == pytest.approx(0.25 / 3)
+    assert math.isnan(one.ci_low)
+    assert math.isnan(one.ci_high)
+
+
 def test_the_front_holds_what_nobody_beats() -> None:
     scores, costs = [0.9, 0.8, 0.85, 0.9, 0.7], [100.0, 1.0, 100.0, 200.0, 2.0]
     assert stats.pareto(scores, costs) == [True, True, False, False, False]

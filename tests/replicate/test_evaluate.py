@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from db.errors import ReplicationError, UsageError
 from replicate.evaluate import evaluate
+from replicate.images.image_set import ImageSet
+from replicate.joining import joined
 from replicate.metrics import OVERALL, PER_CLASS
+from replicate.predictions import Predictions
+from replicate.resampling import bootstrap
+from replicate.spec import Split
+from replicate.splits import make_folds
 from tests.replicate.judged import drawn_labels, image_set, predictions, probabilities
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -147,14 +153,60 @@ def test_perfection_keeps_an_interval() -> None:
     groups = [f"patient {i // 2}" for i in range(30)]
     for images in (image_set(labels, 2), image_set(labels, 2, groups)):
         found = evaluate([predictions(shares, labels)], images)
-        for name in ("accuracy", "balanced_accuracy", "auc", "sensitivity", "f1"):
+        for name in ("accuracy", "balanced_accuracy", "auc", "sensitivity", "precision"):
             value = found.pooled(name)
             assert (value.value, value.ci_high) == (1.0, 1.0)
             assert value.ci_low is not None
             assert 0.6 < value.ci_low < 0.97, (name, value)
         assert found.above_baseline("auc").above
-        assert found.pooled("kappa").ci_low is None
-        assert "no bootstrap draw differs" in found.pooled("kappa").method
+        for name in ("kappa", "f1"):  # no shares of a count
+            assert found.pooled(name).ci_low is None
+            assert found.pooled(name).method == "no interval: no bootstrap draw differs"
+
+
+MACRO = ("balanced_accuracy", "sensitivity", "specificity", "f1")
+
+
+def rare_class_in_different_hold_outs() -> tuple[list[Predictions], ImageSet]:
+    """97 images, 12 of the rarest of four classes, a fifth held out anew for each of three seeds."""
+    labels = np.repeat(np.arange(4), [35, 28, 22, 12])
+    images = image_set(labels, 4)
+    rng = np.random.default_rng(11)
+    parts = []
+    for seed in (0, 1, 2):
+        (fold,) = make_folds(images, Split(kind="hold-out", by="image", test=0.2), seed)
+        shares = probabilities(rng, labels, 4, 1.5)
+        parts.append(predictions(shares, labels, seed=seed, indices=fold.test))
+    return parts, images
+
+
+def test_a_rare_class_that_a_draw_takes_from_one_seed_costs_no_interval() -> None:
+    parts, images = rare_class_in_different_hold_outs()
+    tested, _ = joined(parts, images, None)
+    alone = [bootstrap(replace(tested, models=(model,)), 400) for model in tested.models]
+    gaps = [np.isnan(drawn.overall["balanced_accuracy"]).mean() for drawn in alone if drawn]
+    assert max(gaps) > 0.05, "the case is meant to lack the class in many draws"
+    found = evaluate(parts, images)
+    for name in MACRO:
+        value = found.pooled(name)
+        assert "bootstrap of images" in value.method, name
+        assert value.ci_low < value.value < value.ci_high
+    wide, narrow = (found.pooled(name) for name in ("balanced_accuracy", "accuracy"))
+    assert wide.ci_high - wide.ci_low < 2 * (narrow.ci_high - narrow.ci_low)
+
+
+def test_too_many_undefined_draws_are_no_certainty() -> None:
+    """A group that holds most of a rare class's images, but is not counted as of that class."""
+    labels = np.array([0] * 6 + [1] * 6 + [2, 0, 0] * 2)
+    groups = [f"g{i}" for i in range(12)] + ["a"] * 3 + ["b"] * 3
+    shares = probabilities(np.random.default_rng(1), labels, 3, 1.0)
+    found = evaluate([predictions(shares, labels)], image_set(labels, 3, groups))
+    for name in MACRO[:2]:
+        value = found.pooled(name)
+        assert (value.ci_low, value.ci_high) == (None, None)
+        assert f"{name.replace('_', ' ')} is undefined in" in value.method
+        assert "Wilson" not in value.method
+    assert found.pooled("accuracy").ci_low is not None
 
 
 def test_a_class_in_one_group_alone_has_no_bootstrap() -> None:
@@ -226,7 +278,7 @@ def test_what_must_hold_of_any_predictions(seed: int, k: int, grouped: bool) -> 
         assert other.ci_low == pytest.approx(value.ci_low, abs=1e-9)
         if value.ci_low is not None:
             assert value.ci_low <= value.ci_high
-            assert value.ci_low > -1 if value.metric == "kappa" else value.ci_low >= 0
+            assert value.ci_low >= -1 if value.metric == "kappa" else value.ci_low >= 0
             if value.metric in ("accuracy", "auc", "sensitivity", "specificity"):
                 assert value.ci_high <= 1
         assert value.value is not None or value.method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -392,3 +393,67 @@ def test_a_sample_of_the_studys_data_is_a_departure() -> None:
     note = specify(read_setup("kather2019"), overrides=chosen).fidelity
     assert note is not None
     assert "data.max_images: reported all images, run with 300" in note.departures
+
+
+@pytest.mark.parametrize("name", ["kather2019", "byra2019", "minaee2020"])
+def test_a_smaller_run_says_so_whatever_its_fidelity(name: str) -> None:
+    setup = read_setup(name)
+    plain = specify(setup)
+    assert plain.fidelity is not None
+    assert not plain.fidelity.reduced
+    size, epochs = plain.spec.preprocessing.size, plain.spec.training.epochs
+    chosen = {"data.max_images": 120, "preprocessing.size": 48, "training.epochs": 1}
+    note = specify(setup, overrides=chosen).fidelity
+    assert note is not None
+    assert "120" in note.sentence
+    for path, words, planned in (
+        ("preprocessing.size", "at 48 pixels instead of", size),
+        ("training.epochs", "for 1 epoch instead of", epochs),
+    ):
+        reported = f"{path}: reported {planned}" in note.sentence
+        assert reported != (f"{words} {planned}" in note.sentence), "said, and said once"
+    same = specify(setup, overrides={"preprocessing.size": size}).fidelity
+    assert same == plain.fidelity
+
+
+def test_a_sample_is_one_only_where_images_are_left_out() -> None:
+    images = pictures("found", "glioma", "meningioma", "pituitary")
+    setup = read_setup("deepak2019")
+    few, all_of_them = (
+        specify(setup, images=images, overrides={"data.max_images": most}).fidelity
+        for most in (4, 6)
+    )
+    assert few is not None
+    assert few.level == "same task"
+    assert "It is run on a sample of 4 images." in few.sentence
+    assert all_of_them is not None
+    assert not all_of_them.reduced
+
+
+def test_a_free_run_takes_the_sets_own_parts() -> None:
+    plain = pictures("mine", "a", "b")
+    images = replace(plain, parts=("train", "train", "test", "test"))
+    found = specify_free(images)
+    accounted(found)
+    assert line(found, "split.kind") == ("official", "assumed", "the set has parts of its own")
+    for chosen in (
+        {"split.kind": "k-fold", "split.folds": 2},
+        {"split.kind": "hold-out", "split.test": 0.5},
+        {"split.by": "group"},
+        {"split.repeats": 2},
+    ):
+        other = specify_free(images, overrides=chosen)
+        assert other.spec.split.kind == chosen.get("split.kind", "hold-out")
+    assert specify_free(plain).spec.split.kind == "hold-out"
+    # Parts that cannot be trained and tested on are no default.
+    lame = replace(plain, parts=("train", "test", "test", "test"))
+    assert specify_free(lame).spec.split.kind == "hold-out"
+
+
+def test_no_groups_no_split_by_group() -> None:
+    images = pictures("mine", "a", "b")
+    why = ("image", "assumed", "no patients or groups are known")
+    assert line(specify_free(images), "split.by") == why
+    assert specify_free(images, overrides={"split.by": "group"}).spec.split.by == "group"
+    grouped = replace(images, groups=("p", "q", "r", "s"))
+    assert specify_free(grouped).spec.split.by == "group"

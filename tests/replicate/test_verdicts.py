@@ -114,6 +114,20 @@ def test_the_interval_of_an_auc_is_hanley_and_mcneils() -> None:
     assert Reported("AUC", 1.0, 200).interval() == (1.0, 1.0, found[2])
 
 
+def test_a_spread_that_decides_is_named() -> None:
+    apart = verdict(theirs(0.99, 500), ours(0.90, 0.87, 0.93, seeds=3, sd=0.05))
+    assert apart.verdict == "consistent"
+    assert "and the spread over 3 seeds (SD 0.050) together" in apart.reason
+    assert "the two intervals do not overlap" in apart.reason
+    touching = verdict(theirs(0.95, 500), ours(0.90, 0.865, 0.934, seeds=3, sd=0.03))
+    assert touching.verdict == "consistent"
+    assert "without the spread the difference would be significant" in touching.reason
+    assert "do not overlap" not in touching.reason
+    needless = verdict(theirs(0.95, 20), ours(0.90, 0.86, 0.93, seeds=3, sd=0.01))
+    assert needless.verdict == "consistent"
+    assert "spread" not in needless.reason
+
+
 def test_a_negative_margin_is_refused() -> None:
     with pytest.raises(ValueError, match="margin"):
         verdict(theirs(0.9), ours(0.9, 0.8, 0.95), margin=-0.1)

@@ -70,6 +70,16 @@ def test_intervals_are_those_of_the_rows(figure: Figure) -> None:
     assert [one["baseline"] for one in baselines] == [0.4]
 
 
+def test_intervals_apart_of_a_consistent_value_are_explained(figure: Figure) -> None:
+    spread = row(
+        "e", "accuracy", 0.99, 0.9, reported_low=0.98, reported_high=0.995, verdict="consistent",
+        seeds=3, sd=0.05,
+    )  # fmt: skip
+    said = "1 value is consistent though the two intervals do not overlap: the spread over seeds"
+    assert said in " ".join(words(replications([*ROWS, spread], data_hash="abc")))
+    assert "do not overlap" not in " ".join(words(figure))
+
+
 def test_the_words(figure: Figure) -> None:
     text = " ".join(words(figure))
     for said in (
