@@ -12,9 +12,9 @@ from replicate.verdicts import Replicated, Reported, Verdict
 ROW_COLUMNS = (
     "run", "kind", "study", "ref", "setup", "fidelity", "dataset", "backbone",
     "backbone_reported", "tl_type", "unfrozen", "split", "metric", "of_class", "reported",
-    "reported_low", "reported_high", "reported_n", "reported_source", "replicated", "ci_low", "ci_high",
-    "n", "seeds", "sd", "baseline", "verdict", "difference", "difference_low", "difference_high",
-    "margin", "test", "reason", "reported_settings", "assumed_settings",
+    "reported_low", "reported_high", "reported_n", "reported_source", "replicated", "ci_low",
+    "ci_high", "n", "seeds", "sd", "baseline", "verdict", "difference", "difference_low",
+    "difference_high", "margin", "test", "reason", "reported_settings", "assumed_settings",
 )  # fmt: skip
 
 

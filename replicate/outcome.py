@@ -56,10 +56,10 @@ class Earlier:
             return f"Finished on {self.at:%Y-%m-%d}; shown again, nothing was run."
         if not self.done and not self.begun:
             return ""
-        verb = "was" if self.done == 1 else "were"
-        models = "model" if self.models == 1 else "models"
+        if self.models == 1:
+            return "Resumed: the model was under way."
         also = ", one was under way" if self.begun else ""
-        return f"Resumed: {self.done} of {self.models} {models} {verb} done{also}."
+        return f"Resumed: {self.done} of {self.models} models were done{also}."
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -103,7 +103,7 @@ def replicate(
         sweep(folder, RESULT)
         folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
         earlier = _earlier(folder, folds)
-        if earlier.sentence:
+        if earlier.sentence and not earlier.whole:
             progress(Progress("start", 0, 0, "images", earlier.sentence))
         progress(Progress("leakage", 0, 0, "images", _shared(task, folds[spec.seeds[0]])))
         leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])

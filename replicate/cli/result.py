@@ -70,10 +70,11 @@ def write_result(result: RunResult, specified: Specified) -> None:
     for text in verdict_sentences(result):
         paragraph(text, room, 2, 4)
     earlier = result.earlier
-    if earlier is not None and earlier.sentence:
+    if earlier is not None and earlier.whole:
         remark(earlier.sentence)
-    if earlier is None or not earlier.whole:
-        remark(f"Time: {_timing(result)}.")
+    else:
+        resumed = earlier is not None and earlier.sentence
+        remark(f"Time{' of all sittings' if resumed else ''}: {_timing(result)}.")
 
 
 def _write_what(result: RunResult, room: int) -> None:
