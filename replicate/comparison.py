@@ -11,11 +11,10 @@ from replicate.verdicts import Replicated, Reported, Verdict
 #: Columns of :meth:`Comparison.rows`.
 ROW_COLUMNS = (
     "run", "kind", "study", "ref", "setup", "fidelity", "dataset", "backbone",
-    "backbone_reported", "tl_type", "split", "metric", "of_class", "reported", "reported_low",
-    "reported_high",
-    "reported_n", "reported_source", "replicated", "ci_low", "ci_high", "n", "seeds", "sd",
-    "baseline", "verdict", "difference", "difference_low", "difference_high", "margin", "test",
-    "reason", "reported_settings", "assumed_settings",
+    "backbone_reported", "tl_type", "unfrozen", "split", "metric", "of_class", "reported",
+    "reported_low", "reported_high", "reported_n", "reported_source", "replicated", "ci_low",
+    "ci_high", "n", "seeds", "sd", "baseline", "verdict", "difference", "difference_low",
+    "difference_high", "margin", "test", "reason", "reported_settings", "assumed_settings",
 )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ class Account:
         try:
             spec = Spec.model_validate(values)
         except ValidationError as error:
-            raise UsageError(_faults(error), "See medtl-meta replicate plan --help.") from None
+            raise UsageError(_faults(error), _hint(values)) from None
         settings = settings_of(spec)
         if settings.keys() != self._entries.keys():
             odd = sorted(settings.keys() ^ self._entries.keys())
@@ -119,6 +119,14 @@ class Account:
             for entry in (self._entries[path],)
         )
         return spec, Ledger(lines=lines)
+
+
+def _hint(values: dict[str, Any]) -> str:
+    transfer = values.get("transfer", {})
+    unfrozen = transfer.get("unfreezing", {}).get("kind") not in (None, "none", "all")
+    if unfrozen and str(transfer.get("tl_type")).startswith("feature extractor"):
+        return "To train layers of the backbone add --tl fine-tuning."
+    return "See medtl-meta replicate plan --help."
 
 
 def _faults(error: ValidationError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,44 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a run found of itself when it began.
+
+    Attributes
+    ----------
+    done, models
+        Models that were finished, of how many.
+    begun
+        Of the others, those that were being trained.
+    at
+        When the last model was finished; None where none was.
+    """
+
+    done: int
+    models: int
+    begun: int
+    at: datetime | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was left to run."""
+        return self.done == self.models
+
+    @property
+    def sentence(self) -> str:
+        """What a reader should know of it; empty where it was begun anew."""
+        if self.whole and self.at is not None:
+            return f"Finished on {self.at:%Y-%m-%d}; shown again, nothing was run."
+        if not self.done and not self.begun:
+            return ""
+        if self.models == 1:
+            return "Resumed: the model was under way."
+        also = ", one was under way" if self.begun else ""
+        return f"Resumed: {self.done} of {self.models} models were done{also}."
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class RunResult:
     """A finished replication.
 
@@ -51,6 +89,8 @@ class RunResult:
         What the study reports, as the setup names it.
     comparison
         The verdicts; None where no database was at hand to find the study in.
+    earlier
+        What was done of it before: of a run that was resumed, or is shown again.
     """
 
     spec: Spec
@@ -64,6 +104,14 @@ class RunResult:
     weights: str
     reported: tuple[Mapping[str, Any], ...] = ()
     comparison: Comparison | None = None
+    earlier: Earlier | None = None
+
+    def __repr__(self) -> str:
+        accuracy = self.evaluation.pooled("accuracy").value
+        value = "" if accuracy is None else f", accuracy {accuracy:.3f}"
+        kind = ", phantom" if self.images.phantom else ""
+        about = f"{self.spec.network.name}, {self.spec.transfer.words}, {self.images.name}"
+        return f"RunResult({self.id!r}, {about}{kind}{value})"
 
     @property
     def id(self) -> str:

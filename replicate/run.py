@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,7 @@ from replicate.evaluate import evaluate
 from replicate.images.image_set import ImageSet
 from replicate.leakage import inspect_leakage
 from replicate.lock import locked
-from replicate.outcome import RESULT, RunResult, assumed_throughout, environment_of
+from replicate.outcome import RESULT, Earlier, RunResult, assumed_throughout, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Ledger, Spec, settings_of
@@ -101,9 +102,10 @@ def replicate(
     with locked(folder), _recorded(database, spec, ledger, task):
         sweep(folder, RESULT)
         folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
-        progress(
-            Progress("leakage", 0, 0, "images", f"split: {_shared(task, folds[spec.seeds[0]])}")
-        )
+        earlier = _earlier(folder, folds)
+        if earlier.sentence and not earlier.whole:
+            progress(Progress("start", 0, 0, "images", earlier.sentence))
+        progress(Progress("leakage", 0, 0, "images", _shared(task, folds[spec.seeds[0]])))
         leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])
         around = environment(compute)
         network = _networks(spec, builder, found)
@@ -121,6 +123,7 @@ def replicate(
             environment=environment_of(fitted, around),
             weights=found.label if found else "random",
             reported=tuple(reported),
+            earlier=earlier,
         )
         if database is not None:
             result = _finish(database, result)
@@ -185,7 +188,25 @@ def _completed(
 
 
 def _shared(images: ImageSet, folds: Sequence[Fold]) -> str:
-    return shared_groups(images, folds[0]).sentence
+    text = shared_groups(images, folds[0]).sentence
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _place(folder: Path, seed: int, fold: Fold) -> Path:
+    """Return the folder of one model."""
+    return folder / f"seed-{seed}" / f"fold-{fold.repeat}-{fold.number}"
+
+
+def _earlier(folder: Path, folds: Mapping[int, Sequence[Fold]]) -> Earlier:
+    """Return what earlier sittings left of a run."""
+    from replicate import checkpoint
+
+    places = [_place(folder, seed, fold) for seed, made in folds.items() for fold in made]
+    done = [path for place in places if (path := place / checkpoint.RESULT).is_file()]
+    begun = [place for place in places if (place / checkpoint.CHECKPOINT).is_file()]
+    last = max((path.stat().st_mtime for path in done), default=None)
+    at = None if last is None else datetime.fromtimestamp(last, UTC)
+    return Earlier(len(done), len(places), len(begun), at)
 
 
 def _fitted(
@@ -215,7 +236,7 @@ def _fitted(
                 seed,
                 network=network,
                 compute=compute,
-                folder=folder / f"seed-{seed}" / f"fold-{fold.repeat}-{fold.number}",
+                folder=_place(folder, seed, fold),
                 cache=cache or cache_folder(),
                 progress=_labelled(progress, label),
                 environment=around,

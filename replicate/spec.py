@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from db.wording import extent_words, method_words
+
 #: The TL types that can be rerun: the review's four, its baseline, and the protocol that the
 #: review's conclusion recommends (feature extractor first, then unfreezing from the top).
 RECOMMENDED = "recommended protocol"
@@ -102,6 +104,11 @@ class Unfreezing(Settings):
             raise ValueError("count blocks and layers in whole numbers from 1")
         return self
 
+    @property
+    def words(self) -> str | None:
+        """The extent for a reader, such as ``last 2 blocks``; None where nothing is unfrozen."""
+        return extent_words(self.kind, self.amount)
+
 
 class Head(Settings):
     """What turns features into classes. `hidden` is the MLP's; `dropout` stands before it."""
@@ -127,6 +134,11 @@ class Transfer(Settings):
     unfreezing: Unfreezing
     batchnorm: Literal["frozen", "all", "none"] = "frozen"
     head: Head = Head()
+
+    @property
+    def words(self) -> str:
+        """The TL type with its extent, such as ``fine-tuning (last 2 blocks)``."""
+        return method_words(self.tl_type, self.unfreezing.words)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -19,6 +19,8 @@ from replicate.images.image_set import PARTS, ImageSet
 from replicate.spec import Split
 
 Indices = NDArray[np.int64]
+#: How the sentence on groups begins.
+GROUPS = "patients or groups"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,13 +73,13 @@ class Shared:
 
     @property
     def sentence(self) -> str:
-        """What to print: ``0 groups shared (412/103)`` - trained on / tested on."""
+        """What to print: ``patients or groups: 412 in training, 103 in test; none shared``."""
         if not self.known:
             return "groups unknown: patients may be shared between parts"
-        sizes = "/".join(str(n) for n in self.groups if n)
-        word = "group" if self.shared == 1 else "groups"
-        end = f", {self.tested} of them in test" if self.shared else ""
-        return f"{self.shared} {word} shared ({sizes}){end}"
+        parts = zip(("training", "validation", "test"), self.groups, strict=True)
+        sizes = ", ".join(f"{count:,} in {part}" for part, count in parts if count)
+        end = f"{self.shared:,} shared, {self.tested:,} of them in test" if self.shared else ""
+        return f"{GROUPS}: {sizes}; {end or 'none shared'}"
 
 
 def shared_groups(images: ImageSet, fold: Fold) -> Shared:

@@ -46,6 +46,11 @@ def _is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     )
 
 
+def _is_unknown(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a column holds nothing but dashes; beside numbers they stand as numbers would."""
+    return all(row.get(name) in (None, UNKNOWN) for row in rows)
+
+
 def write_rows(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
@@ -188,7 +193,7 @@ def _table(
     for name in kept:
         table.add_column(
             headings.get(name, name),
-            justify="right" if _is_numeric(rows, name) else "left",
+            justify="right" if _is_numeric(rows, name) or _is_unknown(rows, name) else "left",
             overflow="fold",
             width=widths[name],
         )

@@ -11,6 +11,7 @@ import altair as alt
 import pandas as pd
 
 from db.errors import UsageError
+from db.wording import RECOMMENDED_IS
 from metaanalysis.figures import theme
 from metaanalysis.figures.base import Figure, finish
 from metaanalysis.figures.key import Key
@@ -186,7 +187,9 @@ def contest(
             x="independent", y="independent", color="independent", shape="independent"
         )
     drawn = pd.concat([whole.assign(dataset="mean of all sets"), each]).drop(columns="sd")
-    own = ["Values are means over seeds. Cost is that of one seed, features included."]
+    own = ["Values are means over seeds."]
+    if cost == "seconds":
+        own[0] += " Cost is that of one seed, features included."
     if len(sets) > 1 and (each["sd"] > 0).any():
         own[0] += (
             " Vertical lines: standard deviation over seeds, which says nothing of other images."
@@ -195,6 +198,8 @@ def contest(
         own.append("Dashed: methods of which no other is as good and cheaper.")
     if len(sets) > 1 and each["baseline"].between(axes.bottom, axes.top).any():
         own.append("Grey line: what needs no look at the images.")
+    if _RECOMMENDED in set(each["tl_type"]):
+        own.append(f"{RECOMMENDED_IS[:1].upper()}{RECOMMENDED_IS[1:]}.")
     word = _METRICS[metric]
     against = "training time" if cost == "seconds" else "trained parameters"
     return finish(

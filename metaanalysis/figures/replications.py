@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 
 from db.errors import UsageError
+from db.wording import method_words, metric_words
 from metaanalysis.figures import captions, theme
 from metaanalysis.figures.base import SOURCE, Figure, finish
 from metaanalysis.figures.interval_lines import Column, Line
@@ -157,11 +158,13 @@ def replications(
     studies = len({row["study"] for row in drawn})
     reading = (
         f"Reported (hollow diamond, interval where n is known) and replicated (filled circle) "
-        f"values of {_counted(runs, 'run', 'runs')} on {_counted(studies, 'study', 'studies')}; "
-        "dashed tick: baseline without skill"
+        f"values of {_counted(runs, 'run', 'runs')} on {_counted(studies, 'study', 'studies')}"
     )
+    axis = _axis(drawn)
+    if any(axis.low <= _number(row["baseline"]) <= axis.high for row in drawn):
+        reading += "; dashed tick: baseline without skill"
     drawing = _Pairs(
-        _lines(drawn, axis := _axis(drawn)),
+        _lines(drawn, axis),
         [Column(column) for column in _COLUMNS],
         axis,
         colour=theme.REPLICATED,
@@ -238,7 +241,8 @@ def _lines(rows: Sequence[Mapping[str, Any]], axis: ValueAxis) -> list[Line]:
 
 
 def _metric(row: Mapping[str, Any]) -> str:
-    return f"{row['metric']} of {row['of_class']}" if row.get("of_class") else str(row["metric"])
+    name = metric_words(row["metric"])
+    return f"{name} of {row['of_class']}" if row.get("of_class") else name
 
 
 def _heading(row: Mapping[str, Any]) -> str:
@@ -249,7 +253,8 @@ def _heading(row: Mapping[str, Any]) -> str:
     if row["backbone_reported"]:
         network += f" for {row['backbone_reported']}"
     # The same run with patients apart and with images apart must not be taken for each other.
-    parts = [f"{name}{number}", f"{network}, {row['tl_type']}", row["dataset"], row["split"]]
+    method = method_words(row["tl_type"], row.get("unfrozen"))
+    parts = [f"{name}{number}", f"{network}, {method}", row["dataset"], row["split"]]
     return " · ".join(str(part) for part in (*parts, row["fidelity"]) if part)
 
 

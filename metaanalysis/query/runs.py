@@ -17,6 +17,7 @@ from db.database import Database
 from db.errors import NotFoundError
 from db.reader import Row
 from db.vocabulary import METRICS, SYNONYMS, Lexicon, fold
+from db.wording import extent_words
 from metaanalysis.filters import Parameters
 from metaanalysis.query.study import find_study
 
@@ -32,6 +33,7 @@ RUN_TL_TYPES = (
 )
 
 #: Columns of :func:`runs`: `kind` is ``replicated`` or ``phantom`` (made images);
+#: `unfrozen` says how much of the backbone was trained, such as ``last 2 blocks``;
 #: `assumed_settings` counts those of the ledger that the paper does not give.
 RUN_COLUMNS = (
     "id",
@@ -44,6 +46,7 @@ RUN_COLUMNS = (
     "backbone",
     "backbone_reported",
     "tl_type",
+    "unfrozen",
     "split",
     "seeds",
     "accuracy",
@@ -356,6 +359,13 @@ def _split(split: Any) -> str | None:
     return kind if kind == "official" or not split.get("by") else f"{kind} by {split['by']}"
 
 
+def _unfrozen(spec: Row) -> str | None:
+    """Return how much of the backbone was trained, in words; None for nothing."""
+    transfer = spec.get("transfer")
+    extent = transfer.get("unfreezing") if isinstance(transfer, dict) else None
+    return extent_words(extent.get("kind"), extent.get("amount")) if extent else None
+
+
 def _summary(row: Row, marks: dict[str, int], values: Sequence[Row]) -> Row:
     by_metric = {value["metric"]: value["value"] for value in values}
     spec = row["spec"] if isinstance(row["spec"], dict) else {}
@@ -363,6 +373,7 @@ def _summary(row: Row, marks: dict[str, int], values: Sequence[Row]) -> Row:
         **row,
         "kind": _kind(row),
         "study": row["study_key"],
+        "unfrozen": _unfrozen(spec),
         "split": _split(spec.get("split")),
         "seeds": len(spec.get("seeds") or ()) or None,
         "accuracy": by_metric.get("accuracy"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from db.wording import method_words, metric_words
 from metaanalysis.cli.options import (
     chosen_formats,
     database_option,
@@ -67,8 +68,9 @@ def compare(
     """Set the replicated values beside the reported ones, with a verdict and its reason.
 
     SETUP is a setup that was run, STUDY a key, a reference number or a DOI, RUN the beginning of a
-    run's id; without any, all runs on real images are compared. Verdicts: reproduced, consistent,
-    lower, higher, at baseline, not comparable, impossible (the reported value contradicts itself).
+    run's id; without any, all runs of studies on real images are compared. Verdicts: reproduced,
+    consistent, lower, higher, at baseline, not comparable, impossible (the reported value
+    contradicts itself).
 
     \b
     Examples:
@@ -80,12 +82,15 @@ def compare(
     from replicate.compare import compare as compare_all
 
     wanted = chosen_formats(forms, FIGURE_FORMATS)
+    left = 0
     with opened(where) as database:
         if names:
             found = [one for name in names for one in compare_all(database, name, margin=margin)]
             found = list({one.run["id"]: one for one in found}.values())
         else:
-            found = compare_runs(database, margin=margin)
+            every = compare_runs(database, margin=margin)
+            found = [one for one in every if one.run["study"] is not None]
+            left = len(every) - len(found)
         rows = [row for one in found for row in one.rows()]
         drawn = []
         if out is not None and rows:
@@ -105,6 +110,8 @@ def compare(
         remark(f"Drawn: {path}")
     if out is not None and rows and not drawn:
         remark("No figure: no replicated value has a reported one beside it.")
+    if left:
+        remark(f"Left out: {left} run{'s' if left != 1 else ''} without a study to compare with.")
     if not found:
         remark("No finished run on real images yet: medtl-meta replicate run SETUP makes one.")
         return
@@ -120,8 +127,9 @@ def heading(run: Mapping[str, Any]) -> str:
     if run["backbone_reported"]:
         network += f" for {run['backbone_reported']}"
     fidelity = "phantom" if run["kind"] == "phantom" else run["fidelity"] or "no study"
+    method = method_words(run["tl_type"], run.get("unfrozen"))
     return (
-        f"{name}{ref}: {network}, {run['tl_type']}, on {run['dataset']} ({fidelity}), "
+        f"{name}{ref}: {network}, {method}, on {run['dataset']} ({fidelity}), "
         f"{run['split'] or 'split not known'}; run {run['id'][:8]}; settings: "
         f"{run['reported_settings']} reported, {run['assumed_settings']} assumed"
     )
@@ -176,7 +184,8 @@ def _together(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:
 
 
 def _metric(row: Mapping[str, Any]) -> str:
-    return f"{row['metric']} of {row['of_class']}" if row["of_class"] else str(row["metric"])
+    name = metric_words(row["metric"])
+    return f"{name} of {row['of_class']}" if row["of_class"] else name
 
 
 def _value(value: float | None, low: float | None, high: float | None) -> str:

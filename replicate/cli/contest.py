@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from db.errors import ReplicationError, UsageError
+from db.wording import RECOMMENDED_IS, method_words, metric_words, minus
 from metaanalysis.cli.options import (
     chosen_formats,
     database_option,
@@ -75,7 +76,7 @@ _RATE = click.FloatRange(min=0, min_open=True)
     default="all",
     show_default=True,
     metavar="A,B,...",
-    help=f"TL types: {', '.join(TL_TYPES)}.",
+    help=f"TL types: {', '.join(TL_TYPES)} ({RECOMMENDED_IS}).",
 )
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="A,B,...", help="Seeds.")
 @click.option(
@@ -181,7 +182,7 @@ def contest(
     else:
         rows = _held(context, images, modality, backbone, tl, seeds, device, out, where, given)
     summary = summarise(rows, metric)
-    drawn = _draw(summary, metric, out, wanted)
+    drawn = _draw(summary, rows, metric, out, wanted)
     _say(summary, rows, metric, form)
     for note in summary.notes:
         remark(note)
@@ -250,7 +251,11 @@ def _held(
 
 
 def _values(row: Mapping[str, Any]) -> str:
-    parts = [f"{name} {row[name]:.3f}" for name in ("auc", "accuracy") if row[name] is not None]
+    parts = [
+        f"{metric_words(name)} {row[name]:.3f}"
+        for name in ("auc", "accuracy")
+        if row[name] is not None
+    ]
     return ", ".join(parts) or "undefined"
 
 
@@ -293,7 +298,23 @@ def _command(context: click.Context) -> str:
     return shlex.join(words)
 
 
-def _draw(summary: Any, metric: str, out: Path, wanted: tuple[str, ...]) -> list[Path]:
+def _extents(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what each TL type is called, with how far it unfroze, where rows say it."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        extents = found.setdefault(row["tl_type"], [])
+        if (extent := row.get("unfrozen")) and extent not in extents:
+            extents.append(extent)
+    return {name: method_words(name, " or ".join(extents)) for name, extents in found.items()}
+
+
+def _draw(
+    summary: Any,
+    rows: Sequence[Mapping[str, Any]],
+    metric: str,
+    out: Path,
+    wanted: tuple[str, ...],
+) -> list[Path]:
     import json
 
     from db.errors import MedtlError
@@ -311,6 +332,8 @@ def _draw(summary: Any, metric: str, out: Path, wanted: tuple[str, ...]) -> list
             "Name a folder that you may write to with --out.",
         ) from None
     written = [out / SUMMARY]
+    partial = [words for name, words in _extents(rows).items() if words != name]
+    notes = [*summary.notes, *([f"Unfrozen by {', '.join(partial)}."] if partial else [])]
     costs: dict[Cost, str] = {
         "seconds": "contest-time",
         "trained_parameters": "contest-parameters",
@@ -321,7 +344,7 @@ def _draw(summary: Any, metric: str, out: Path, wanted: tuple[str, ...]) -> list
             summary.points,
             metric=metric,
             phantom=summary.phantom,
-            notes=summary.notes,
+            notes=notes,
             cost=cost,
             name=name,
         )
@@ -341,11 +364,15 @@ def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str
     if form == "csv":
         write_rows(rows, COLUMNS, form)
         return
-    methods = [_rounded(row) for row in summary.methods]
+    words = _extents(rows)
+    methods = [
+        _rounded({**row, "tl_type": words.get(row["tl_type"], row["tl_type"])})
+        for row in summary.methods
+    ]
     if form == "table":
         methods = [_aligned(row) for row in methods]
     headings = {
-        "value": metric.replace("_", " "), "trained_parameters": "trained", "tl_type": "TL type",
+        "value": metric_words(metric), "trained_parameters": "trained", "tl_type": "TL type",
         "mean_rank": "mean rank", "pareto": "Pareto",
     }  # fmt: skip
     columns = _COLUMNS
@@ -394,7 +421,7 @@ def _say_compared(comparisons: Mapping[str, Sequence[Mapping[str, Any]]], form: 
 def _signed(value: float | None) -> str:
     if value is None or value != value:
         return UNKNOWN
-    return f"{value:+.3f}".replace("-", "−")
+    return minus(f"{value:+.3f}")
 
 
 def _aligned(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from replicate.cli.prose import paragraph
+from replicate.cli.prose import counted, paragraph
+
+if TYPE_CHECKING:
+    from replicate.spec import Ledger
 
 #: How the reason of a setting begins that somebody asked for.
 CHOSEN = "chosen on the command line"
+
+
+def summary(ledger: Ledger, study: str | None) -> str:
+    """Return how many settings are backed by what.
+
+    Without a study nothing can be reported: what somebody asked for is then told from what was
+    filled in. Beside a study both are assumed, and so counted.
+    """
+    reported, assumed = len(ledger.reported), len(ledger.assumed)
+    if study is not None or reported:
+        return f"{counted(reported, 'setting')} reported, {assumed} assumed"
+    chosen = sum(line.reason.startswith(CHOSEN) for line in ledger.assumed)
+    return f"{chosen} {CHOSEN}, {assumed - chosen} assumed" if chosen else f"{assumed} assumed"
 
 
 def write_ledger(rows: Iterable[Mapping[str, Any]], room: int) -> None:
@@ -29,18 +45,27 @@ def write_ledger(rows: Iterable[Mapping[str, Any]], room: int) -> None:
     """
     house = _house_reasons()
     rows = list(rows)
-    for mark, title in (("reported", "Reported"), ("assumed", "Assumed")):
-        found = [row for row in rows if row["mark"] == mark]
+    free = not any(row["mark"] == "reported" for row in rows)
+    titles = ("Reported", CHOSEN[:1].upper() + CHOSEN[1:], "Assumed")
+    for title in titles:
+        found = [row for row in rows if _title(row, free, titles) == title]
         if not found:
             continue
         click.secho(f"  {title} ({len(found)})", bold=True)
-        if mark == "assumed":
+        if title != titles[0]:
             found.sort(key=lambda row: _rank(row, house))
         for together in _alike(found):
             first = together[0]
             names = [first["setting"], *(_short(row, first) for row in together[1:])]
             text = f"{', '.join(names)}: {first['value']}"
             paragraph(f"{text} — {first['reason']}" if first["reason"] else text, room, 4, 6)
+
+
+def _title(row: Mapping[str, Any], free: bool, titles: Sequence[str]) -> str:
+    """Return under which title a setting stands; see :func:`summary`."""
+    if row["mark"] == "reported":
+        return titles[0]
+    return titles[1] if free and (row["reason"] or "").startswith(CHOSEN) else titles[2]
 
 
 def _house_reasons() -> frozenset[str]:

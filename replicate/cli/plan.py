@@ -10,8 +10,8 @@ import click
 
 from metaanalysis.cli.options import database_option, format_option, opened, remark
 from metaanalysis.cli.output import width, write_rows
-from replicate.cli.ledger import CHOSEN, write_ledger
-from replicate.cli.prose import WIDEST, counted, heading, paragraph
+from replicate.cli.ledger import CHOSEN, summary, write_ledger
+from replicate.cli.prose import WIDEST, heading, paragraph
 from replicate.cli.sections import SectionedCommand
 from replicate.cli.settings import images_option, spec_options
 
@@ -190,6 +190,26 @@ def planned(
         No such setup or study.
     """
     from db.errors import UsageError
+
+    try:
+        return _planned(name, images, source, chosen, where)
+    except UsageError as error:
+        # Both commands plan; the help to look at is that of the one that was called.
+        context = click.get_current_context(silent=True)
+        if context is not None and error.hint:
+            called = f"replicate {context.info_name} --help"
+            error.hint = error.hint.replace("replicate plan --help", called)
+        raise
+
+
+def _planned(
+    name: str | None,
+    images: str | None,
+    source: str | None,
+    chosen: Mapping[str, Any],
+    where: str | None,
+) -> tuple[Specified, Any]:
+    from db.errors import UsageError
     from replicate.setups import specify, specify_free
 
     found = None
@@ -304,9 +324,17 @@ def _print(specified: Specified, cost: Estimate | None) -> None:
         paragraph(setup.about, room, 0)
     click.echo()
     known = [(label, lines[path]) for path, label in SUMMARY if lines[path].value is not None]
-    broad = max(len(shown(line.value)) for _, line in known)
+    words = {
+        line.name: specified.spec.transfer.words
+        if line.name == "transfer.tl_type"
+        else shown(line.value)
+        for _, line in known
+    }
+    broad = max(map(len, words.values()))
+    free = specified.spec.study is None
     for label, line in known:
-        click.echo(f"  {label:<13}{shown(line.value):<{broad}}  {line.mark}")
+        mark = "chosen" if free and line.reason.startswith(CHOSEN) else line.mark
+        click.echo(f"  {label:<13}{words[line.name]:<{broad}}  {mark}")
 
     if specified.fidelity is not None:
         heading("Fidelity")
@@ -324,8 +352,7 @@ def _print(specified: Specified, cost: Estimate | None) -> None:
             paragraph("No reported value is at hand.", room)
     _print_source(specified, room)
 
-    count = len(specified.ledger.reported)
-    heading(f"Ledger: {counted(count, 'setting')} reported, {len(lines) - count} assumed")
+    heading(f"Ledger: {summary(specified.ledger, specified.spec.study)}")
     write_ledger(ledger_rows(specified), room)
 
     if cost is not None:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from db.wording import metric_words
 from metaanalysis.cli.options import remark
 from metaanalysis.cli.output import UNKNOWN, width, write_rows
+from replicate.cli.ledger import summary
 from replicate.cli.prose import WIDEST, counted, heading, paragraph
 from replicate.evaluation import Evaluation, MetricValue
 from replicate.matching import ABSENT
 from replicate.outcome import RunResult
+from replicate.splits import GROUPS
 
 if TYPE_CHECKING:
     from replicate.setups import Specified
@@ -44,10 +47,9 @@ def write_result(result: RunResult, specified: Specified) -> None:
     _write_what(result, room)
     if specified.fidelity is not None and not phantom:
         paragraph(f"Fidelity: {specified.fidelity.sentence}", room, 2, 4)
-    ledger = result.ledger
     paragraph(
-        f"Ledger: {counted(len(ledger.reported), 'setting')} reported, {len(ledger.assumed)} "
-        f"assumed (medtl-meta replicate runs {result.id[:6]} lists them).",
+        f"Ledger: {summary(result.ledger, result.spec.study)} "
+        f"(medtl-meta replicate runs {result.id[:6]} lists them).",
         room,
         2,
         4,
@@ -67,7 +69,12 @@ def write_result(result: RunResult, specified: Specified) -> None:
     heading("Verdicts")
     for text in verdict_sentences(result):
         paragraph(text, room, 2, 4)
-    remark(f"Time: {_timing(result)}.")
+    earlier = result.earlier
+    if earlier is not None and earlier.whole:
+        remark(earlier.sentence)
+    else:
+        resumed = earlier is not None and earlier.sentence
+        remark(f"Time{' of all sittings' if resumed else ''}: {_timing(result)}.")
 
 
 def _write_what(result: RunResult, room: int) -> None:
@@ -77,7 +84,7 @@ def _write_what(result: RunResult, room: int) -> None:
         network += f" in place of {spec.network.reported}"
     side = spec.preprocessing.size
     paragraph(
-        f"Network: {network}, {spec.transfer.tl_type}; weights: {result.weights}; "
+        f"Network: {network}, {spec.transfer.words}; weights: {result.weights}; "
         f"{result.trained_parameters:,} of {result.parameters:,} parameters trained.",
         room,
         2,
@@ -101,10 +108,10 @@ def leakage_sentences(result: RunResult) -> list[str]:
     models = counted(len(result.fitted), "model")
     texts = [f"Split: {kind}, {counted(seeds, 'seed')}, {models}."]
     if folds:
-        first = "First split" if len(folds) > 1 else "It"
-        known = folds[0].groups is not None
-        of = " (groups in training/validation/test in brackets)" if known else ""
-        texts.append(f"{first}{of}: {result.shared[0]}.")
+        first = result.shared[0]
+        if len(folds) > 1:
+            first = f"First split{',' if first.startswith(GROUPS) else ':'} {first}"
+        texts.append(f"{_begun(first)}.")
         shared = [fold.groups for fold in folds if fold.groups is not None]
         if shared and len(folds) > 1:
             texts.append(
@@ -145,7 +152,7 @@ def verdict_sentences(result: RunResult) -> list[str]:
     bare: list[str] = []
     word = "not comparable"
     for value in result.comparison.values:
-        metric, said = value.replicated.metric, value.verdict
+        metric, said = metric_words(value.replicated.metric), value.verdict
         if value.reported is not None and value.reported.of_class:
             metric += f" of {value.reported.of_class}"
         if value.reported is None and said.verdict == word and said.reason.endswith(ABSENT):

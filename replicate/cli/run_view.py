@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from db.wording import extent_words, method_words, metric_words
 from metaanalysis.cli.output import UNKNOWN, cell, width, write_rows
 from replicate.cli.ledger import write_ledger
 from replicate.cli.prose import WIDEST, counted, heading, paragraph
+from replicate.splits import GROUPS
 
 #: Facts of a run at the top: column, label.
 _FACTS = (
@@ -41,19 +43,27 @@ def write_run(found: Mapping[str, Any]) -> None:
     click.secho(f"Run {run['id']}{of}: {run['kind']}", bold=True)
     for name, label in _FACTS:
         if run.get(name) is not None:
-            paragraph(f"{label + ':':<13}{run[name]}", room, 2, 15)
+            said = _method(run) if name == "tl_type" else run[name]
+            paragraph(f"{label + ':':<13}{said}", room, 2, 15)
     if metrics:
         _write_metrics(metrics, outcome, room)
     for one in outcome.get("verdicts") or ():
         if one is outcome["verdicts"][0]:
             heading("Verdicts")
         if isinstance(one, dict):
-            paragraph(f"{one['metric']}: {one['verdict']}. {one['reason']}", room, 2, 4)
+            said = f"{metric_words(one['metric'])}: {one['verdict']}. {one['reason']}"
+            paragraph(said, room, 2, 4)
     heading("Ledger")
     write_ledger(map(_setting, found["settings"]), room)
     _write_leakage(leakage, outcome, room)
     _write_cost(outcome, room)
     _write_environment(environment, room)
+
+
+def _method(run: Mapping[str, Any]) -> str:
+    spec = run["spec"] if isinstance(run["spec"], dict) else {}
+    extent = spec.get("transfer", {}).get("unfreezing") or {}
+    return method_words(run["tl_type"], extent_words(extent.get("kind"), extent.get("amount")))
 
 
 def _setting(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +82,7 @@ def _write_metrics(
     rows = []
     for row in pooled:
         line = {
-            "metric": row["metric"],
+            "metric": metric_words(row["metric"]),
             "value": _number(row["value"]),
             "95% interval": _interval(row),
             "n": row["n"],
@@ -90,7 +100,7 @@ def _write_metrics(
     methods: dict[str, list[str]] = {}
     for row in pooled:
         if row["method"]:
-            methods.setdefault(row["method"], []).append(row["metric"])
+            methods.setdefault(row["method"], []).append(metric_words(row["metric"]))
     for method, names in methods.items():
         paragraph(f"{', '.join(names)}: {method}.", room, 2, 4)
     _write_classes(metrics)
@@ -104,7 +114,7 @@ def _write_classes(metrics: Iterable[Mapping[str, Any]]) -> None:
     for row in metrics:
         if row["class_label"] is not None:
             line = classes.setdefault(row["class_label"], {"class": row["class_label"]})
-            line[row["metric"]] = _number(row["value"])
+            line[metric_words(row["metric"])] = _number(row["value"])
     if classes:
         heading("By class")
         columns = list(dict.fromkeys(name for line in classes.values() for name in line))
@@ -135,7 +145,8 @@ def _write_leakage(leakage: Mapping[str, Any], outcome: Mapping[str, Any], room:
     several = _times(shared)
     for text, count in several[:FEW_SPLITS]:
         word = "Split" if len(shared) == 1 else f"{count} of {len(shared)} splits"
-        paragraph(f"{word}: {text}.", room, 2, 4)
+        said = f"{word}, {text}" if text.startswith(GROUPS) else f"{word}: {text}"
+        paragraph(f"{said}.", room, 2, 4)
     if len(several) > FEW_SPLITS:
         paragraph("The other splits: --format json.", room, 2, 4)
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from db.errors import UsageError
+from db.wording import method_words
 from metaanalysis import query as ask
 from metaanalysis.cli.options import database_option, format_option, opened, remark
 from metaanalysis.cli.output import UNKNOWN, write_rows
@@ -21,9 +22,12 @@ _HEADINGS = {
     "assumed_settings": "assumed", "tl_type": "TL type", "created_at": "begun", "accuracy": "acc.",
     "split": "split by",
 }  # fmt: skip
-#: Never the kind: a phantom must not pass for a replication. Nor the split: the same run with
-#: another one must not pass for it.
-_SPARE = ("created_at", "assumed_settings", "state", "fidelity", "tl_type", "dataset", "backbone")
+#: Never the kind: a phantom must not pass for a replication. What was run goes after how it was
+#: divided, which the run's own page says.
+_SPARE = (
+    "created_at", "assumed_settings", "state", "fidelity", "split", "dataset", "tl_type",
+    "backbone",
+)  # fmt: skip
 
 _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "reason")
 
@@ -101,6 +105,8 @@ def runs(
     if form in ("table", "markdown"):
         unsettled = any(row["state"] != "finished" for row in rows)
         spare = (*(name for name in _SPARE if name != "state"), "state") if unsettled else _SPARE
+        if all(row["study"] is None for row in rows):
+            spare = ("study", *spare)  # a column of nothing makes room first
         short = [_short(row, form) for row in rows]
         write_rows(short, _TABLE, form, headings=_HEADINGS, spare=spare)
     else:
@@ -115,7 +121,12 @@ def _short(row: Mapping[str, Any], form: str) -> dict[str, Any]:
     values = {
         name: UNKNOWN if row[name] is None else f"{row[name]:.3f}" for name in ("accuracy", "AUC")
     }
-    short = {**row, **values, "created_at": row["created_at"][:10]}
+    short = {
+        **row,
+        **values,
+        "tl_type": method_words(row["tl_type"], row["unfrozen"]),
+        "created_at": row["created_at"][:10],
+    }
     if form == "table":
         short["id"] = row["id"][:8]
         short["split"] = row["split"] and row["split"].rpartition(" by ")[2]

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from db.vocabulary import Lexicon
+from db.wording import RECOMMENDED_IS
 from replicate import overrides as words
 
 
@@ -19,7 +20,7 @@ def _listed(lexicon: Lexicon) -> str:
 #: Option, its type, placeholder, help; the name without dashes is its key in the mapping.
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--backbone", str, "NAME", "Network, by the literature's, torchvision's or timm's name."),
-    ("--tl", str, "TYPE", f"TL type: {_listed(words.TL_TYPE)}."),
+    ("--tl", str, "TYPE", f"TL type: {_listed(words.TL_TYPE)} ({RECOMMENDED_IS})."),
     ("--weights", str, "W", "Start weights: pretrained, random or a path."),
     ("--head", str, "KIND", f"Classifier: {_listed(words.HEAD)}."),
     ("--unfreeze", str, "EXTENT", "Trained from the end: blocks:2, layers:3, ratio:0.3, all."),

@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 PARTS = ("train", "val", "test")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Labelled images with what is known of them; pixels are decoded when asked for.
 
@@ -59,6 +59,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        kind = "phantom images" if self.phantom else "images"
+        return f"ImageSet({self.name!r}, {len(self):,} {kind}, {len(self.classes)} classes)"
 
     @cached_property
     def content(self) -> str:

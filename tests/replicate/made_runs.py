@@ -10,7 +10,11 @@ from db.runs import MetricRow, RunRecord, SettingRow, begin_run, finish_run
 
 KARRI = RunRecord(
     id="aaaa00000001",
-    spec={"seeds": [0, 1, 2], "split": {"kind": "hold-out", "by": "group"}},
+    spec={
+        "seeds": [0, 1, 2],
+        "split": {"kind": "hold-out", "by": "group"},
+        "transfer": {"unfreezing": {"kind": "blocks", "amount": 2}},
+    },
     phantom=False,
     study_key="karri2017",
     setup="karri2017",

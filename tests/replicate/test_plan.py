@@ -179,6 +179,11 @@ def test_mistakes_are_told_in_words(arguments: tuple[str, ...], words: str, plac
     assert words in str(error)
 
 
+def test_how_to_unfreeze_is_said() -> None:
+    error = refused("--images", "phantom:oct?n=40", "--unfreeze", "blocks:2", "--no-probe")
+    assert "--tl fine-tuning" in error.hint
+
+
 def test_help_shows_every_option_with_words() -> None:
     for option in plan.params:
         if option.param_type_name == "option":

@@ -48,7 +48,10 @@ def test_a_result_is_told_once(
     text = printed(result, monkeypatch, capsys)
     assert max(map(len, text.splitlines())) <= 80
     assert text.count("evidence on a study") == 1, "the notice on phantoms"
-    assert " ".join(text.split()).count("groups shared (") == 1, "not once more for each seed"
+    words = " ".join(text.split())
+    assert words.count("First split, patients or groups: ") == 1, "not once more for each seed"
+    assert repr(result).startswith(f"RunResult('{result.id}', LeNet5, ")
+    assert repr(result.images) == "ImageSet('phantom xray', 90 phantom images, 3 classes)"
     by_seed = [f"{value:.3f}" for value in result.evaluation.by_seed("accuracy").values()]
     assert len(by_seed) == 2
     accuracy = next(line for line in text.splitlines() if line.startswith("accuracy"))

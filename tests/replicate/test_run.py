@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,6 +71,16 @@ def test_a_run_is_finished_once_and_read_again(images: ImageSet, folders: dict[s
     assert not any(phase.startswith("training") for phase in phases)
     assert again.to_dict()["metrics"] == first.to_dict()["metrics"]
     assert again.timing == first.timing
+    assert first.earlier is not None
+    assert not first.earlier.sentence
+    assert again.earlier is not None
+    assert again.earlier.sentence.startswith("Finished on ")
+    assert again.earlier.sentence.endswith("; shown again, nothing was run.")
+    (folder,) = (folders["runs"] / first.id).glob("seed-1/fold-0-1")
+    shutil.rmtree(folder)
+    messages: list[str] = []
+    replicate(spec, images, **folders, progress=lambda p: messages.append(p.message))
+    assert "Resumed: 3 of 4 models were done." in messages
 
 
 def test_what_is_found_becomes_part_of_the_name(images: ImageSet, folders: dict[str, Any]) -> None:

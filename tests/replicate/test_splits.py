@@ -155,7 +155,8 @@ def test_groups_of_all_classes_are_divided_as_well_as_whole_groups_allow() -> No
     images = image_set(labels, groups)
     for fold in make_folds(images, Split(kind="k-fold", folds=5, validation=0), 0):
         assert np.bincount(images.labels[fold.test]).tolist() == [8, 8, 8]
-        assert shared_groups(images, fold).sentence == "0 groups shared (16/4)"
+        said = "patients or groups: 16 in training, 4 in test; none shared"
+        assert shared_groups(images, fold).sentence == said
 
 
 def test_splits_by_image_and_by_group_have_the_same_sizes() -> None:
@@ -168,7 +169,8 @@ def test_splits_by_image_and_by_group_have_the_same_sizes() -> None:
     )
     sizes = [[part.size for part in fold.parts.values()] for fold in (by_group, by_image)]
     assert sizes == [[280, 40, 80], [280, 40, 80]]
-    assert shared_groups(images, by_group).sentence == "0 groups shared (70/10/20)"
+    said = "patients or groups: 70 in training, 10 in validation, 20 in test; none shared"
+    assert shared_groups(images, by_group).sentence == said
     torn = shared_groups(images, by_image)
     assert torn.shared > 50
     assert torn.tested > 40

@@ -89,6 +89,8 @@ def test_kind_of_value_and_counts_are_said() -> None:
     assert "no evidence on medicine" in subtitle
     assert "Replicated" not in subtitle
     assert any("what needs no look" in word for word in words(drawn()))
+    assert any("features included" in word for word in words(drawn()))
+    assert not any("features included" in word for word in words(drawn("trained_parameters")))
 
 
 @pytest.mark.parametrize("cost", ["seconds", "trained_parameters"])
