@@ -46,11 +46,6 @@ def _is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     )
 
 
-def _is_unknown(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Whether a column holds nothing but dashes; beside numbers they stand as numbers would."""
-    return all(row.get(name) in (None, UNKNOWN) for row in rows)
-
-
 def write_rows(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
@@ -58,6 +53,7 @@ def write_rows(
     *,
     headings: Mapping[str, str] | None = None,
     spare: Sequence[str] = (),
+    numbers: Sequence[str] = (),
 ) -> None:
     """Write rows to stdout.
 
@@ -73,6 +69,8 @@ def write_rows(
         Shorter column titles for the table.
     spare
         Columns that a table may leave out, in this order, where they do not fit; it says so.
+    numbers
+        Columns of numbers, which a table aligns as such even where none of them is known.
     """
     match form:
         case "json":
@@ -83,7 +81,7 @@ def write_rows(
         case "markdown":
             click.echo(_markdown(rows, columns), nl=False)
         case _:
-            _table(rows, columns, headings or {}, spare)
+            _table(rows, columns, headings or {}, spare, numbers)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -168,6 +166,7 @@ def _table(
     columns: Sequence[str],
     headings: Mapping[str, str],
     spare: Sequence[str],
+    numbers: Sequence[str],
 ) -> None:
     if not rows:
         return
@@ -193,7 +192,7 @@ def _table(
     for name in kept:
         table.add_column(
             headings.get(name, name),
-            justify="right" if _is_numeric(rows, name) or _is_unknown(rows, name) else "left",
+            justify="right" if name in numbers or _is_numeric(rows, name) else "left",
             overflow="fold",
             width=widths[name],
         )

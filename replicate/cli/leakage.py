@@ -110,9 +110,9 @@ def leakage(
             "near": "near copies",
             "groups": "groups shared",
         }
-        write_rows(rows, FOLD_COLUMNS, form, headings=headings)
+        write_rows(rows, FOLD_COLUMNS, form, headings=headings, numbers=FOLD_COLUMNS)
     else:
-        write_rows(_counts(found), COLUMNS, form)
+        write_rows(_counts(found), COLUMNS, form, numbers=COLUMNS[1:])
     for sentence in found.of_set():
         remark(sentence)
     if divided:

@@ -19,14 +19,16 @@ CHOSEN = "chosen on the command line"
 def summary(ledger: Ledger, study: str | None) -> str:
     """Return how many settings are backed by what.
 
-    Without a study nothing can be reported: what somebody asked for is then told from what was
-    filled in. Beside a study both are assumed, and so counted.
+    Where nothing is reported, what somebody asked for is told from what was filled in. Beside
+    reported settings both are assumed, and so counted.
     """
     reported, assumed = len(ledger.reported), len(ledger.assumed)
-    if study is not None or reported:
+    if reported:
         return f"{counted(reported, 'setting')} reported, {assumed} assumed"
     chosen = sum(line.reason.startswith(CHOSEN) for line in ledger.assumed)
-    return f"{chosen} {CHOSEN}, {assumed - chosen} assumed" if chosen else f"{assumed} assumed"
+    parts = ["0 settings reported"] if study is not None else []
+    parts += [f"{chosen} {CHOSEN}"] if chosen else []
+    return ", ".join([*parts, f"{assumed - chosen} assumed"])
 
 
 def write_ledger(rows: Iterable[Mapping[str, Any]], room: int) -> None:
