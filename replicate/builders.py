@@ -133,11 +133,6 @@ def names() -> Lexicon:
     return Lexicon("backbone", terms, synonyms)
 
 
-def builder_names() -> tuple[str, ...]:
-    """Return the canonical names of all networks that can be built."""
-    return tuple(builder.name for builder in registry().builders)
-
-
 def find_builder(name: str) -> Builder:
     """Find a network by the literature's, torchvision's or timm's name.
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from db.errors import UsageError
+from db.errors import ReplicationError, UsageError
 from replicate.spec import Ledger, LedgerLine, Spec, settings_of
 
 Mark = Literal["reported", "assumed"]
@@ -127,6 +127,41 @@ def _hint(values: dict[str, Any]) -> str:
     if unfrozen and str(transfer.get("tl_type")).startswith("feature extractor"):
         return "To train layers of the backbone add --tl fine-tuning."
     return "See medtl-meta replicate plan --help."
+
+
+def completed(
+    spec: Spec, ledger: Ledger, *, content: str, weights_hash: str | None
+) -> tuple[Spec, Ledger]:
+    """Fill in what only the machine knows: which images and weights these are.
+
+    Raises
+    ------
+    ReplicationError
+        The spec was made for others.
+    """
+    values = {"data.content": content, "network.weights_hash": weights_hash}
+    for (path, value), said in zip(
+        values.items(), (spec.data.content, spec.network.weights_hash), strict=True
+    ):
+        if said is not None and said != value:
+            raise ReplicationError(
+                f"{path}: the specification is of other {'images' if 'data' in path else 'weights'}"
+                f" ({said[:12]}) than were found ({str(value)[:12]}).",
+                "Plan it anew for these, or find the ones it was made for.",
+            )
+    found = spec.model_copy(
+        update={
+            "data": spec.data.model_copy(update={"content": content}),
+            "network": spec.network.model_copy(update={"weights_hash": weights_hash}),
+        }
+    )
+    lines = tuple(
+        line.model_copy(update={"value": values[line.name], "reason": "SHA-256 of what was found"})
+        if values.get(line.name) is not None
+        else line
+        for line in ledger.lines
+    )
+    return found, Ledger(lines=lines)
 
 
 def _faults(error: ValidationError) -> str:

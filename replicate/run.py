@@ -22,6 +22,7 @@ from replicate.environment import environment
 from replicate.evaluate import evaluate
 from replicate.images.image_set import ImageSet
 from replicate.leakage import inspect_leakage
+from replicate.ledger import completed
 from replicate.lock import locked
 from replicate.outcome import RESULT, Earlier, RunResult, assumed_throughout, environment_of
 from replicate.places import cache_folder, runs_folder
@@ -92,7 +93,9 @@ def replicate(
     task = task_images(images, spec.data)
     ledger = ledger or assumed_throughout(spec, "chosen by the caller")
     _agree(spec, ledger)
-    spec, ledger = _completed(spec, ledger, task, found)
+    spec, ledger = completed(
+        spec, ledger, content=task.content, weights_hash=found.sha256 if found else None
+    )
     if compute is None:
         from replicate.compute import choose
 
@@ -149,42 +152,6 @@ def _weights(builder: Builder, spec: Spec, download: bool) -> FoundWeights | Non
     from replicate.weights import find_weights
 
     return find_weights(builder, spec.network.weights, download=download)
-
-
-def _completed(
-    spec: Spec, ledger: Ledger, images: ImageSet, found: FoundWeights | None
-) -> tuple[Spec, Ledger]:
-    """Fill in what only the machine knows: which images and weights these are."""
-    values = {
-        "data.content": images.content,
-        "network.weights_hash": found.sha256 if found else None,
-    }
-    for (path, value), said in zip(
-        values.items(), (spec.data.content, spec.network.weights_hash), strict=True
-    ):
-        if said is not None and said != value:
-            from db.errors import ReplicationError
-
-            raise ReplicationError(
-                f"{path}: the specification is of other {'images' if 'data' in path else 'weights'}"
-                f" ({said[:12]}) than were found ({str(value)[:12]}).",
-                "Plan it anew for these, or find the ones it was made for.",
-            )
-    completed = spec.model_copy(
-        update={
-            "data": spec.data.model_copy(update={"content": images.content}),
-            "network": spec.network.model_copy(
-                update={"weights_hash": found.sha256 if found else None}
-            ),
-        }
-    )
-    lines = tuple(
-        line.model_copy(update={"value": values[line.name], "reason": "SHA-256 of what was found"})
-        if values.get(line.name) is not None
-        else line
-        for line in ledger.lines
-    )
-    return completed, Ledger(lines=lines)
 
 
 def _shared(images: ImageSet, folds: Sequence[Fold]) -> str:

@@ -37,7 +37,7 @@ from replicate.setup_files import (
     setup_names,
 )
 from replicate.setup_of_study import from_study
-from replicate.spec import HYBRID_HEADS, RECOMMENDED, TL_TYPES, Fidelity, Ledger, LedgerLine, Spec
+from replicate.spec import HYBRID_HEADS, RECOMMENDED, TL_TYPES, Fidelity, Ledger, Spec
 
 __all__ = [
     "FidelityNote",
@@ -125,24 +125,6 @@ class Specified:
     def data_source(self) -> Source | None:
         """The described images."""
         return self.source
-
-    def found(self, *, content: str | None = None, weights_hash: str | None = None) -> Specified:
-        """Return it with the hashes of the images and weights that were found."""
-        spec, lines = self.spec, {line.name: line for line in self.ledger.lines}
-
-        def settle(path: str, value: str, reason: str) -> None:
-            lines[path] = LedgerLine(name=path, value=value, mark="assumed", reason=reason)
-
-        if content is not None:
-            spec = spec.model_copy(
-                update={"data": spec.data.model_copy(update={"content": content})}
-            )
-            settle("data.content", content, "SHA-256 of the images that were read")
-        if weights_hash is not None:
-            network = spec.network.model_copy(update={"weights_hash": weights_hash})
-            spec = spec.model_copy(update={"network": network})
-            settle("network.weights_hash", weights_hash, "SHA-256 of the weights that were found")
-        return replace(self, spec=spec, ledger=Ledger(lines=tuple(lines.values())))
 
 
 def specify(

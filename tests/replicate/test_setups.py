@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from db.errors import UnknownTermError, UsageError
 from db.packaged import PackagedData
 from replicate.defaults import BY_TL_TYPE, COMMON
 from replicate.images.image_set import ImageSet, of_arrays
+from replicate.ledger import completed
 from replicate.literature import Study, study_of_database, study_of_record
 from replicate.setup_files import PATHS, read_setup, setup_names
 from replicate.setups import Specified, from_study, specify, specify_free
@@ -331,7 +333,10 @@ def test_a_run_without_a_study_assumes_everything() -> None:
 
 def test_found_hashes_enter_spec_and_ledger() -> None:
     specified = specify(read_setup("byra2019"))
-    found = specified.found(content="ab" * 32, weights_hash="cd" * 32)
+    spec, ledger = completed(
+        specified.spec, specified.ledger, content="ab" * 32, weights_hash="cd" * 32
+    )
+    found = dataclasses.replace(specified, spec=spec, ledger=ledger)
     accounted(found)
     assert found.spec.data.content == "ab" * 32
     assert found.spec.id != specified.spec.id
