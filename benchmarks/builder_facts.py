@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from replicate.builders import registry
-from replicate.facts import facts_of
+from replicate.networks.builders import registry
+from replicate.networks.facts import facts_of
 
 
 def main() -> int:

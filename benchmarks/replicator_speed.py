@@ -3,7 +3,8 @@
 Four measurements, each against a loop written out by hand here, with the same random numbers, so
 that results can be compared and not only times:
 
-- extraction: features through `replicate.features` beside decoding and a forward pass in turn;
+- extraction: features through `replicate.training.features` beside decoding and a forward pass in
+  turn;
 - cross-validation: 5 folds x 20 epochs x 3 heads (linear, MLP of 64, SVM) beside one bare pass of
   the backbone over the same decoded images, and beside the loop that sends each image through the
   frozen backbone in every epoch;
@@ -37,21 +38,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from db.errors import WeightsError
-from replicate.backbones import build
-from replicate.builders import find_builder
-from replicate.compute import Compute, choose
-from replicate.features import BATCH, extract
-from replicate.heads import torch_head
-from replicate.hybrids import classify
 from replicate.images.image_set import ImageSet, Pixels, of_arrays
 from replicate.images.opening import open_images
 from replicate.images.prepare import prepared
-from replicate.network import Backbone, Input
-from replicate.seeds import batches, derived, shuffled
+from replicate.networks.backbones import build
+from replicate.networks.builders import find_builder
+from replicate.networks.network import Backbone, Input
 from replicate.spec import Preprocessing, Spec
-from replicate.splits import Fold, make_folds
-from replicate.training import Fitted, fit
-from replicate.weights import find_weights, load
+from replicate.splits.splits import Fold, make_folds
+from replicate.training.compute import Compute, choose
+from replicate.training.features import BATCH, extract
+from replicate.training.fold import Fitted, fit
+from replicate.training.heads import torch_head
+from replicate.training.hybrids import classify
+from replicate.training.seeds import batches, derived, shuffled
+from replicate.weights.load import find_weights, load
 
 PARTS = ("extraction", "cross-validation", "last block", "memory")
 HEADS = ("linear", "mlp", "svm")

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RUN = "import sys; sys.argv[0] = 'medtl-meta'; from metaanalysis.cli import main; main()"
+RUN = "import sys; sys.argv[0] = 'medtl-meta'; from medtl_meta.cli import main; main()"
 
 COMMANDS = {
     "bare interpreter": None,

@@ -56,7 +56,7 @@ class MetricRow:
 
     @classmethod
     def of(cls, value: Any, split: str | None = None) -> MetricRow:
-        """Make a row of any object with these names, such as ``replicate.evaluate`` gives."""
+        """Make a row of any object with these names, as ``replicate.evaluation`` has them."""
         own = {f.name: getattr(value, f.name) for f in fields(cls) if f.name != "split"}
         return cls(**own, split=split)
 

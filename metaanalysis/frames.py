@@ -126,8 +126,8 @@ def replications(database: Database | None = None, *, phantom: bool = False) -> 
     -------
     pandas.DataFrame
         With the columns ``metaanalysis.query.REPLICATED_COLUMNS``: replicated values only, with
-        their intervals, over all seeds and folds. ``replicate.compare`` sets them beside the
-        reported ones.
+        their intervals, over all seeds and folds. ``replicate.verdicts.compare`` sets them beside
+        the reported ones.
     """
     own = database is None
     database = database or open_database()

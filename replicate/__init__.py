@@ -35,17 +35,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from replicate.builders import find_builder
-    from replicate.compare import compare as compare_with_reported
-    from replicate.contest_call import hold_contest
-    from replicate.estimate import estimate as estimate_cost
-    from replicate.evaluate import evaluate as evaluate_predictions
+    from replicate.contest.call import hold_contest
+    from replicate.cost.estimate import estimate as estimate_cost
+    from replicate.evaluation.evaluate import evaluate as evaluate_predictions
     from replicate.images.opening import open_images
-    from replicate.leakage import inspect_leakage
+    from replicate.networks.builders import find_builder
     from replicate.run import replicate as run_replication
-    from replicate.setup_files import read_setup, setup_names
-    from replicate.setups import specify, specify_free
+    from replicate.setup.files import read_setup, setup_names
+    from replicate.setup.specify import specify, specify_free
     from replicate.spec import Spec
+    from replicate.splits.leakage import inspect_leakage
+    from replicate.verdicts.compare import compare as compare_with_reported
 
 __all__ = [
     "Spec",
@@ -67,18 +67,18 @@ __all__ = [
 #: this package: once that module is imported, it would stand in the place of the function.
 _HOMES = {
     "Spec": ("spec", "Spec"),
-    "compare_with_reported": ("compare", "compare"),
-    "estimate_cost": ("estimate", "estimate"),
-    "evaluate_predictions": ("evaluate", "evaluate"),
-    "find_builder": ("builders", "find_builder"),
-    "hold_contest": ("contest_call", "hold_contest"),
-    "inspect_leakage": ("leakage", "inspect_leakage"),
+    "compare_with_reported": ("verdicts.compare", "compare"),
+    "estimate_cost": ("cost.estimate", "estimate"),
+    "evaluate_predictions": ("evaluation.evaluate", "evaluate"),
+    "find_builder": ("networks.builders", "find_builder"),
+    "hold_contest": ("contest.call", "hold_contest"),
+    "inspect_leakage": ("splits.leakage", "inspect_leakage"),
     "open_images": ("images.opening", "open_images"),
-    "read_setup": ("setup_files", "read_setup"),
+    "read_setup": ("setup.files", "read_setup"),
     "run_replication": ("run", "replicate"),
-    "setup_names": ("setup_files", "setup_names"),
-    "specify": ("setups", "specify"),
-    "specify_free": ("setups", "specify_free"),
+    "setup_names": ("setup.files", "setup_names"),
+    "specify": ("setup.specify", "specify"),
+    "specify_free": ("setup.specify", "specify_free"),
 }
 
 

@@ -33,7 +33,7 @@ def environment(compute: Any = None) -> dict[str, Any]:
     Parameters
     ----------
     compute
-        A :class:`replicate.compute.Compute`, of which `device`, `precision`, `workers`,
+        A :class:`replicate.training.compute.Compute`, of which `device`, `precision`, `workers`,
         `deterministic` and `threads` are taken as far as it has them. Of torch, only what is loaded
         already is asked: its threads, and name and libraries of a CUDA device.
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from db.errors import ReplicationError
 from db.files import replace_file
-from replicate.comparison import Comparison
-from replicate.evaluation import Evaluation
+from replicate.evaluation.predictions import Predictions
+from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
-from replicate.leakage import Leakage
-from replicate.predictions import Predictions
 from replicate.spec import Ledger, LedgerLine, Spec, settings_of
+from replicate.splits.leakage import Leakage
+from replicate.verdicts.comparison import Comparison
 
 if TYPE_CHECKING:
-    from replicate.training import Fitted
+    from replicate.training.fold import Fitted
 
 #: The file in a run's folder that holds what it came to.
 RESULT = "result.json"

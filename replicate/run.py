@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from db.errors import DatabaseError, MedtlError, UsageError
 from db.files import sweep
-from replicate.builders import Builder, check_size, find_builder
 from replicate.environment import environment
-from replicate.evaluate import evaluate
+from replicate.evaluation.evaluate import evaluate
 from replicate.images.image_set import ImageSet
-from replicate.leakage import inspect_leakage
-from replicate.ledger import completed
+from replicate.images.task import task_images
 from replicate.lock import locked
+from replicate.networks.builders import Builder, check_size, find_builder
 from replicate.outcome import RESULT, Earlier, RunResult, assumed_throughout, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
+from replicate.setup.ledger import completed
 from replicate.spec import Ledger, Spec, settings_of
-from replicate.splits import Fold, make_folds, shared_groups
-from replicate.task import task_images
+from replicate.splits.leakage import inspect_leakage
+from replicate.splits.splits import Fold, make_folds, shared_groups
 
 if TYPE_CHECKING:
     from db.database import Database
-    from replicate.compute import Compute
-    from replicate.network import Backbone
-    from replicate.training import Fitted
-    from replicate.weights import FoundWeights
+    from replicate.networks.network import Backbone
+    from replicate.training.compute import Compute
+    from replicate.training.fold import Fitted
+    from replicate.weights.load import FoundWeights
 
 
 def replicate(
@@ -97,7 +97,7 @@ def replicate(
         spec, ledger, content=task.content, weights_hash=found.sha256 if found else None
     )
     if compute is None:
-        from replicate.compute import choose
+        from replicate.training.compute import choose
 
         compute = choose()
     compute = compute.with_precision(spec.training.precision)
@@ -149,7 +149,7 @@ def _agree(spec: Spec, ledger: Ledger) -> None:
 def _weights(builder: Builder, spec: Spec, download: bool) -> FoundWeights | None:
     if spec.network.weights == "random":
         return None
-    from replicate.weights import find_weights
+    from replicate.weights.load import find_weights
 
     return find_weights(builder, spec.network.weights, download=download)
 
@@ -166,7 +166,7 @@ def _place(folder: Path, seed: int, fold: Fold) -> Path:
 
 def _earlier(folder: Path, folds: Mapping[int, Sequence[Fold]]) -> Earlier:
     """Return what earlier sittings left of a run."""
-    from replicate import checkpoint
+    from replicate.training import checkpoint
 
     places = [_place(folder, seed, fold) for seed, made in folds.items() for fold in made]
     done = [path for place in places if (path := place / checkpoint.RESULT).is_file()]
@@ -188,7 +188,7 @@ def _fitted(
     around: Mapping[str, Any],
 ) -> Iterator[Fitted]:
     """Fit every model: each seed, repeat and fold has its own folder of checkpoints."""
-    from replicate.training import fit
+    from replicate.training.fold import fit
 
     total = sum(len(made) for made in folds.values())
     done = 0
@@ -216,7 +216,7 @@ def _networks(spec: Spec, builder: Builder, found: FoundWeights | None) -> Calla
     One that stays frozen throughout serves all models; one that learns is copied for each. Random
     ones are drawn anew, from the generator that is seeded for the model.
     """
-    from replicate.weights import load
+    from replicate.weights.load import load
 
     if found is None:
         return lambda: load(builder, None)
@@ -289,7 +289,7 @@ def _note(
 def _finish(database: Database, result: RunResult) -> RunResult:
     """Write the outcome; return it with the verdicts, which need the study's rows."""
     from db.runs import MetricRow, finish_run, keep_verdicts
-    from replicate.compare import compare_run
+    from replicate.verdicts.compare import compare_run
 
     finish_run(
         database,

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from db import records, vocabulary
 from db.packaged import use_backbones
 from db.records import StudyRecord
-from replicate.builders import Builder, Substitution
 from replicate.images.medmnist import Published, PublishedFile
-from replicate.setup_files import Comparison, Setting, Setup, Source
-from replicate.weight_files import WeightFile
+from replicate.networks.builders import Builder, Substitution
+from replicate.setup.files import Comparison, Setting, Setup, Source
+from replicate.weights.files import WeightFile
 
 CODEBOOK = (Path(__file__).parents[1] / "data" / "README.md").read_text(encoding="utf-8")
 

@@ -40,7 +40,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     tool.parent.mkdir()
     tool.write_text(
         f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "sys.argv[0] = 'medtl-meta'\nfrom metaanalysis.cli import main\nmain()\n"
+        "sys.argv[0] = 'medtl-meta'\nfrom medtl_meta.cli import main\nmain()\n"
     )
     tool.chmod(0o755)
     return folder, os.environ | {

@@ -19,7 +19,7 @@ import db, metaanalysis
 assert db.__file__.startswith(sys.argv[2]), db.__file__
 assert metaanalysis.__file__.startswith(sys.argv[2]), metaanalysis.__file__
 sys.argv = ["medtl-meta", "query", "--modality", "OCT", "--format", "csv", "--columns", "ref"]
-from metaanalysis.cli import main
+from medtl_meta.cli import main
 main()
 """
 
@@ -44,7 +44,7 @@ def test_the_wheel_holds_packages_data_and_licences(wheel: Path) -> None:
     assert len([name for name in names if name.startswith("db/data/studies/")]) == 114
     assert {"db/py.typed", "metaanalysis/py.typed", "db/migrations/env.py"} <= names
     tops = {name.split("/")[0] for name in names if "dist-info" not in name}
-    assert tops == {"db", "metaanalysis", "replicate"}
+    assert tops == {"db", "medtl_meta", "metaanalysis", "replicate"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/data/LICENSE") for name in names)
 

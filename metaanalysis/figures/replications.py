@@ -128,7 +128,7 @@ def replications(
     Parameters
     ----------
     rows
-        As of ``replicate.compare.Comparison.rows``: one a run and metric, of one kind only.
+        As of ``replicate.verdicts.comparison.Comparison.rows``: one a run and metric, of one kind.
         Rows of phantoms, and those to which nothing is reported, are not drawn but counted.
     data_hash
         Of the packaged data that the reported values come from.

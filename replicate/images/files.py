@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from db.errors import ImagesError
-from replicate.groups import joined
 from replicate.images.decoding import decode, is_dicom
+from replicate.images.groups import joined
 from replicate.images.image_set import ImageSet, Pixels
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from replicate.evaluation.predictions import Predictions
 from replicate.images.image_set import ImageSet, of_arrays
-from replicate.predictions import Predictions
 
 
 def image_set(labels: Sequence[int], k: int, groups: Sequence[str] | None = None) -> ImageSet:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from replicate.compute import Compute
 from replicate.progress import Progress
-from replicate.training import fit
+from replicate.training.compute import Compute
+from replicate.training.fold import fit
 from tests.replicate.toy import pretrained, toy_fold, toy_images, toy_spec
 
 #: Children of a server that has imported torch, but never computed: real processes to kill, without
@@ -72,7 +72,9 @@ def one_fold(folder: Path, phase: str, count: int, tl_type: str) -> None:
 
 
 def start(folder: Path, phase: str, count: int, tl_type: str) -> ForkServerProcess:
-    SERVER.set_forkserver_preload(["replicate.training", "tests.replicate.toy", "torch._inductor"])
+    SERVER.set_forkserver_preload(
+        ["replicate.training.fold", "tests.replicate.toy", "torch._inductor"]
+    )
     process = SERVER.Process(target=one_fold, args=(folder, phase, count, tl_type))
     process.start()
     return process

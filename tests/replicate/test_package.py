@@ -12,8 +12,8 @@ import pytest
 
 import replicate
 from db.database import open_database
-from replicate.compute import Compute
 from replicate.images.opening import open_images
+from replicate.training.compute import Compute
 
 
 def test_every_name_is_there_and_none_is_that_of_a_module() -> None:

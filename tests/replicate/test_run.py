@@ -20,17 +20,17 @@ import pytest
 from db.database import open_database
 from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
-from replicate.compute import Compute
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
-from replicate.setups import specify_free
+from replicate.setup.specify import specify_free
 from replicate.spec import Spec
+from replicate.training.compute import Compute
 
 ROOT = Path(__file__).parents[2]
-RUN = "import sys; sys.argv[0] = 'medtl-meta'; from metaanalysis.cli import main; main()"
+RUN = "import sys; sys.argv[0] = 'medtl-meta'; from medtl_meta.cli import main; main()"
 IMAGES = "phantom:xray?n=80&size=32&signal=3"
 SPEC: dict[str, Any] = {
     "data": {"name": "phantom"},

@@ -13,19 +13,19 @@ import db.runs
 import replicate.run
 from db.database import Database, open_database
 from db.errors import DatabaseError, NotFoundError, ReplicationError, UsageError
+from medtl_meta.cli.bar import progress_bar
+from medtl_meta.cli.replicate import replicate as command
 from metaanalysis.query.runs import runs as listed
-from replicate.cli import replicate as command
-from replicate.cli.bar import progress_bar
-from replicate.compare import compare
-from replicate.compute import Compute, is_out_of_memory
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.lock import locked
-from replicate.overrides import overrides
 from replicate.progress import Progress
 from replicate.run import replicate as run
-from replicate.setups import specify_free
+from replicate.setup.overrides import overrides
+from replicate.setup.specify import specify_free
 from replicate.spec import Spec
+from replicate.training.compute import Compute, is_out_of_memory
+from replicate.verdicts.compare import compare
 
 SPEC: dict[str, Any] = {
     "data": {"name": "phantom"},

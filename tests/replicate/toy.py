@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from replicate.images.image_set import ImageSet, of_arrays
-from replicate.network import Backbone, Input
+from replicate.networks.network import Backbone, Input
 from replicate.spec import Spec
-from replicate.splits import Fold
+from replicate.splits.splits import Fold
 
 SIZE = 16
 EXPECTS = Input(SIZE, (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))

@@ -14,7 +14,7 @@ from db.errors import UsageError
 from metaanalysis.figures import FIGURES, theme
 from metaanalysis.figures.base import Figure
 from metaanalysis.figures.replications import drawable, replications
-from replicate.comparison import ROW_COLUMNS
+from replicate.verdicts.comparison import ROW_COLUMNS
 from tests.metaanalysis.drawn import words
 from tests.metaanalysis.figures.material import marks
 

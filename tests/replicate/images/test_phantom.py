@@ -13,7 +13,7 @@ from replicate.images.phantom import CLASSES, Phantom, open_phantom, parse_addre
 from replicate.images.phantom_scenes import SCENES
 from replicate.images.prepare import prepared
 from replicate.spec import Split
-from replicate.splits import make_folds
+from replicate.splits.splits import make_folds
 
 KINDS = tuple(SCENES)
 

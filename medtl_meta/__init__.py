@@ -1,0 +1,1 @@
+"""Ask the literature on transfer learning for medical images, and rerun it."""

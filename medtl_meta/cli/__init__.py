@@ -1,0 +1,136 @@
+"""The command line. It parses, calls and prints; each command is one call from Python.
+
+A command's module is imported when the command runs; see :mod:`medtl_meta.cli.lazy`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import click
+
+from db import __version__
+from db.errors import MedtlError
+from medtl_meta.cli.lazy import Commands, LazyGroup
+
+#: Command -> (module, function, one line of help), in the order in which a newcomer needs them.
+COMMANDS: Commands = {
+    "query": (
+        "medtl_meta.cli.query",
+        "query",
+        "Find studies by modality, subject, backbone, TL type and more.",
+    ),
+    "show": (
+        "medtl_meta.cli.show",
+        "show",
+        "Show one study in full, each value with its source.",
+    ),
+    "stats": (
+        "medtl_meta.cli.stats",
+        "stats",
+        "Pool the reported values, compare groups, test for bias, try every defensible analysis.",
+    ),
+    "figures": ("medtl_meta.cli.figures", "figures", "Draw the review's figures and tables."),
+    "audit": (
+        "medtl_meta.cli.audit",
+        "audit",
+        "Check the numbers that the review and the studies print.",
+    ),
+    "backbones": (
+        "medtl_meta.cli.backbones",
+        "backbones",
+        "List the networks that can be built, with their parameters and weights.",
+    ),
+    "replicate": (
+        "medtl_meta.cli.replicate",
+        "replicate",
+        "Rerun a cited study's setup on images and compare with what was reported.",
+    ),
+    "datasets": ("medtl_meta.cli.datasets", "datasets", "List public medical image data sets."),
+    "db": ("medtl_meta.cli.db", "database", "Load, check, extend and export the database."),
+}
+
+#: Modules that only the extra ``replicate`` brings, and what they are called.
+REPLICATE = {
+    "PIL": "Pillow",
+    "filelock": "filelock",
+    "pydicom": "pydicom",
+    "safetensors": "safetensors",
+    "sklearn": "scikit-learn",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+
+
+@click.group(
+    cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="medtl-meta")
+@click.option(
+    "--db",
+    "where",
+    metavar="PATH|URL",
+    help="Database to use: a file, or a postgresql:// URL.  [default: MEDTL_META_DB, else a file "
+    "in your data folder, made and loaded by the first command that needs it]",
+)
+@click.pass_context
+def cli(ctx: click.Context, where: str | None) -> None:
+    """Ask the literature on transfer learning for medical image classification.
+
+    The studies reviewed by Kim et al. (BMC Med Imaging 2022;22:69), curated value by value with
+    their sources.
+
+    \b
+    Example:
+      medtl-meta query --modality OCT
+    """
+    ctx.obj = where
+
+
+def main() -> None:
+    """Run the command line; errors that a person can cause are told in words."""
+    if hasattr(signal, "SIGPIPE"):
+        # A reader that leaves (head, less) ends us quietly, as it does every other tool.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        cli(prog_name="medtl-meta")
+    except MedtlError as error:
+        _tell(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in REPLICATE:
+            raise
+        _tell(
+            f"This needs {REPLICATE[missing]}, which is not installed.",
+            "pip install 'medtl-meta[replicate]' brings all that replications need.",
+        )
+        sys.exit(1)
+    except MemoryError:
+        _tell(
+            "The memory of this machine does not suffice.",
+            "Take fewer or smaller images, or close other programs; nothing that was kept is lost.",
+        )
+        sys.exit(1)
+    except OSError as error:  # a full disk, a path that no system takes
+        place = error.filename or "the output"
+        _tell(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")
+        _give_up_stdout()
+        sys.exit(1)
+
+
+def _tell(message: str, hint: str) -> None:
+    click.secho(f"Error: {message}", fg="red", err=True)
+    if hint:
+        click.echo(hint, err=True)
+
+
+def _give_up_stdout() -> None:
+    """Keep Python from writing once more, at exit, what could not be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,233 @@
+"""``medtl-meta db``: load, check, extend and export the database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from db.errors import DataFileError
+from medtl_meta.cli.options import (
+    chosen_formats,
+    chosen_place,
+    database_option,
+    format_option,
+    formats_option,
+    opened,
+    out_option,
+    remark,
+)
+from medtl_meta.cli.output import width, write_rows
+
+EXISTING = click.Path(path_type=Path, readable=False)
+
+#: As of `db.export`, which would import what only an export needs.
+FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
+
+
+@click.group()
+def database() -> None:
+    """Load, check, extend and export the database."""
+
+
+@database.command()
+@click.argument("paths", nargs=-1, type=EXISTING, metavar="[PATH]...")
+@database_option
+def load(paths: tuple[Path, ...], where: str | None) -> None:
+    """Load the packaged data again, or many studies of your own.
+
+    Without PATH the packaged studies are refreshed; your own studies and your runs stay as they
+    are. PATH is a study file, a folder of them, or a .jsonl file as `db export` writes it; studies
+    of your own with the same keys are replaced, packaged ones passed over. All of it is loaded or
+    nothing.
+
+    \b
+    Examples:
+      medtl-meta db load
+      medtl-meta db load my-studies/
+    """
+    if paths:
+        from db.user import add_studies
+
+        with opened(where) as base:
+            report = add_studies(base, paths, replace=True, spare_packaged=True)
+        click.echo(f"Your own studies: {report}.")
+        return
+    from db.location import locate
+    from db.prepare import prepare
+
+    location = locate(chosen_place(where))
+    click.echo(f"Packaged studies: {prepare(location, force=True)}. Database: {location}")
+
+
+@database.command()
+@click.argument("paths", nargs=-1, type=EXISTING, metavar="[PATH]...")
+def check(paths: tuple[Path, ...]) -> None:
+    """Check study files and report every problem with file, line and field.
+
+    Without PATH the packaged data are checked. Exit code 1 if there is a problem.
+
+    \b
+    Examples:
+      medtl-meta db check
+      medtl-meta db check my-study.yaml
+    """
+    if paths:
+        from db.user import check_files
+
+        count, problems = check_files(paths)
+        if problems:
+            raise DataFileError(problems)
+        click.echo(f"{count} file{'s' if count != 1 else ''} checked: no problem.")
+        return
+    from db.packaged import read
+
+    data = read()
+    click.echo(
+        f"Packaged data {data.hash}: {len(data.studies)} studies, {len(data.backbones)} backbones, "
+        f"{len(data.datasets)} data sets, {len(data.second_coding.codings)} second codings: "
+        "no problem."
+    )
+
+
+@database.command()
+@click.argument("path", type=EXISTING, metavar="FILE.yaml")
+@click.option("--replace", is_flag=True, help="Replace a study of your own with the same key.")
+@database_option
+def add(path: Path, replace: bool, where: str | None) -> None:
+    """Add a study of your own, in the format of the packaged ones.
+
+    The codebook (data/README.md) defines every field. The study is found by queries like any
+    other; figures that follow the review leave it out.
+
+    \b
+    Example:
+      medtl-meta db add my-study.yaml
+    """
+    from db.user import add_studies
+
+    with opened(where) as base:
+        report = add_studies(base, [path], replace=replace)
+    click.echo(f"Your own studies: {report}.")
+
+
+@database.command()
+@click.argument("key", metavar="KEY")
+@database_option
+def remove(key: str, where: str | None) -> None:
+    """Remove a study that you added.
+
+    \b
+    Example:
+      medtl-meta db remove mine2026
+    """
+    from db.user import remove_study
+
+    with opened(where) as base:
+        remove_study(base, key)
+    click.echo(f"Removed {key}.")
+
+
+@database.command()
+@out_option("export")
+@formats_option(
+    FORMATS,
+    "What to write: a CSV a table, the studies as JSON lines (which `db load` reads), their "
+    "references, the whole database as an SQLite file.",
+)
+@database_option
+def export(out: Path, forms: str, where: str | None) -> None:
+    """Write the database to files that are the same to the byte for the same content.
+
+    \b
+    Examples:
+      medtl-meta db export --out export
+      medtl-meta db export --format bibtex
+    """
+    from db.export import export as write
+
+    chosen = chosen_formats(forms, FORMATS, {"bib": "bibtex", "jsonl": "json"})
+    with opened(where) as base:
+        for path in write(base, out, chosen):
+            click.echo(path)
+
+
+@database.command()
+@format_option
+@database_option
+def info(form: str, where: str | None) -> None:
+    """Say where the database is, what it holds and how complete it is.
+
+    \b
+    Example:
+      medtl-meta db info
+    """
+    from metaanalysis.query import contents, coverage
+
+    with opened(where) as base:
+        rows = contents(base)
+        covered = coverage(base)
+        place, data = str(base.location), base.data_hash
+    if form == "json":
+        known = {row["what"]: row["count"] for row in rows}
+        facts = {"database": place, "data_hash": data, "reviewed": covered.reviewed, **known}
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    write_rows(rows, ("what", "count"), form)
+    remark(f"Database: {place}; data {data}. {covered}")
+
+
+@database.command()
+@format_option
+@database_option
+def agreement(form: str, where: str | None) -> None:
+    """Compare the blind second coding with the first: percent, kappa, every difference.
+
+    Thirty studies were coded twice. Values are compared where both coders give one; for a list the
+    whole set must be the same. Each difference is listed with what was decided.
+
+    \b
+    Example:
+      medtl-meta db agreement
+    """
+    from metaanalysis.coder_agreement import agreement as compare
+
+    with opened(where) as base:
+        found = compare(base)
+    differences = [
+        {
+            "ref": difference.ref,
+            "key": difference.key,
+            "field": difference.field,
+            "first": difference.first,
+            "second": difference.second,
+            "decision": difference.adjudication,
+        }
+        for difference in found.differences
+    ]
+    fields = [
+        {
+            "field": field.field,
+            "compared": field.compared,
+            "agreed": field.agreed,
+            "percent": round(field.percent, 1),
+            "kappa": None if field.kappa is None else round(field.kappa, 3),
+            "only_first": field.only_first,
+            "only_second": field.only_second,
+        }
+        for field in found.fields
+    ]
+    if form == "json":
+        both = {"studies": found.studies, "fields": fields, "differences": differences}
+        click.echo(json.dumps(both, indent=2, ensure_ascii=False))
+        return
+    write_rows(fields, tuple(fields[0]), form)
+    click.echo()
+    columns = ("ref", "key", "field", "first", "second", "decision")
+    write_rows(differences, columns, form, spare=("ref",) if width() < 100 else ())
+    remark(
+        f"{found.studies} studies coded twice; {len(differences)} differences. Kappa is given for "
+        "values that are categories. only_first and only_second: one coder saw a value and the "
+        "other none."
+    )

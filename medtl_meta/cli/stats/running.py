@@ -1,0 +1,264 @@
+"""From the options of a statistics command to its sample, its model and its output."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from db.errors import UsageError
+from db.vocabulary import Lexicon
+from medtl_meta.cli.options import opened, remark
+from medtl_meta.cli.output import width, write_rows
+from medtl_meta.cli.query import FILTER_HELP
+from medtl_meta.cli.stats.options import ROLES
+from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
+
+if TYPE_CHECKING:
+    from metaanalysis.analyses.analysis import Analysis, Model
+    from metaanalysis.samples.sample import Sample
+
+Given = Mapping[str, Any]
+
+#: Options that speak of the literature alone, and of a CSV alone.
+_LITERATURE = ("outcome", "arms", "assume_n", "assume_prevalence")
+_LITERATURE_FLAGS = ("keep_retracted", "keep_untransferred")
+_CSV = (*ROLES, "label", "cluster", "missing")
+
+#: A blank at which no line is broken.
+TIE = "\u00a0"
+
+#: Lines of prose are not made longer than this.
+WIDEST = 100
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def sample_of(
+    given: Given, *, pairs: bool = False, by: str = "", moderators: Sequence[str] = ()
+) -> Sample:
+    """Return the sample that the options name, from the literature or from a CSV.
+
+    Parameters
+    ----------
+    given
+        The options of the command.
+    pairs
+        Take two-by-two tables from the literature.
+    by
+        The option that names the moderators.
+    moderators
+        Columns of a CSV that the analysis needs further.
+
+    Raises
+    ------
+    UsageError
+        Options of the one with the other.
+    """
+    if given["csv_file"] is None:
+        for name in _CSV:
+            if given.get(name) is not None:
+                raise UsageError(
+                    f"{_option(name)} speaks of a CSV file.", "Name the file with --csv."
+                )
+        if given.get("replicated"):
+            return _from_replications(given, pairs=pairs)
+        return _from_literature(given, pairs=pairs)
+    named = [name for name in FILTER_HELP if given.get(name)]
+    named += [name for name in _LITERATURE if given.get(name) is not None]
+    named += [name for name in (*_LITERATURE_FLAGS, "replicated") if given.get(name)]
+    if named:
+        raise UsageError(
+            f"{_option(named[0])} speaks of the literature, not of a CSV file.",
+            "Drop it, or drop --csv.",
+        )
+    from metaanalysis.samples.csv_file import from_csv
+
+    return from_csv(
+        given["csv_file"],
+        columns={role: given[role] for role in ROLES if given.get(role) is not None},
+        label=given["label"],
+        moderators=moderators,
+        # What makes groups may be called 1, 2 and 3a.
+        factors=moderators if by == "--by" else given.get("factors") or (),
+        option=by,
+        cluster=given.get("cluster"),
+        missing=given["missing"] or "error",
+    )
+
+
+def _from_replications(given: Given, *, pairs: bool) -> Sample:
+    from metaanalysis.samples.replications import from_replications
+
+    if pairs:
+        raise UsageError("--replicated gives one outcome a run, no pairs.", "Leave it away.")
+    others = ("arms", "assume_n", "assume_prevalence")
+    named = [name for name in FILTER_HELP if given.get(name)]
+    named += [name for name in others if given.get(name) is not None]
+    named += [name for name in _LITERATURE_FLAGS if given.get(name)]
+    if named:
+        raise UsageError(
+            f"{_option(named[0])} speaks of the literature, not of replications.",
+            "Drop it, or drop --replicated.",
+        )
+    with opened(given["where"]) as database:
+        return from_replications(database, given.get("outcome") or "accuracy")
+
+
+def _from_literature(given: Given, *, pairs: bool) -> Sample:
+    from metaanalysis.filters import Filters
+    from metaanalysis.samples.counting import Assumptions
+    from metaanalysis.samples.literature import from_literature, pairs_from_literature
+
+    allowed = Assumptions(
+        n=_assumed_n(given["assume_n"]),
+        prevalence=given["assume_prevalence"],
+        keep_retracted=given["keep_retracted"],
+        keep_untransferred=given["keep_untransferred"],
+    )
+    filters = Filters.of({name: given[name] for name in FILTER_HELP})
+    with opened(given["where"]) as database:
+        if pairs:
+            return pairs_from_literature(database, filters, assumptions=allowed)
+        return from_literature(
+            database,
+            given.get("outcome") or "accuracy",
+            filters,
+            arms=given.get("arms") or "headline",
+            assumptions=allowed,
+        )
+
+
+def _assumed_n(text: str | None) -> str | int | None:
+    if text is None:
+        return None
+    word = text.strip()
+    return int(word) if word.lstrip("-").isdigit() else word.lower()
+
+
+def _word(given: Given, name: str, known: Sequence[str]) -> str | None:
+    word = given.get(name)
+    return None if word is None else Lexicon(_option(name), known).resolve(word)
+
+
+def model_of(given: Given) -> Model:
+    """Return the model that the options name.
+
+    Raises
+    ------
+    UsageError
+        An unknown word; names the nearest.
+    """
+    from metaanalysis.analyses.analysis import Model
+
+    return Model(
+        method=_word(given, "method", METHODS),
+        test=_word(given, "test", TESTS),
+        transform=_word(given, "transform", TRANSFORMS),
+        level=given["level"],
+    )
+
+
+def write(analysis: Analysis, given: Given) -> None:
+    """Write an analysis in the format that was asked for, and draw it where that was asked for.
+
+    A table or Markdown carries its account (what was analysed, left out, assumed) below it, on
+    stdout like the numbers, which mean nothing without it. With CSV the account goes to stderr.
+    """
+    from medtl_meta.cli.stats.tables import records, table
+
+    chosen = _figure_formats(analysis, given)
+    form = given["form"]
+    if form == "json":
+        text = json.dumps(analysis.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        click.echo(text)
+    elif form == "csv":
+        rows = records(analysis)
+        write_rows(rows, tuple(rows[0]), form)
+        for line in [*analysis.paragraphs(), analysis.sentence]:
+            remark(line)
+    else:
+        rows, lines = table(analysis)
+        write_rows(rows, tuple(rows[0]), form)
+        tell([*lines, *analysis.paragraphs()], analysis.sentence, form)
+    if chosen:
+        draw(analysis, given, chosen)
+
+
+def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
+    """Return the formats of the figure, none where none is asked for.
+
+    Raises
+    ------
+    UsageError
+        There is no figure of this analysis, or no such format; before anything is written.
+    """
+    if given["figure_folder"] is None:
+        if given["figure_format"] is not None:
+            raise UsageError(
+                "--figure-format: no figure is asked for.", "Name a folder with --figure."
+            )
+        return ()
+    from metaanalysis.analyses.drawing import has_figure
+
+    if not has_figure(analysis):
+        raise UsageError("--figure: there is no figure of this analysis.", "Drop the option.")
+    return formats(given["figure_format"])
+
+
+def tell(lines: Sequence[str], sentence: str, form: str) -> None:
+    """Write prose below a table; the last line is the sentence in plain words."""
+    click.echo()
+    for line in lines:
+        paragraph(line, form)
+    click.echo()
+    paragraph(sentence, form)
+
+
+def paragraph(text: str, form: str) -> None:
+    """Write a paragraph, folded to the terminal; Markdown folds its own."""
+    if form == "markdown":
+        click.echo(text if text.startswith("- ") else f"{text}\n")
+        return
+    indent = "  " if text.startswith("- ") else ""
+    # What belongs together stays on one line: 95 %, p = 0.03.
+    tied = re.sub(r" (%|[=<] )", lambda found: found[0].replace(" ", TIE), text)
+    folded = textwrap.fill(
+        tied,
+        min(width(), WIDEST),
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    click.echo(folded.replace(TIE, " "))
+
+
+def formats(text: str | None) -> tuple[str, ...]:
+    """Return the formats of a figure that a list of words names."""
+    known = Lexicon("--figure-format", ("html", "svg", "png", "csv"))
+    if text is None:
+        return known.terms
+    chosen = tuple(dict.fromkeys(known.resolve(word) for word in text.split(",") if word.strip()))
+    if not chosen:
+        raise UsageError(
+            "--figure-format: names no format.", f"Choose from {', '.join(known.terms)}."
+        )
+    return chosen
+
+
+def draw(analysis: Analysis, given: Given, forms: tuple[str, ...]) -> None:
+    """Draw an analysis into a folder; the paths of the files go to stderr, as they are no data."""
+    from metaanalysis.analyses.drawing import drawn
+
+    data_hash = None
+    if given["csv_file"] is None:
+        with opened(given["where"]) as database:
+            data_hash = database.data_hash
+    for path in drawn(analysis, data_hash).save(given["figure_folder"], forms):
+        remark(str(path))

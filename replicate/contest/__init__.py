@@ -1,0 +1,1 @@
+"""Methods on several image sets under equal conditions."""

@@ -1,0 +1,1 @@
+"""What a replication will cost on this machine."""

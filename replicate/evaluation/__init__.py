@@ -1,0 +1,1 @@
+"""From predictions to metrics with intervals and a baseline."""

@@ -1,0 +1,113 @@
+"""What needs no look at the images, and whether a model lies above it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+from replicate.evaluation import intervals
+from replicate.evaluation.joining import Tested
+from replicate.evaluation.metrics import decisions
+from replicate.evaluation.resampling import Draws, area_variance
+from replicate.evaluation.values import AboveBaseline, Baseline, MetricValue
+
+
+def baseline_of(tested: Tested) -> Baseline:
+    """Return the majority class of the tested images and what saying it always would reach.
+
+    Its interval is Wilson's of the images, or of groups a bootstrap; a majority that was chosen
+    on the tested images themselves flatters the baseline, never the model.
+    """
+    counts = np.bincount(tested.labels, minlength=tested.k)
+    n = tested.labels.size
+    majority = int(counts.argmax())
+    value = float(counts[majority] / n)
+    low, high = intervals.wilson(float(counts[majority]), n)
+    method = "always the majority class; Wilson"
+    if tested.grouped:
+        low, high, method = _grouped(tested, majority, value)
+    return Baseline(
+        tested.classes[majority],
+        MetricValue("accuracy", value, low, high, n, method),
+        {name: float(count / n) for name, count in zip(tested.classes, counts, strict=True)},
+    )
+
+
+def _grouped(tested: Tested, majority: int, value: float) -> tuple[float, float, str]:
+    """Draw groups without regard to class: within classes the majority's share hardly moves."""
+    hits = (tested.labels == majority).astype(np.float64)
+    lucky = np.bincount(tested.units, weights=hits)
+    sums = np.column_stack([lucky, np.bincount(tested.units)])
+    alike = np.zeros(tested.count, dtype=np.int64)
+    blocks = [weights @ sums for weights in intervals.resampled_weights(alike)]
+    drawn = np.concatenate(blocks)
+    limits = intervals.percentile_interval(drawn[:, 0] / drawn[:, 1])
+    if limits is None:
+        limits = intervals.wilson(value * tested.count, tested.count)
+        return *limits, f"always the majority class; Wilson of {tested.count} groups"
+    return *limits, "always the majority class; bootstrap of groups"
+
+
+def tests_of(
+    tested: Tested, metrics: Sequence[MetricValue], drawn: Draws | None
+) -> dict[str, AboveBaseline]:
+    """Test accuracy, balanced accuracy, AUC and kappa against what needs no images."""
+    values = {
+        value.metric: value.value
+        for value in metrics
+        if value.seed is None and value.class_label is None and value.value is not None
+    }
+    tests = {"accuracy": _accuracy(tested, values["accuracy"])}
+    for name, level in (("balanced_accuracy", 1.0 / tested.k), ("kappa", 0.0)):
+        if drawn is not None and name in values:
+            draws = drawn.overall[name]
+            draws = draws[np.isfinite(draws)]
+            p = (1 + int(np.sum(draws <= level))) / (1 + draws.size)
+            method = f"share of {draws.size} bootstrap draws of {tested.unit} not above it"
+            tests[name] = AboveBaseline(name, level, values[name] - level, p, method)
+    if "auc" in values:
+        classes = list(range(tested.k)) if tested.positive is None else [tested.positive]
+        test = _area(tested, classes, values["auc"])
+        if test is not None:
+            tests["auc"] = test
+    return tests
+
+
+def _accuracy(tested: Tested, accuracy: float) -> AboveBaseline:
+    """Flip, unit by unit, which of the two is called the model and which the baseline."""
+    counts = np.bincount(tested.labels, minlength=tested.k)
+    majority = int(counts.argmax())
+    gains = np.zeros(tested.labels.size)
+    base = 0.0
+    for model in tested.models:
+        true = tested.labels[model.places]
+        lucky = true == majority
+        right = decisions(model.probabilities) == true
+        share = 1.0 / (true.size * len(tested.models))
+        gains[model.places] += (right.astype(float) - lucky.astype(float)) * share
+        base += float(lucky.mean()) / len(tested.models)
+    sums = np.bincount(tested.units, weights=gains).astype(np.float64)
+    p, exact = intervals.sign_flip_above(sums)
+    method = f"sign flips of {tested.unit}, {'exact' if exact else 'sampled'}, one-sided"
+    return AboveBaseline("accuracy", base, accuracy - base, p, method)
+
+
+def _area(tested: Tested, classes: list[int], value: float) -> AboveBaseline | None:
+    with_class = [tested.units_with(label) for label in range(tested.k)]
+    if min(with_class) < 2:
+        return None
+    variance = area_variance(classes, tested)
+    method = "DeLong" + (" by groups" if tested.grouped else "") + ", z, one-sided"
+    if variance <= 1e-15:
+        # A perfect order, a perfectly wrong one or all ties: the first has an exact chance.
+        rarest = min(classes, key=lambda label: with_class[label])
+        positives, negatives = with_class[rarest], tested.units_without(rarest)
+        p = float(1.0 / special.binom(positives + negatives, positives)) if value >= 1 else 1.0
+        return AboveBaseline(
+            "auc", 0.5, value - 0.5, p, f"chance of a perfect order of {tested.unit}, one-sided"
+        )
+    p = float(special.ndtr(-(value - 0.5) / math.sqrt(variance)))
+    return AboveBaseline("auc", 0.5, value - 0.5, p, method)

@@ -1,0 +1,139 @@
+"""Joining the predictions of folds to models, and checking that they belong to the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from db.errors import ReplicationError, UsageError
+from replicate.evaluation.intervals import Floats, Integers
+from replicate.evaluation.predictions import Predictions
+from replicate.images.image_set import ImageSet
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Model:
+    """The pooled predictions of one seed and repeat; `places` count into the tested images."""
+
+    seed: int
+    repeat: int
+    probabilities: Floats
+    places: Integers
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tested:
+    """The tested images: their classes, the unit (group or image) of each, and the models."""
+
+    labels: Integers
+    units: Integers
+    grouped: bool
+    classes: tuple[str, ...]
+    positive: int | None
+    models: tuple[Model, ...]
+
+    @property
+    def count(self) -> int:
+        """Return the number of units."""
+        return int(self.units.max()) + 1
+
+    @property
+    def k(self) -> int:
+        """Return the number of classes."""
+        return len(self.classes)
+
+    def units_with(self, label: int) -> int:
+        """Return in how many units a class occurs."""
+        return int(np.unique(self.units[self.labels == label]).size)
+
+    def units_without(self, label: int) -> int:
+        """Return in how many units another class occurs: one unit may hold both."""
+        return int(np.unique(self.units[self.labels != label]).size)
+
+    @property
+    def unit(self) -> str:
+        """Return what is resampled, as a word."""
+        return "groups" if self.grouped else "images"
+
+
+def joined(
+    predictions: Sequence[Predictions], images: ImageSet, positive: str | None
+) -> tuple[Tested, list[str]]:
+    """Return the tested images with their models, and what must be said of them.
+
+    Raises
+    ------
+    UsageError, ReplicationError
+        As :func:`replicate.evaluation.evaluate.evaluate`.
+    """
+    if not predictions:
+        raise ReplicationError("There are no predictions to evaluate.", "Run the replication.")
+    k = len(images.classes)
+    for one in predictions:
+        _check(one, images)
+    remarks: list[str] = []
+    place: int | None = None
+    if positive is not None and positive not in images.classes:
+        raise UsageError(
+            f"positive: {images.name} has no class {positive!r}.",
+            f"It has {', '.join(images.classes)}.",
+        )
+    if k == 2:
+        place = 1 if positive is None else images.classes.index(positive)
+        if positive is None:
+            remarks.append(f"Positive is the last class, {images.classes[1]}: none was named.")
+    else:
+        remarks.append("Sensitivity, specificity, precision and F1 are means over classes.")
+    tested = np.unique(np.concatenate([one.indices for one in predictions]))
+    models = []
+    for seed, repeat in dict.fromkeys((one.seed, one.repeat) for one in predictions):
+        parts = [one for one in predictions if (one.seed, one.repeat) == (seed, repeat)]
+        indices = np.concatenate([one.indices for one in parts])
+        if np.unique(indices).size != indices.size:
+            raise ReplicationError(
+                f"Seed {seed}, repeat {repeat}: an image is tested twice.",
+                "The folds of a repeat must not overlap.",
+            )
+        models.append(
+            Model(
+                seed,
+                repeat,
+                np.concatenate([one.probabilities for one in parts]),
+                np.searchsorted(tested, indices),
+            )
+        )
+    units = np.arange(tested.size)
+    if images.groups is not None:
+        names = [images.groups[i] or f"\0{i}" for i in tested.tolist()]
+        units = np.unique(names, return_inverse=True)[1].astype(np.int64)
+        remarks.append(f"Intervals resample {int(units.max()) + 1} groups, not images.")
+    return Tested(
+        images.labels[tested],
+        units,
+        images.groups is not None,
+        images.classes,
+        place,
+        tuple(models),
+    ), remarks
+
+
+def _check(one: Predictions, images: ImageSet) -> None:
+    where = f"Predictions of seed {one.seed}, repeat {one.repeat}, fold {one.fold}"
+    hint = "They belong to another set of images, or the run is damaged: run it again."
+    shape = (one.labels.size, len(images.classes))
+    if one.labels.size == 0:
+        raise ReplicationError(f"{where}: no image was tested.", "Use a larger test part.")
+    if one.probabilities.shape != shape or one.indices.shape != one.labels.shape:
+        raise ReplicationError(f"{where}: {one.probabilities.shape} instead of {shape}.", hint)
+    if one.indices.min() < 0 or one.indices.max() >= len(images):
+        raise ReplicationError(f"{where}: an image that {images.name} does not have.", hint)
+    if not np.array_equal(images.labels[one.indices], one.labels):
+        raise ReplicationError(f"{where}: other classes than those of {images.name}.", hint)
+    sums = one.probabilities.sum(axis=1)
+    if not (np.all(one.probabilities >= 0) and np.allclose(sums, 1.0, atol=1e-3)):
+        raise ReplicationError(
+            f"{where}: no probabilities (negative, not finite, or not summing to 1).",
+            "Training diverged: lower the learning rate.",
+        )

@@ -1,0 +1,97 @@
+"""How seed-averaged metrics would come out on other images or groups of the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from replicate.evaluation import intervals
+from replicate.evaluation.intervals import Floats, Integers
+from replicate.evaluation.joining import Tested
+from replicate.evaluation.metrics import confusion_of, overall, per_class, tallies
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Draws:
+    """Bootstrap draws of the seed-averaged metrics: (draws,), and (draws, K) by class."""
+
+    overall: dict[str, Floats]
+    by_class: dict[str, Floats]
+
+
+def bootstrap(tested: Tested, draws: int) -> Draws | None:
+    """Resample units within classes; None where a class lies in a single unit.
+
+    A draw can leave one of several models without a class, as hold-outs are not tested on all
+    images alike: its metrics are then the mean over the models that have them, and undefined only
+    where none has.
+    """
+    occurring = np.unique(tested.labels)
+    if any(tested.units_with(label) < 2 for label in occurring.tolist()):
+        return None
+    strata = intervals.strata_of(tested.units, tested.labels)
+    kinds, sizes = np.unique(strata, return_counts=True)
+    # A group that alone stands for its stratum would be in every draw: it joins the largest.
+    for kind in kinds[sizes == 1]:
+        strata[strata == kind] = kinds[sizes.argmax()]
+    count = strata.size
+    sums = []
+    for model in tested.models:
+        columns = tallies(model.probabilities, tested.labels[model.places])
+        own = np.zeros((count, columns.shape[1]))
+        np.add.at(own, tested.units[model.places], columns)
+        sums.append(own)
+    parts: dict[str, list[Floats]] = {}
+    by_class: dict[str, list[Floats]] = {}
+    for weights in intervals.resampled_weights(strata, draws=draws):
+        drawn = [weights @ own for own in sums]
+        of_all = [overall(one, tested.k, tested.positive) for one in drawn]
+        of_classes = [per_class(confusion_of(one, tested.k)) for one in drawn]
+        for name in of_all[0]:
+            parts.setdefault(name, []).append(_over_models([one[name] for one in of_all]))
+        for name in of_classes[0]:
+            by_class.setdefault(name, []).append(_over_models([one[name] for one in of_classes]))
+    return Draws(
+        {name: np.concatenate(blocks) for name, blocks in parts.items()},
+        {name: np.concatenate(blocks) for name, blocks in by_class.items()},
+    )
+
+
+def _over_models(values: Sequence[Floats]) -> Floats:
+    """Return the mean over the models (first axis) in which a draw is defined; else NaN."""
+    stacked = np.stack(values)
+    defined = np.isfinite(stacked)
+    count = defined.sum(axis=0)
+    total = np.where(defined, stacked, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def areas_of(probabilities: Floats, labels: Integers, k: int) -> tuple[Floats, Floats]:
+    """Return each class's area, shape (K,), NaN where undefined, and influences, shape (n, K)."""
+    areas, influences = np.full(k, np.nan), np.zeros((labels.size, k))
+    for label in range(k):
+        positive = labels == label
+        if 0 < positive.sum() < labels.size:
+            areas[label], influences[:, label] = intervals.auc_influence(
+                probabilities[:, label], positive
+            )
+    return areas, influences
+
+
+def influence_of(classes: Sequence[int], tested: Tested) -> Floats:
+    """Return each tested image's share in the error of an area, a mean over models and classes."""
+    total = np.zeros(tested.labels.size)
+    for model in tested.models:
+        _, influences = areas_of(model.probabilities, tested.labels[model.places], tested.k)
+        total[model.places] += influences[:, list(classes)].mean(axis=1)
+    return total / len(tested.models)
+
+
+def area_variance(classes: Sequence[int], tested: Tested) -> float:
+    """Return the variance of an area, a mean over models and classes, by units."""
+    alone = None
+    if not tested.grouped:
+        alone = tested.labels if len(classes) > 1 else (tested.labels == classes[0]).astype(int)
+    return intervals.influence_variance(influence_of(classes, tested), tested.units, alone)

@@ -1,0 +1,236 @@
+"""The outcome of an evaluation: values with intervals, by class, seed and fold, with a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.errors import UsageError
+from replicate.evaluation.metrics import OVERALL
+
+#: A value counts as above its baseline where chance explains it with at most this probability.
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValue:
+    """One value.
+
+    Attributes
+    ----------
+    metric
+        A word of :data:`replicate.evaluation.metrics.OVERALL`.
+    value
+        None where it is undefined; `method` then says why.
+    ci_low, ci_high
+        95% interval; None without one.
+    n
+        Images that the value rests on: of sensitivity those with the class, of specificity those
+        without it.
+    method
+        How value and interval were made, in words.
+    seed, repeat, fold, class_label
+        Whose value it is; all None: pooled over all.
+    """
+
+    metric: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    method: str
+    seed: int | None = None
+    repeat: int | None = None
+    fold: int | None = None
+    class_label: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return value, interval, n and method."""
+        return {
+            "value": self.value,
+            "ci_low": self.ci_low,
+            "ci_high": self.ci_high,
+            "n": self.n,
+            "method": self.method,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What somebody reaches who does not look at the images.
+
+    Attributes
+    ----------
+    majority
+        The most frequent class of the tested images, the first of equals.
+    accuracy
+        Of always saying it, with its interval.
+    prevalence
+        Class -> its share of the tested images.
+    """
+
+    majority: str
+    accuracy: MetricValue
+    prevalence: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AboveBaseline:
+    """Whether a value lies above what needs no images.
+
+    `p` is one-sided and made on the same images or groups; `method` names the test.
+    """
+
+    metric: str
+    baseline: float
+    difference: float
+    p: float
+    method: str
+
+    @property
+    def above(self) -> bool:
+        """Whether chance explains the difference with at most 5%."""
+        return self.p <= ALPHA
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, JSON-able."""
+        return {
+            "baseline": self.baseline,
+            "difference": self.difference,
+            "p": self.p,
+            "above": self.above,
+            "method": self.method,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All that the predictions of a replication are worth.
+
+    Attributes
+    ----------
+    metrics
+        Pooled values, then those by class, by seed and by fold.
+    classes, positive
+        The classes, and which of two counts as positive; None for more.
+    confusion
+        Counts, shape (K, K), true class first, summed over all `models`.
+    baseline
+        What needs no images.
+    tests
+        Metric -> its test against the baseline, where there is one.
+    spread
+        Metric -> standard deviation over seeds, with more than one.
+    images, groups, models
+        Tested images, their groups (None where not known), and how many models (seed and repeat)
+        each was tested by.
+    remarks
+        What a reader must know beside the numbers, one sentence each.
+    """
+
+    metrics: tuple[MetricValue, ...]
+    classes: tuple[str, ...]
+    positive: str | None
+    confusion: NDArray[np.int64]
+    baseline: Baseline
+    tests: Mapping[str, AboveBaseline]
+    spread: Mapping[str, float]
+    images: int
+    groups: int | None
+    models: int
+    remarks: tuple[str, ...]
+
+    def pooled(self, metric: str) -> MetricValue:
+        """Return a metric of everything together.
+
+        Raises
+        ------
+        UsageError
+            There is no such metric.
+        """
+        for value in self.metrics:
+            if value.metric == metric and _of_all(value):
+                return value
+        raise UsageError(f"metric: no {metric!r}.", f"There are {', '.join(OVERALL)}.")
+
+    def of_class(self, metric: str, label: str) -> MetricValue:
+        """Return a metric of one class against the rest; raises UsageError without one."""
+        for value in self.metrics:
+            if value.metric == metric and value.class_label == label:
+                return value
+        raise UsageError(f"metric: no {metric!r} of a class {label!r}.")
+
+    def by_seed(self, metric: str) -> dict[int, float | None]:
+        """Return a metric by seed; with one seed the pooled value."""
+        found = {
+            value.seed: value.value
+            for value in self.metrics
+            if value.metric == metric and value.seed is not None and value.fold is None
+        }
+        return dict(found)
+
+    def above_baseline(self, metric: str) -> AboveBaseline:
+        """Return the test of a metric against its baseline.
+
+        Raises
+        ------
+        UsageError
+            The metric has no baseline, or is undefined here.
+        """
+        if metric not in self.tests:
+            raise UsageError(
+                f"{metric}: has no baseline to be above of, or is undefined here.",
+                f"There are tests of {', '.join(self.tests) or 'none'}.",
+            )
+        return self.tests[metric]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, JSON-able: what is undefined is None."""
+        pooled: dict[str, dict[str, Any]] = {}
+        classes: dict[str, dict[str, Any]] = {label: {} for label in self.classes}
+        seeds: dict[str, dict[str, Any]] = {}
+        folds: list[dict[str, Any]] = []
+        for value in self.metrics:
+            if value.class_label is not None:
+                classes[value.class_label][value.metric] = value.to_dict()
+            elif value.fold is not None:
+                place = {"seed": value.seed, "repeat": value.repeat, "fold": value.fold}
+                if not folds or any(folds[-1][name] != place[name] for name in place):
+                    folds.append({**place, "n": value.n})
+                folds[-1][value.metric] = value.value
+            elif value.seed is not None:
+                seeds.setdefault(str(value.seed), {})[value.metric] = value.value
+            else:
+                own = value.to_dict()
+                if value.metric in self.spread:
+                    own["sd_over_seeds"] = self.spread[value.metric]
+                pooled[value.metric] = own
+        return {
+            "metrics": pooled,
+            "per_class": classes,
+            "confusion": {
+                "classes": list(self.classes),
+                "counts": self.confusion.tolist(),
+                "models": self.models,
+            },
+            "baseline": {
+                "majority": self.baseline.majority,
+                "accuracy": self.baseline.accuracy.to_dict(),
+                "prevalence": dict(self.baseline.prevalence),
+                "above": {name: test.to_dict() for name, test in self.tests.items()},
+            },
+            "per_seed": seeds,
+            "per_fold": folds,
+            "positive": self.positive,
+            "images": self.images,
+            "groups": self.groups,
+            "remarks": list(self.remarks),
+        }
+
+
+def _of_all(value: MetricValue) -> bool:
+    return value.seed is None and value.fold is None and value.class_label is None

@@ -1,0 +1,142 @@
+"""Prove what a training changed: every parameter and buffer hashed before and after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from db.errors import ReplicationError
+
+if TYPE_CHECKING:
+    from replicate.networks.freezing import Frozen
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Hashes of a module's parameters and buffers, by name."""
+
+    parameters: Mapping[str, str]
+    buffers: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, dict[str, str]]:
+        """Return it as plain data, for a checkpoint."""
+        return {"parameters": dict(self.parameters), "buffers": dict(self.buffers)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Mapping[str, str]]) -> Snapshot:
+        """Return the snapshot that `to_dict` wrote."""
+        return cls(dict(content["parameters"]), dict(content["buffers"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What changed between two snapshots, against what was to stay.
+
+    Attributes
+    ----------
+    frozen_parameters, fixed_buffers
+        How many tensors were to stay as they were.
+    changed_parameters, changed_buffers
+        Names of those that did not.
+    trained
+        How many parameter tensors were to be trained.
+    moved
+        How many of them changed.
+    """
+
+    frozen_parameters: int
+    fixed_buffers: int
+    changed_parameters: tuple[str, ...]
+    changed_buffers: tuple[str, ...]
+    trained: int
+    moved: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything frozen is bit for bit what it was."""
+        return not self.changed_parameters and not self.changed_buffers
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        moved = f"{self.moved} of {self.trained} trained parameter tensors changed"
+        if not self.frozen_parameters and not self.fixed_buffers:
+            return f"Nothing was frozen; {moved}."
+        if self.holds:
+            return (
+                f"Frozen means frozen: {self.frozen_parameters} parameter tensors and "
+                f"{self.fixed_buffers} buffers are bit for bit what they were; {moved}."
+            )
+        parts = []
+        for names, whole, kind in (
+            (self.changed_parameters, self.frozen_parameters, "parameter tensors"),
+            (self.changed_buffers, self.fixed_buffers, "buffers"),
+        ):
+            if names:
+                parts.append(f"{len(names)} of {whole} {kind} (first {names[0]})")
+        return f"What was to be frozen changed: {' and '.join(parts)}; {moved}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "holds": self.holds,
+            "sentence": self.sentence,
+            "frozen_parameters": self.frozen_parameters,
+            "fixed_buffers": self.fixed_buffers,
+            "changed_parameters": list(self.changed_parameters),
+            "changed_buffers": list(self.changed_buffers),
+            "trained": self.trained,
+            "moved": self.moved,
+        }
+
+
+def snapshot(module: nn.Module) -> Snapshot:
+    """Hash every parameter and buffer of a module, wherever they are kept."""
+    return Snapshot(_hashes(module.named_parameters()), _hashes(module.named_buffers()))
+
+
+def _hashes(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
+    return {name: _hash(tensor) for name, tensor in tensors}
+
+
+def _hash(tensor: Tensor) -> str:
+    # Seen as bytes: numpy does not know every type of torch (bfloat16).
+    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return hashlib.blake2b(flat.numpy().data, digest_size=16).hexdigest()
+
+
+def prove(before: Snapshot, after: Snapshot, frozen: Frozen) -> Proof:
+    """Compare two snapshots of a backbone with what was to be frozen between them.
+
+    Raises
+    ------
+    ReplicationError
+        The snapshots are not of this backbone.
+    """
+    for taken in (before, after):
+        if set(taken.parameters) != {*frozen.trained, *frozen.frozen} or not set(
+            frozen.fixed_buffers
+        ) <= set(taken.buffers):
+            raise ReplicationError(
+                f"{frozen.backbone.name}: a snapshot is of another network.",
+                "Take both of the backbone alone, without its head.",
+            )
+    return Proof(
+        frozen_parameters=len(frozen.frozen),
+        fixed_buffers=len(frozen.fixed_buffers),
+        changed_parameters=_changed(before.parameters, after.parameters, frozen.frozen),
+        changed_buffers=_changed(before.buffers, after.buffers, frozen.fixed_buffers),
+        trained=len(frozen.trained),
+        moved=len(_changed(before.parameters, after.parameters, frozen.trained)),
+    )
+
+
+def _changed(
+    before: Mapping[str, str], after: Mapping[str, str], names: Iterable[str]
+) -> tuple[str, ...]:
+    return tuple(name for name in names if before[name] != after[name])

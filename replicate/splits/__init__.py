@@ -1,0 +1,1 @@
+"""Which images train, validate and test; what the parts share."""

@@ -1,0 +1,387 @@
+"""Leakage: the same picture, nearly the same, or the same patient where it must not be.
+
+Across parts it makes test results too good; across classes it makes labels contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.errors import UsageError
+from replicate.images.groups import Union, joined
+from replicate.images.image_set import ImageSet
+from replicate.splits.hashes import BITS, Hashes, Progress, hash_images, near_pairs
+from replicate.splits.splits import Fold, shared_groups
+
+#: Bits of 256 in which near copies may differ. Saving an image again, smaller or as JPEG, changes
+#: up to 6; a retouched label, callipers or the next frame of the same sweep up to 16. In eight
+#: public sets (X-ray, CT, MRI, sonography, microscopy) the pairs looked at were the same scan up to
+#: here; from about 20 on two patients in one pose begin to be taken for each other.
+THRESHOLD = 16
+
+#: Pairs that `to_dict` lists at most; the counts are always of all.
+LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two images that show the same.
+
+    `distance` counts differing bits of the hash; `parts` are None without official parts, and
+    `same_group` is None where groups are unknown.
+    """
+
+    first: str
+    second: str
+    kind: str
+    distance: int
+    classes: tuple[str, str]
+    parts: tuple[str, str] | None
+    same_group: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How many images are copies of each other.
+
+    Parameters
+    ----------
+    groups, images
+        Clusters of copies, and images in them.
+    pairs
+        Pairs of copies.
+    across_parts, across_classes, across_groups
+        Clusters with images in several official parts, classes or patients; None where the set
+        has no parts or its groups are unknown.
+    """
+
+    groups: int
+    images: int
+    pairs: int
+    across_parts: int | None
+    across_classes: int
+    across_groups: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldLeakage:
+    """What one fold's test part shares with what it is trained or validated on.
+
+    `exact` and `near` count test images with a copy there; `near` includes exact copies.
+    """
+
+    repeat: int
+    number: int
+    tested: int
+    exact: int
+    near: int
+    groups: int | None
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Leakage:
+    """The finding.
+
+    Parameters
+    ----------
+    name, images, groups
+        The set, its size, and its number of groups (None where unknown).
+    threshold
+        Bits of 256 in which near copies may differ.
+    turned
+        Whether turned and mirrored copies were looked for.
+    exact, near
+        Copies equal to the pixel, and copies within the threshold (exact ones included).
+    groups_across_parts, groups_across_classes
+        Groups with images in several official parts, or several classes; None where unknown.
+    folds
+        What each fold shares.
+    links
+        All pairs: indices of both images, distance, 1 where exact. Shape (pairs, 4). Of many
+        equal images each is linked to the first, which is enough to know that all are equal.
+    """
+
+    name: str
+    images: int
+    groups: int | None
+    threshold: int
+    turned: bool
+    exact: Copies
+    near: Copies
+    groups_across_parts: tuple[str, ...] | None
+    groups_across_classes: tuple[str, ...] | None
+    folds: tuple[FoldLeakage, ...]
+    links: NDArray[np.int64]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing crosses parts, classes or folds, as far as can be known."""
+        crossing = [
+            *(getattr(c, w) for c in (self.exact, self.near) for w in _WAYS[:2]),
+            len(self.groups_across_parts or ()),
+            *(fold.near for fold in self.folds),
+            *(fold.groups for fold in self.folds),
+        ]
+        return not any(crossing)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding for JSON; at most :data:`LISTED` pairs."""
+        return {
+            "name": self.name,
+            "images": self.images,
+            "groups": self.groups,
+            "threshold": self.threshold,
+            "turned": self.turned,
+            "exact": asdict(self.exact),
+            "near": asdict(self.near),
+            "groups_across_parts": _listed(self.groups_across_parts),
+            "groups_across_classes": _listed(self.groups_across_classes),
+            "folds": [asdict(fold) for fold in self.folds],
+            "pairs": [asdict(pair) for pair in self.pairs[:LISTED]],
+            "clean": self.clean,
+            "sentences": self.sentences(),
+        }
+
+    def sentences(self) -> list[str]:
+        """Return the finding in words."""
+        return [*self.of_set(), *(_fold_worded(fold) for fold in self.folds)]
+
+    def of_set(self) -> list[str]:
+        """Return in words what was found in the set, however it is divided."""
+        words = [
+            _worded(self.exact, "exact copies (equal pixels)"),
+            _worded(
+                self.near,
+                f"near copies (at most {self.threshold} of {BITS} bits differ"
+                f"{', turned ones too' if self.turned else ''})",
+            ),
+        ]
+        if self.groups is None:
+            words.append("groups unknown: whether patients are shared cannot be told.")
+        else:
+            parts, classes = self.groups_across_parts, self.groups_across_classes or ()
+            across = f"{len(parts)} in several parts, " if parts is not None else ""
+            words.append(f"{self.groups} groups: {across}{len(classes)} in several classes.")
+        return words
+
+
+_WAYS = ("across_parts", "across_classes", "across_groups")
+
+
+def _listed(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names[:LISTED])
+
+
+def _fold_worded(fold: FoldLeakage) -> str:
+    return (
+        f"repeat {fold.repeat + 1}, fold {fold.number + 1}: {fold.sentence}; of {fold.tested} test "
+        f"images {fold.exact} have an exact and {fold.near} a near copy in training."
+    )
+
+
+def _worded(copies: Copies, what: str) -> str:
+    if not copies.groups:
+        return f"no {what}."
+    ways = zip(("parts", "classes", "groups"), (getattr(copies, way) for way in _WAYS), strict=True)
+    across = ", ".join(f"{count} across {way}" for way, count in ways if count is not None)
+    word = "cluster" if copies.groups == 1 else "clusters"
+    return f"{what}: {copies.images} images in {copies.groups} {word} ({across})."
+
+
+def inspect_leakage(
+    images: ImageSet,
+    folds: Sequence[Fold] = (),
+    *,
+    threshold: int = THRESHOLD,
+    turned: bool = False,
+    hashes: Hashes | None = None,
+    progress: Progress | None = None,
+) -> Leakage:
+    """Look for copies and shared patients.
+
+    Parameters
+    ----------
+    images
+        The set; each image is decoded once.
+    folds
+        Splits whose parts are compared as well.
+    threshold
+        Bits of 256 in which near copies may differ (:data:`THRESHOLD`). More finds images that
+        are merely alike, such as neighbouring slices; 0 finds equal hashes only.
+    turned
+        Look for turned and mirrored copies too.
+    hashes
+        Of the same images, where they are already known.
+    progress
+        Called with images hashed and all images.
+
+    Raises
+    ------
+    UsageError
+        A threshold at which unrelated images would count as near.
+    ImagesError
+        An image cannot be decoded.
+    """
+    if not 0 <= threshold <= BITS // 4:
+        raise UsageError(
+            f"threshold: {threshold} of {BITS} bits.",
+            f"Take 0 to {BITS // 4}; unrelated images differ in about {BITS // 2}.",
+        )
+    known = hashes or hash_images(images, turned=turned, progress=progress)
+    links = _links(known, threshold, turned)
+    exact = _clusters(links[links[:, 3] == 1], len(images))
+    near = _clusters(links, len(images))
+    tables = _Tables(images)
+    return Leakage(
+        name=images.name,
+        images=len(images),
+        groups=len(set(images.groups)) if images.groups is not None else None,
+        threshold=threshold,
+        turned=turned,
+        exact=tables.counted(exact),
+        near=tables.counted(near),
+        groups_across_parts=_crossing(images.groups, images.parts),
+        groups_across_classes=_crossing(images.groups, images.labels.tolist()),
+        folds=tuple(_of_fold(images, fold, exact, near) for fold in folds),
+        links=links,
+        pairs=tuple(tables.pairs(links)),
+    )
+
+
+def cluster_groups(leakage: Leakage, images: ImageSet) -> tuple[str, ...]:
+    """Return groups that join patients and copies: split by these, nothing leaks.
+
+    Use as ``with_groups(images, cluster_groups(inspect_leakage(images), images))``.
+
+    Raises
+    ------
+    UsageError
+        The finding is of another set.
+    """
+    if leakage.images != len(images):
+        raise UsageError(
+            f"leakage: was looked for in {leakage.images} images, these are {len(images)}."
+        )
+    keys = [images.groups] if images.groups is not None else []
+    return joined(images.ids, *keys, together=leakage.links[:, :2].tolist())
+
+
+def _links(hashes: Hashes, threshold: int, turned: bool) -> NDArray[np.int64]:
+    """Return all pairs of copies, shape (pairs, 4).
+
+    Equal images are linked to the first of them, which alone is compared with the others: a
+    thousand equal images would otherwise make half a million pairs.
+    """
+    _, first, inverse = np.unique(hashes.pixels, return_index=True, return_inverse=True)
+    leader = first[inverse].astype(np.int64)
+    index = np.arange(leader.size)
+    copy = np.flatnonzero(leader != index)
+    equal = np.stack([leader[copy], copy, np.zeros_like(copy), np.ones_like(copy)], axis=1)
+    alone = np.flatnonzero((leader == index) & ~hashes.flat)
+    words = hashes.words[alone]
+    searches = [near_pairs(words, threshold)]
+    if turned:
+        searches += [near_pairs(words, threshold, row[alone]) for row in hashes.turned]
+    low, high, far = (np.concatenate(part) for part in zip(*searches, strict=True))
+    near = np.stack([alone[low], alone[high], far, np.zeros_like(far)], axis=1)
+    near = near[np.lexsort((near[:, 2], near[:, 1], near[:, 0]))]
+    once = np.ones(len(near), dtype=np.bool_)
+    once[1:] = (near[1:, :2] != near[:-1, :2]).any(axis=1)
+    return np.concatenate([equal, near[once]]).astype(np.int64)
+
+
+def _clusters(links: NDArray[np.int64], count: int) -> list[list[int]]:
+    union = Union(count)
+    for first, second in links[:, :2].tolist():
+        union.join(first, second)
+    return [cluster for cluster in union.clusters() if len(cluster) > 1]
+
+
+class _Tables:
+    """What is known of each image, to say what a cluster crosses."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self._images = images
+        self._labels = images.labels.tolist()
+
+    def counted(self, clusters: list[list[int]]) -> Copies:
+        images = self._images
+
+        def across(values: Sequence[Any] | None) -> int | None:
+            if values is None:
+                return None
+            return sum(len({values[i] for i in cluster}) > 1 for cluster in clusters)
+
+        return Copies(
+            groups=len(clusters),
+            images=sum(map(len, clusters)),
+            pairs=sum(len(cluster) * (len(cluster) - 1) // 2 for cluster in clusters),
+            across_parts=across(images.parts),
+            across_classes=across(self._labels) or 0,
+            across_groups=across(images.groups),
+        )
+
+    def pairs(self, links: NDArray[np.int64]) -> Iterator[Pair]:
+        """Yield the pairs worth reading first: across parts, across classes, exact, nearest."""
+        images = self._images
+        first, second = links[:, 0], links[:, 1]
+        labels = images.labels
+        order = [links[:, 2], 1 - links[:, 3], labels[first] == labels[second]]
+        if images.parts is not None:
+            parts = np.unique(np.array(images.parts), return_inverse=True)[1]
+            order.append(parts[first] == parts[second])
+        for a, b, far, same in links[np.lexsort(order)][: 10 * LISTED].tolist():
+            yield Pair(
+                first=images.ids[a],
+                second=images.ids[b],
+                kind="exact" if same else "near",
+                distance=far,
+                classes=(images.classes[self._labels[a]], images.classes[self._labels[b]]),
+                parts=(images.parts[a], images.parts[b]) if images.parts else None,
+                same_group=images.groups[a] == images.groups[b] if images.groups else None,
+            )
+
+
+def _crossing(
+    groups: tuple[str, ...] | None, values: Sequence[Any] | None
+) -> tuple[str, ...] | None:
+    """Return the groups that have several values; None where either is unknown."""
+    if groups is None or values is None:
+        return None
+    first: dict[str, Any] = {}
+    crossing = {
+        group
+        for group, value in zip(groups, values, strict=True)
+        if first.setdefault(group, value) != value
+    }
+    return tuple(sorted(crossing))
+
+
+def _of_fold(
+    images: ImageSet, fold: Fold, exact: list[list[int]], near: list[list[int]]
+) -> FoldLeakage:
+    side = np.zeros(len(images), dtype=np.int8)
+    side[fold.train] = side[fold.val] = 1
+    side[fold.test] = 2
+
+    def copied(clusters: list[list[int]]) -> int:
+        sides = [side[cluster] for cluster in clusters]
+        return sum(int((s == 2).sum()) for s in sides if (s == 1).any())
+
+    shared = shared_groups(images, fold)
+    return FoldLeakage(
+        repeat=fold.repeat,
+        number=fold.number,
+        tested=int(fold.test.size),
+        exact=copied(exact),
+        near=copied(near),
+        groups=shared.tested if shared.known else None,
+        sentence=shared.sentence,
+    )

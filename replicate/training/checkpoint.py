@@ -1,0 +1,167 @@
+"""What a fold keeps on disk: a checkpoint while it is trained, and its result when it is done.
+
+Both appear whole or not at all, and say which spec, seed, fold and images they belong to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from db.errors import ReplicationError
+from replicate.images.image_set import ImageSet
+from replicate.spec import Spec
+from replicate.splits.splits import Fold
+
+#: Raised when training changes so that an older checkpoint would not go on as it began.
+VERSION = 1
+CHECKPOINT = "checkpoint.pt"
+RESULT = "fold.npz"
+_ARRAYS = ("probabilities", "labels", "indices")
+
+
+def identity(spec: Spec, images: ImageSet, fold: Fold, seed: int) -> dict[str, str]:
+    """Return what a fold's files must agree with to be taken up."""
+    parts = hashlib.sha256()
+    for indices in (fold.train, fold.val, fold.test):
+        parts.update(f"{len(indices)}|".encode() + np.asarray(indices, np.int64).tobytes())
+    return {
+        "version": str(VERSION),
+        "spec": spec.id,
+        "seed": str(seed),
+        "fold": f"{fold.repeat}/{fold.number}",
+        "images": images.content,
+        "split": parts.hexdigest(),
+    }
+
+
+def save_checkpoint(folder: Path, who: Mapping[str, str], state: Mapping[str, Any]) -> None:
+    """Write the state of training; the checkpoint before it stays until this one is on disk.
+
+    Raises
+    ------
+    ReplicationError
+        It cannot be written; the old one is untouched.
+    """
+    stream = io.BytesIO()
+    torch.save({"identity": dict(who), **state}, stream)
+    _write(folder / CHECKPOINT, stream.getvalue())
+
+
+def load_checkpoint(folder: Path, who: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the state of training; None without a checkpoint.
+
+    Raises
+    ------
+    ReplicationError
+        The checkpoint of another spec, seed, fold or image set; or one that cannot be read.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        raise _unreadable(path) from error
+    if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
+        raise _unreadable(path)
+    _check(path, state["identity"], who)
+    return state
+
+
+def save_result(
+    folder: Path,
+    who: Mapping[str, str],
+    arrays: Mapping[str, NDArray[Any]],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a finished fold; its checkpoint is of no more use and is removed.
+
+    Raises
+    ------
+    ReplicationError
+        It cannot be written.
+    """
+    text = json.dumps({"identity": dict(who), "facts": facts})
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        record=np.frombuffer(text.encode(), dtype=np.uint8),
+        probabilities=arrays["probabilities"],
+        labels=arrays["labels"],
+        indices=arrays["indices"],
+    )
+    _write(folder / RESULT, stream.getvalue())
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def load_result(
+    folder: Path, who: Mapping[str, str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+    """Return arrays and facts of a finished fold; None where it is not finished.
+
+    Raises
+    ------
+    ReplicationError
+        The result of another spec, seed, fold or image set; or one that cannot be read.
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in _ARRAYS}
+            record = json.loads(stored["record"].tobytes())
+            found, facts = record["identity"], record["facts"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise _unreadable(path) from error
+    _check(path, found, who)
+    return arrays, facts
+
+
+def _check(path: Path, found: Mapping[str, Any], who: Mapping[str, str]) -> None:
+    other = [name for name, value in who.items() if found.get(name) != value]
+    if other:
+        raise ReplicationError(
+            f"{path}: belongs to another run ({', '.join(other)} differ).",
+            "Give this run a folder of its own, or delete that file to begin anew.",
+        )
+
+
+def _unreadable(path: Path) -> ReplicationError:
+    return ReplicationError(
+        f"{path}: cannot be read; it is damaged or not a file of medtl-meta.",
+        "Delete it: the fold is then trained anew.",
+    )
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Replace a file once the new content has reached the disk: power may fail, not only we."""
+    name = ""
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(target)
+    except OSError as error:
+        raise ReplicationError(
+            f"{target}: cannot be written: {error.strerror or error}.",
+            "Make room, or set MEDTL_META_RUNS to another folder.",
+        ) from error
+    finally:
+        if name:
+            Path(name).unlink(missing_ok=True)

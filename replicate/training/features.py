@@ -1,0 +1,217 @@
+"""Features of the frozen part of a backbone: each image goes through it once, for all that follows.
+
+The rows are pooled features where everything is frozen, and the activations at the boundary where
+the blocks behind it are trained. They are kept by what they depend on - images, preprocessing,
+weights, boundary, precision, kind of device - so that every head, fold, epoch and later run reads
+them from the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from replicate.images.image_set import ImageSet
+from replicate.networks.network import Backbone
+from replicate.progress import Progress, Report, silent
+from replicate.spec import Preprocessing
+from replicate.training.compute import Compute, is_out_of_memory
+from replicate.training.pixels import decoders, stream
+from replicate.training.store import Entry, Table
+
+#: Part of every key: raised when the way from pixels to features changes.
+VERSION = 1
+#: Images in one forward pass. Fixed, so that features do not depend on a run's batch size.
+BATCH = 32
+_CHUNK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Features:
+    """Rows for all images of a set, and what it cost to have them.
+
+    Parameters
+    ----------
+    rows
+        float32, shape (n, width), or (n, channels, height, width) at a boundary; read-only.
+    computed
+        How many images had to be run through the network; 0 where all came from the disk.
+    seconds
+        Time that it took.
+    cost
+        Seconds that computing them took, now or whenever it was; None where that is not known.
+    """
+
+    rows: NDArray[np.float32]
+    computed: int
+    seconds: float
+    cost: float | None = None
+
+
+class Normalise(nn.Module):
+    """From bytes as they are decoded to what the network wants to see.
+
+    Takes uint8, shape (n, size, size, 3); gives float32, shape (n, 3, size, size), channels last
+    in memory - which decoded images already are, so that nothing is moved.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, backbone: Backbone, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        half = (0.5, 0.5, 0.5)
+        own = preprocessing.normalise == "backbone"
+        mean = torch.tensor(backbone.expects.mean if own else half).reshape(1, 3, 1, 1)
+        deviation = torch.tensor(backbone.expects.deviation if own else half).reshape(1, 3, 1, 1)
+        self.register_buffer("scale", 1.0 / (255.0 * deviation))
+        self.register_buffer("shift", -mean / deviation)
+
+    def forward(self, pixels: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Normalise; `change` gets and returns values from 0 to 1 before that."""
+        images = pixels.permute(0, 3, 1, 2).float()
+        if change is None:
+            return torch.addcmul(self.shift, images, self.scale)
+        return torch.addcmul(self.shift, change(images / 255.0), self.scale * 255.0)
+
+
+def extract(
+    backbone: Backbone,
+    images: ImageSet,
+    *,
+    boundary: int | None,
+    preprocessing: Preprocessing,
+    compute: Compute,
+    cache: Path,
+    report: Report = silent,
+) -> Features:
+    """Run every image through the blocks in front of a boundary, or read what that gave before.
+
+    The blocks are put in evaluation mode, and stay in it.
+
+    Parameters
+    ----------
+    boundary
+        Number of leading blocks; None takes the whole backbone and pools.
+    cache
+        Folder of caches (`replicate.places.cache_folder`).
+
+    Raises
+    ------
+    ImagesError
+        An image that cannot be read.
+    ReplicationError
+        No space on the disk, or not enough memory for a single image.
+    """
+    begun = time.perf_counter()
+    front: nn.Module = backbone if boundary is None else backbone.before(boundary)
+    front.eval()
+    front.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    normalise = Normalise(backbone, preprocessing).to(compute.device)
+    shape: tuple[int, ...] = (backbone.width,)
+    if boundary is not None:
+        shape = _row_shape(front, normalise, preprocessing.size, compute)
+    row_bytes = 4 * int(np.prod(shape))
+    chunk = BATCH * max(1, min(16, _CHUNK_BYTES // (BATCH * row_bytes)))
+    table = Table(len(images), shape, "float32", chunk)
+    recipe: dict[str, Any] = {
+        "kind": "features",
+        "version": VERSION,
+        "decoders": decoders(),
+        "content": images.content,
+        "preprocessing": preprocessing.model_dump(mode="json"),
+        "backbone": backbone.name,
+        "state": state_hash(front),
+        "normalisation": [normalise.scale.flatten().tolist(), normalise.shift.flatten().tolist()],
+        "boundary": "pooled" if boundary is None else boundary,
+        "precision": compute.precision,
+        "device": compute.kind,
+        "torch": torch.__version__,
+    }
+    run = _Run(front, normalise, compute, report, len(images))
+
+    def produce(start: int) -> Generator[NDArray[np.float32], None, None]:
+        rest = np.arange(start, table.count, dtype=np.int64)
+        batches = np.split(rest, range(BATCH, len(rest), BATCH))
+        rows = np.empty((min(chunk, len(rest)), *shape), dtype=np.float32)
+        filled = 0
+        for pixels in stream(images, batches, preprocessing, compute.workers):
+            rows[filled : filled + len(pixels)] = run(pixels)
+            filled += len(pixels)
+            start += len(pixels)
+            report(Progress("features", start, table.count, "images"))
+            if filled == chunk or start == table.count:
+                yield rows[:filled]
+                filled = 0
+
+    entry = Entry(cache / "features", recipe, table)
+    rows, computed = entry.obtain(produce, "features", report)
+    return Features(rows, computed, time.perf_counter() - begun, entry.cost())
+
+
+def state_hash(module: nn.Module) -> str:
+    """Return the SHA-256 of all parameters and buffers, names and forms included."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
+        # Contiguous: the same weights have the same hash in every memory format.
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _row_shape(
+    front: nn.Module, normalise: Normalise, size: int, compute: Compute
+) -> tuple[int, ...]:
+    blank = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=compute.device)
+    with torch.inference_mode(), compute.autocast():
+        return tuple(front(normalise(blank)).shape[1:])
+
+
+class _Run:
+    """A forward pass that halves the batch where memory runs out, and stays with the half."""
+
+    def __init__(
+        self,
+        front: nn.Module,
+        normalise: Normalise,
+        compute: Compute,
+        report: Report,
+        total: int,
+    ) -> None:
+        self.front, self.normalise, self.compute = front, normalise, compute
+        self.report, self.total = report, total
+        self.most = BATCH
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts: list[NDArray[np.float32]] = []
+        start = 0
+        while start < len(pixels):
+            part = pixels[start : start + self.most]
+            try:
+                parts.append(self._forward(part))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or self.most == 1:
+                    raise
+                self.most = (min(self.most, len(part)) + 1) // 2
+                if self.compute.kind == "cuda":
+                    torch.cuda.empty_cache()
+                words = f"memory is short: {self.most} images at a time from here on"
+                self.report(Progress("features", 0, self.total, "images", words))
+                continue
+            start += len(part)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode(), self.compute.autocast():
+            found = self.front(self.normalise(self.compute.to_device(pixels)))
+            rows: NDArray[np.float32] = found.float().cpu().numpy()
+        return rows

@@ -1,0 +1,286 @@
+"""One phase of training by gradients: what feeds it, its epochs, and what it ends with."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from db.errors import ReplicationError
+from replicate.networks.freezing import Frozen
+from replicate.networks.network import Backbone
+from replicate.spec import Augmentation, Training
+from replicate.training.augmentation import augmented
+from replicate.training.compute import Compute
+from replicate.training.features import Normalise
+from replicate.training.optimisation import make_optimiser, rate_factor, set_rates
+from replicate.training.seeds import batches, derived, shuffled
+
+Indices = NDArray[np.int64]
+#: Images in one forward pass where nothing is trained.
+_EVALUATED = 64
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Feed:
+    """Gives a phase its inputs: cached rows, or images through the frozen front.
+
+    Parameters
+    ----------
+    rows
+        Cached features or activations; decoded images where `normalise` is given.
+    normalise
+        From decoded images to the network's input; None where rows are features.
+    front
+        Frozen blocks that images pass without gradients.
+    augmentation
+        Changes of training images, where there are any; only with `normalise`.
+    """
+
+    rows: NDArray[Any]
+    compute: Compute
+    normalise: Normalise | None = None
+    front: nn.Module | None = None
+    augmentation: Augmentation | None = None
+
+    def __call__(self, indices: Indices, generator: torch.Generator | None = None) -> Tensor:
+        """Return the inputs of a batch; a generator says that it is for training."""
+        values = self.compute.to_device(self.rows[indices])
+        if self.normalise is None:
+            return values
+        change: Callable[[Tensor], Tensor] | None = None
+        settings, drawn = self.augmentation, generator
+        if drawn is not None and settings is not None and settings.active:
+
+            def change(images: Tensor) -> Tensor:
+                return augmented(images, settings, drawn)
+
+        with torch.no_grad():
+            inputs = self.normalise(values, change)
+            if self.front is not None:
+                with self.compute.autocast():
+                    inputs = self.front(inputs)
+        return inputs
+
+
+@dataclass(eq=False, slots=True)
+class State:
+    """How far training has come; a checkpoint is this and nothing else."""
+
+    phase: int = 0
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = -1
+    best_loss: float = math.inf
+    best: dict[str, Tensor] = field(default_factory=dict)
+    model: dict[str, Tensor] = field(default_factory=dict)
+    optimiser: dict[str, Any] = field(default_factory=dict)
+    scaler: dict[str, Any] = field(default_factory=dict)
+    images: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values and tensors."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def next_phase(self) -> None:
+        """Forget what belongs to the phase that has ended."""
+        self.phase, self.epoch = self.phase + 1, 0
+        self.best_epoch, self.best_loss, self.best = -1, math.inf, {}
+        self.optimiser, self.scaler = {}, {}
+
+
+class Phase:
+    """A phase at work.
+
+    Parameters
+    ----------
+    name, epochs
+        What it is called in the history, and how many passes it may take.
+    backbone, head, frozen
+        The network, and what of it is trained.
+    tail
+        What stands between the inputs of `feed` and the head.
+    labels
+        Of all images, on the device.
+    class_weights
+        Shape (classes,), or None.
+    purpose
+        What the random numbers of this fold are derived from, after the seed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        epochs: int,
+        *,
+        backbone: Backbone,
+        head: nn.Module,
+        tail: nn.Module,
+        frozen: Frozen,
+        feed: Feed,
+        labels: Tensor,
+        class_weights: Tensor | None,
+        settings: Training,
+        compute: Compute,
+        seed: int,
+        purpose: tuple[object, ...],
+    ) -> None:
+        self.name, self.epochs, self.settings, self.compute = name, epochs, settings, compute
+        self.backbone, self.head, self.tail = backbone, head, tail
+        self.frozen, self.feed = frozen, feed
+        self.labels, self.class_weights = labels, class_weights
+        self.seed, self.purpose = seed, (*purpose, name)
+        trained = [p for p in backbone.parameters() if p.requires_grad]
+        self.optimiser = make_optimiser(settings, list(head.parameters()), trained)
+        self.scaler = compute.scaler()
+        self.trained_parameters = sum(p.numel() for p in (*trained, *head.parameters()))
+
+    def resume(self, state: State) -> None:
+        """Take up where a checkpoint stopped."""
+        if state.model:
+            put_tensors(self.moving(), state.model)
+        if state.optimiser:
+            self.optimiser.load_state_dict(state.optimiser)
+        if state.scaler:
+            self.scaler.load_state_dict(state.scaler)
+
+    def moving(self) -> dict[str, Tensor]:
+        """Return all tensors that any phase may change: head, trained parameters, buffers."""
+        found = {f"head.{name}": value for name, value in self.head.state_dict().items()}
+        found |= {
+            f"backbone.{name}": value.detach()
+            for name, value in self.backbone.named_parameters()
+            if value.requires_grad
+        }
+        if not self._takes_part:
+            return found
+        return found | {f"backbone.{name}": value for name, value in self.backbone.named_buffers()}
+
+    def run(
+        self, state: State, train: Indices, val: Indices, after_epoch: Callable[[State], None]
+    ) -> None:
+        """Train to the end of the phase, or until the validation loss has stopped falling.
+
+        Raises
+        ------
+        ReplicationError
+            The loss is no number any more.
+        """
+        patience = self.settings.patience
+        while state.epoch < self.epochs and not (
+            patience and state.epoch - 1 - state.best_epoch >= patience and state.best
+        ):
+            line = self._epoch(state.epoch, train, val)
+            state.history.append(line)
+            state.images += len(train)
+            if patience and line["val_loss"] < state.best_loss:
+                state.best_epoch, state.best_loss = state.epoch, line["val_loss"]
+                state.best = copied(self.moving())
+            state.epoch += 1
+            after_epoch(state)
+        if state.best:
+            put_tensors(self.moving(), state.best)
+
+    def snapshot(self, state: State) -> State:
+        """Return the state with the tensors of this moment, for a checkpoint."""
+        state.model = self.moving()
+        state.optimiser = self.optimiser.state_dict()
+        state.scaler = self.scaler.state_dict()
+        return state
+
+    def _epoch(self, epoch: int, train: Indices, val: Indices) -> dict[str, Any]:
+        begun = time.perf_counter()
+        set_rates(self.optimiser, self.settings, rate_factor(self.settings, epoch, self.epochs))
+        # Dropout draws from the global generators: seeded anew, so that an epoch is the same
+        # whether the ones before it ran in this process or not.
+        self.compute.seed(derived(self.seed, *self.purpose, epoch, "dropout"))
+        generator = torch.Generator()
+        generator.manual_seed(derived(self.seed, *self.purpose, epoch, "augmentation"))
+        order = shuffled(train, derived(self.seed, *self.purpose, epoch, "order"))
+        self._modes(True)
+        loss_sum = torch.zeros((), device=self.compute.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.compute.device)
+        for batch in batches(order, self.settings.batch_size):
+            logits, labels = self._logits(batch, generator)
+            loss = functional.cross_entropy(logits, labels, self.class_weights)
+            self.optimiser.zero_grad(set_to_none=True)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+            loss_sum += loss.detach() * len(batch)
+            correct += (logits.detach().argmax(1) == labels).sum()
+        line: dict[str, Any] = {
+            "phase": self.name,
+            "epoch": epoch + 1,
+            "loss": float(loss_sum) / len(train),
+            "accuracy": int(correct) / len(train),
+            "val_loss": None,
+            "val_accuracy": None,
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+        }
+        if len(val):
+            logits = self.logits(val)
+            labels = self.labels[torch.from_numpy(val).to(self.labels.device)]
+            line["val_loss"] = float(functional.cross_entropy(logits, labels, self.class_weights))
+            line["val_accuracy"] = float((logits.argmax(1) == labels).float().mean())
+        if not math.isfinite(line["loss"]) or not math.isfinite(line["val_loss"] or 0.0):
+            which = "loss" if not math.isfinite(line["loss"]) else "loss on the validation images"
+            raise ReplicationError(
+                f"Training diverged: the {which} is no finite number after epoch {epoch + 1} of "
+                f"phase {self.name!r}.",
+                "Take a lower learning rate, or precision float32.",
+            )
+        line["seconds"] = time.perf_counter() - begun
+        return line
+
+    def logits(self, indices: Indices) -> Tensor:
+        """Return the logits of images that nothing is learnt from, in their order."""
+        self._modes(False)
+        with torch.no_grad():
+            parts = [
+                self._logits(indices[start : start + _EVALUATED], None)[0]
+                for start in range(0, len(indices), _EVALUATED)
+            ]
+        return torch.cat(parts)
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return the context that suits the size of the steps."""
+        return nullcontext() if self._takes_part else self.compute.one_thread()
+
+    def _modes(self, training: bool) -> None:
+        self.head.train(training)
+        if self._takes_part:
+            self.frozen.modes(training)
+
+    @property
+    def _takes_part(self) -> bool:
+        """Whether anything passes the backbone in this phase; pooled features have done so."""
+        return not isinstance(self.tail, nn.Identity)
+
+    def _logits(self, batch: Indices, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        inputs = self.feed(batch, generator)
+        with self.compute.autocast():
+            logits = self.head(self.tail(inputs))
+        return logits.float(), self.labels[torch.from_numpy(batch).to(self.labels.device)]
+
+
+def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies that training does not reach."""
+    return {name: value.detach().clone() for name, value in tensors.items()}
+
+
+def put_tensors(targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    """Copy values into the tensors of the same names; those without a value stay as they are."""
+    with torch.no_grad():
+        for name, target in targets.items():
+            if name in values:
+                target.copy_(values[name])

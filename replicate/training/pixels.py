@@ -1,0 +1,146 @@
+"""Decoded images: ahead of the model in threads, or kept on disk for training in many epochs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.errors import ImagesError, MedtlError
+from replicate.images.image_set import ImageSet, Pixels
+from replicate.images.prepare import prepared
+from replicate.progress import Report, silent
+from replicate.spec import Preprocessing
+from replicate.training.store import Entry, Table
+
+#: Part of every key: raised when decoding or preparing changes what comes out.
+VERSION = 1
+_CHUNK_BYTES = 32 * 2**20
+
+
+def decoders() -> dict[str, Any]:
+    """Return what decides how bytes become pixels, beside the images: a part of every key.
+
+    Pillow resizes and brings its own JPEG decoder; pydicom windows.
+    """
+    versions = {name: version(name) for name in ("pillow", "pydicom")}
+    return {"version": VERSION, **versions}
+
+
+def square(images: ImageSet, index: int, preprocessing: Preprocessing) -> Pixels:
+    """Decode one image and bring it to the network's square, shape (size, size, 3).
+
+    Raises
+    ------
+    ImagesError
+        It cannot be read; the message names it.
+    """
+    try:
+        return prepared(images.read(index), preprocessing.size, preprocessing.resize)
+    except (MedtlError, MemoryError):
+        raise
+    except (OSError, ValueError, TypeError) as error:
+        raise ImagesError(
+            f"{images.name}: the image {images.ids[index]} cannot be read: {error}.",
+            "Mend it or take it out of the set.",
+        ) from error
+
+
+def stream(
+    images: ImageSet,
+    batches: Sequence[NDArray[np.int64]],
+    preprocessing: Preprocessing,
+    workers: int,
+) -> Generator[NDArray[np.uint8], None, None]:
+    """Yield decoded batches in order, each of shape (n, size, size, 3).
+
+    Threads suffice: Pillow and NumPy let go of the interpreter while they decode and resize. No
+    more than `workers` + 2 batches are held at a time, however many images there are. An image
+    that cannot be read raises in its turn, after all batches before it.
+    """
+
+    def decode(batch: NDArray[np.int64]) -> NDArray[np.uint8]:
+        size = preprocessing.size
+        pixels = np.empty((len(batch), size, size, 3), dtype=np.uint8)
+        for place, index in enumerate(batch.tolist()):
+            pixels[place] = square(images, index, preprocessing)
+        return pixels
+
+    yield from ahead(decode, batches, workers)
+
+
+def ahead(
+    make: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
+    batches: Sequence[NDArray[np.int64]],
+    workers: int,
+) -> Generator[NDArray[np.uint8], None, None]:
+    """Yield ``make(batch)`` for each batch in order, computed ahead by `workers` threads."""
+    if not workers:
+        yield from map(make, batches)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    waiting: deque[Future[NDArray[np.uint8]]] = deque()
+    try:
+        for batch in batches:
+            waiting.append(pool.submit(make, batch))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def decoded(
+    images: ImageSet,
+    preprocessing: Preprocessing,
+    cache: Path,
+    workers: int,
+    report: Report = silent,
+) -> NDArray[np.uint8]:
+    """Return all images decoded and prepared, memory-mapped, shape (n, size, size, 3).
+
+    What trains on images for many epochs decodes each of them once, in this run and in the next.
+
+    Raises
+    ------
+    ImagesError
+        An image that cannot be read.
+    ReplicationError
+        No space for them.
+    """
+    entry = _entry(images, preprocessing, cache)
+    table = entry.table
+
+    def produce(start: int) -> Generator[NDArray[np.uint8], None, None]:
+        rest = np.arange(start, table.count, dtype=np.int64)
+        chunks = np.split(rest, range(table.chunk, len(rest), table.chunk))
+        return stream(images, chunks, preprocessing, workers)
+
+    rows, _ = entry.obtain(produce, "decoded images", report)
+    return rows
+
+
+def decoding_cost(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> float | None:
+    """Return the seconds that :func:`decoded` took when it was not cached; None if not known."""
+    return _entry(images, preprocessing, cache).cost()
+
+
+def _entry(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> Entry:
+    size = preprocessing.size
+    row = size * size * 3
+    table = Table(len(images), (size, size, 3), "uint8", max(1, min(256, _CHUNK_BYTES // row)))
+    recipe = {
+        "kind": "decoded images",
+        "decoders": decoders(),
+        "content": images.content,
+        "size": size,
+        "resize": preprocessing.resize,
+    }
+    return Entry(cache / "pixels", recipe, table)

@@ -1,0 +1,79 @@
+"""A run beside its study: one value a metric, with its verdict, as objects and as flat rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from replicate.verdicts.verdicts import Replicated, Reported, Verdict
+
+#: Columns of :meth:`Comparison.rows`.
+ROW_COLUMNS = (
+    "run", "kind", "study", "ref", "setup", "fidelity", "dataset", "backbone",
+    "backbone_reported", "tl_type", "unfrozen", "split", "metric", "of_class", "reported",
+    "reported_low", "reported_high", "reported_n", "reported_source", "replicated", "ci_low",
+    "ci_high", "n", "seeds", "sd", "baseline", "verdict", "difference", "difference_low",
+    "difference_high", "margin", "test", "reason", "reported_settings", "assumed_settings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One metric: what is reported (None where nothing is), what was replicated, the verdict."""
+
+    reported: Reported | None
+    replicated: Replicated
+    verdict: Verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, JSON-able."""
+        return {
+            "metric": self.replicated.metric,
+            "reported": None if self.reported is None else asdict(self.reported),
+            "replicated": asdict(self.replicated),
+            **self.verdict.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A run with the verdict on each of its metrics.
+
+    Attributes
+    ----------
+    run
+        The run in short, a row of ``metaanalysis.query.runs``, with ``ref`` of its study.
+    values
+        One a metric, in the vocabulary's order.
+    """
+
+    run: Mapping[str, Any]
+    values: tuple[Compared, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, JSON-able."""
+        return {"run": dict(self.run), "values": [value.to_dict() for value in self.values]}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one flat row a metric, with :data:`ROW_COLUMNS`: of the table and the figure."""
+        rows = []
+        for value in self.values:
+            reported, replicated, said = value.reported, value.replicated, value.verdict
+            own = reported.interval() if reported is not None else None
+            row = {
+                **self.run,
+                "run": self.run["id"],
+                "metric": replicated.metric,
+                "of_class": reported.of_class if reported else None,
+                "reported": reported.value if reported else None,
+                "reported_low": own[0] if own else None,
+                "reported_high": own[1] if own else None,
+                "reported_n": reported.n if reported else None,
+                "reported_source": reported.source if reported else None,
+                **asdict(replicated),
+                "replicated": replicated.value,
+                **said.to_dict(),
+            }
+            rows.append({name: row[name] for name in ROW_COLUMNS})
+        return rows

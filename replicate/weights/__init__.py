@@ -1,0 +1,1 @@
+"""Pretrained weights: where they are found, how they are read and put into a network."""

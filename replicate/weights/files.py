@@ -1,0 +1,111 @@
+"""Known files of pretrained weights: where they come from and what they must hash to.
+
+The list is data (``data/weights.yaml``). Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from db.datafiles import read_list
+from db.datafolder import folder
+from db.errors import WeightsError
+from db.records import Record, Text
+from replicate.networks.builders import Builder, Channels
+
+#: Lengths in digits of a SHA-256 and of the shortest beginning of one that is taken for proof.
+WHOLE_HASH, SHORTEST_HASH = 64, 8
+
+
+class WeightFile(Record):
+    """One file of ``data/weights.yaml``.
+
+    `sha256` is whole or its beginning; `url` says where to fetch it, `hub` its repository at
+    huggingface.co, `package` and `inside` the importable package that holds it. `match` ``names``
+    goes by the names of its tensors, ``order`` by their order (other names, the same network).
+    `mean` and `deviation` are set where they are not those of the builder.
+    """
+
+    backbone: Text
+    label: Text
+    file: Text
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")] | None = None
+    url: Text | None = None
+    hub: Text | None = None
+    package: Text | None = None
+    inside: Text | None = None
+    match: Literal["names", "order"] = "names"
+    mean: Channels | None = None
+    deviation: Channels | None = None
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        if self.url is None and self.package is None:
+            raise ValueError("needs a url or a package")
+        if (self.package is None) != (self.inside is None):
+            raise ValueError("package and inside go together")
+        if self.sha256 is None and self.hub is None:
+            raise ValueError("needs a sha256: without one nothing tells the file from another")
+        return self
+
+    def fits(self, digest: str) -> bool:
+        """Tell whether a SHA-256 is this file's; False where its own is not known."""
+        return self.sha256 is not None and digest.startswith(self.sha256)
+
+
+@lru_cache(maxsize=1)
+def all_weight_files() -> tuple[WeightFile, ...]:
+    """Read ``data/weights.yaml``.
+
+    Raises
+    ------
+    NotFoundError, DataFileError
+        The file is missing or at fault.
+    """
+    return tuple(read_list(WeightFile, folder() / "weights.yaml"))
+
+
+def weight_files(builder: Builder) -> tuple[WeightFile, ...]:
+    """Return the known files of one network, the preferred first."""
+    return tuple(entry for entry in all_weight_files() if entry.backbone == builder.name)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal.
+
+    Raises
+    ------
+    WeightsError
+        It cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be read ({error.strerror or error}).",
+            "Check the path and who may read it.",
+        ) from None
+
+
+def verify(path: Path, digest: str, expected: str, where_from: str) -> None:
+    """See that a file is the one that it claims to be.
+
+    Raises
+    ------
+    WeightsError
+        Its hash is another; names both.
+    """
+    if not digest.startswith(expected):
+        raise WeightsError(
+            f"{path}: wrong checksum: SHA-256 should begin with {expected}, and is {digest}."
+            if len(expected) < WHOLE_HASH
+            else f"{path}: wrong checksum: SHA-256 should be {expected}, and is {digest}.",
+            f"The file is broken or another one; delete it and fetch it again ({where_from}).",
+        )

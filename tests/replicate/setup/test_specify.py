@@ -1,0 +1,464 @@
+"""From a setup to a spec: every setting accounted for, every departure told."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from db.database import Database
+from db.errors import UnknownTermError, UsageError
+from db.packaged import PackagedData
+from replicate.images.image_set import ImageSet, of_arrays
+from replicate.setup.defaults import BY_TL_TYPE, COMMON
+from replicate.setup.files import PATHS, read_setup, setup_names
+from replicate.setup.ledger import completed
+from replicate.setup.literature import Study, study_of_database, study_of_record
+from replicate.setup.specify import Specified, from_study, specify, specify_free
+from replicate.spec import TL_TYPES, settings_of
+
+
+def pictures(name: str, *classes: str, phantom: bool = False) -> ImageSet:
+    labels = np.arange(2 * len(classes)) % len(classes)
+    pixels = np.zeros((len(labels), 8, 8), dtype=np.uint8)
+    return of_arrays(name, pixels, labels, classes, phantom=phantom)
+
+
+def line(specified: Specified, path: str) -> tuple[Any, str, str]:
+    found = next(line for line in specified.ledger.lines if line.name == path)
+    return found.value, found.mark, found.reason
+
+
+def accounted(specified: Specified) -> None:
+    """Each setting has exactly one line, which holds what the spec holds."""
+    names = [line.name for line in specified.ledger.lines]
+    assert len(set(names)) == len(names)
+    assert {line.name: line.value for line in specified.ledger.lines} == settings_of(specified.spec)
+    assert all(line.reason for line in specified.ledger.lines)
+
+
+@pytest.mark.parametrize("name", setup_names())
+def test_each_setup_is_accounted_for(name: str) -> None:
+    setup = read_setup(name)
+    for source in setup.sources:
+        specified = specify(setup, source=source.name)
+        accounted(specified)
+        spec = specified.spec
+        assert (spec.study, spec.setup, spec.fidelity) == (setup.study, name, source.fidelity)
+        assert specified.fidelity is not None
+        assert specified.fidelity.reason == source.reason
+    assert specify(setup).spec == specify(setup).spec
+
+
+CHOICES: dict[str, Any] = {
+    "network.weights": "some/weights.pth",
+    "transfer.tl_type": "recommended protocol",
+    "transfer.batchnorm": "all",
+    "transfer.head.kind": "mlp",
+    "transfer.head.hidden": 17,
+    "transfer.head.dropout": 0.25,
+    "transfer.head.neighbours": 7,
+    "transfer.head.trees": 11,
+    "transfer.head.kernel": "rbf",
+    "transfer.head.penalty": 3.0,
+    "preprocessing.size": 111,
+    "preprocessing.resize": "pad",
+    "preprocessing.normalise": "half",
+    "augmentation.horizontal_flip": True,
+    "augmentation.vertical_flip": True,
+    "augmentation.rotation": 12.0,
+    "augmentation.translation": 0.2,
+    "augmentation.zoom": 0.3,
+    "augmentation.brightness": 0.4,
+    "training.optimiser": "rmsprop",
+    "training.learning_rate": 0.5,
+    "training.backbone_lr": 0.25,
+    "training.weight_decay": 0.125,
+    "training.momentum": 0.3,
+    "training.batch_size": 3,
+    "training.epochs": 77,
+    "training.head_epochs": 1,
+    "training.schedule": "cosine",
+    "training.warmup": 2,
+    "training.patience": 4,
+    "training.class_weights": "balanced",
+    "training.precision": "amp",
+    "split.kind": "official",
+    "split.by": "image",
+    "split.test": 0.4,
+    "split.validation": 0.35,
+    "split.folds": 9,
+    "split.repeats": 2,
+    "seeds": [4, 5],
+    "data.positive": "COVID-19",
+    "data.max_images": 50,
+}
+
+
+@pytest.mark.parametrize("path", sorted(CHOICES))
+def test_any_choice_is_marked_as_assumed(path: str) -> None:
+    chosen = {path: CHOICES[path]}
+    specified = specify(read_setup("pham2020"), source="sars_cov_2_ct", overrides=chosen)
+    accounted(specified)
+    before = dict(settings_of(specify(read_setup("pham2020"), source="sars_cov_2_ct").spec))
+    value, mark, reason = line(specified, path)
+    assert value == CHOICES[path]
+    if before[path] != value:
+        assert mark == "assumed"
+        assert reason.startswith("chosen by the caller")
+
+
+def test_every_setting_can_be_chosen() -> None:
+    fixed = {"network.name", "network.reported", "network.weights_hash"}
+    extent = {"transfer.unfreezing.kind", "transfer.unfreezing.amount"}
+    assert set(PATHS) - fixed - extent <= CHOICES.keys()
+
+
+def test_a_choice_that_replaces_a_reported_setting_is_a_departure() -> None:
+    specified = specify(read_setup("pham2020"), overrides={"training.epochs": 3}, chosen="chosen")
+    value, mark, reason = line(specified, "training.epochs")
+    assert (value, mark) == (3, "assumed")
+    assert reason.startswith("chosen; reported: 6 (curators' note")
+    assert specified.fidelity is not None
+    assert specified.fidelity.departures == ("training.epochs: reported 6, run with 3",)
+    assert "It departs from what is reported in training.epochs" in specified.fidelity.sentence
+
+
+def test_the_reported_value_chosen_once_more_stays_reported() -> None:
+    specified = specify(read_setup("pham2020"), overrides={"training.epochs": 6})
+    assert line(specified, "training.epochs")[1] == "reported"
+    assert specified.spec == specify(read_setup("pham2020")).spec
+
+
+def test_another_network_keeps_the_study_s_in_sight() -> None:
+    specified = specify(read_setup("byra2019"), overrides={"network.name": "mobilenet_v2"})
+    accounted(specified)
+    assert specified.spec.network.name == "MobileNetV2"
+    assert specified.spec.network.reported == "VGG19"
+    assert line(specified, "network.reported")[1] == "reported"
+    assert line(specified, "network.name")[1] == "assumed"
+    assert specified.fidelity is not None
+    assert "reported VGG19, run with MobileNetV2" in specified.fidelity.sentence
+    assert "reported for VGG19" not in str(specified.reported[0].note)
+
+
+def test_a_network_that_the_study_tested_too_is_reported() -> None:
+    specified = specify(read_setup("minaee2020"), overrides={"network.name": "resnet50"})
+    value, mark, reason = line(specified, "network.name")
+    assert (value, mark) == ("ResNet50", "reported")
+    assert "one of 4 in the record" in reason
+    assert "chosen by the caller" in reason
+    assert specified.spec.network.reported is None
+    assert specified.fidelity is not None
+    assert not specified.fidelity.departures
+
+
+def test_a_network_that_nobody_builds_is_replaced_and_says_so() -> None:
+    chosen = {"network.name": "Inception (unspecified)"}
+    specified = specify(read_setup("burdick2018"), overrides=chosen)
+    accounted(specified)
+    assert specified.spec.network.name == "InceptionV3"
+    assert specified.spec.network.reported == "Inception (unspecified)"
+    assert specified.substitution is not None
+    assert "version is not stated" in specified.substitution
+
+
+def test_an_unknown_network_names_the_nearest() -> None:
+    with pytest.raises(UnknownTermError, match="VGG19"):
+        specify(read_setup("byra2019"), overrides={"network.name": "VGG91"})
+
+
+@pytest.mark.parametrize("name", ["deepak2019", "tang2020", "karri2017-random", "lee2020a"])
+@pytest.mark.parametrize("tl_type", TL_TYPES)
+def test_any_setup_runs_with_any_tl_type(name: str, tl_type: str) -> None:
+    specified = specify(read_setup(name), overrides={"transfer.tl_type": tl_type})
+    accounted(specified)
+    spec = specified.spec
+    assert spec.transfer.tl_type == tl_type
+    assert (spec.network.weights == "random") == (tl_type == "random initialisation")
+    value, mark, _ = line(specified, "transfer.tl_type")
+    tested = specified.study.value("tl_types") if specified.study else ()
+    assert mark == ("reported" if value in tested else "assumed")
+
+
+def test_settings_of_another_tl_type_leave_with_it_and_stay_readable() -> None:
+    chosen = {"transfer.tl_type": "feature extractor"}
+    specified = specify(read_setup("lee2020a"), overrides=chosen)
+    value, mark, reason = line(specified, "transfer.unfreezing.amount")
+    assert (value, mark) == (None, "assumed")
+    assert "goes with feature extractor in place of fine-tuning" in reason
+    assert "reported: 6" in reason
+
+
+def test_a_tl_type_that_the_record_does_not_name_is_a_departure() -> None:
+    chosen = {"transfer.tl_type": "feature extractor"}
+    note = specify(read_setup("byra2019"), overrides=chosen).fidelity
+    assert note is not None
+    assert "run with feature extractor" in note.sentence
+    plain = specify(read_setup("byra2019")).fidelity
+    assert plain is not None
+    assert not plain.departures, "fine-tuned says nothing on how far"
+
+
+def test_random_weights_and_classical_heads_imply_their_tl_type() -> None:
+    random = specify(read_setup("byra2019"), overrides={"network.weights": "random"})
+    assert random.spec.transfer.tl_type == "random initialisation"
+    assert line(random, "transfer.tl_type")[2].startswith("follows from another setting")
+    hybrid = specify(read_setup("pham2020"), overrides={"transfer.head.kind": "k-nn"})
+    assert hybrid.spec.transfer.tl_type == "feature extractor hybrid"
+    trained = specify(read_setup("deepak2019"), overrides={"transfer.head.kind": "linear"})
+    assert trained.spec.transfer.tl_type == "feature extractor"
+    assert trained.spec.training.epochs == 20
+
+
+def test_settings_that_do_not_go_together_are_refused() -> None:
+    setup = read_setup("pham2020")
+    with pytest.raises(UsageError, match="unfreezes nothing"):
+        specify(setup, overrides={"transfer.unfreezing.kind": "all"})
+    with pytest.raises(UsageError, match="head_epochs"):
+        specify(setup, overrides={"training.head_epochs": 99})
+    with pytest.raises(UsageError, match=r"no such setting 'training\.lr'"):
+        specify(setup, overrides={"training.lr": 1.0})
+    with pytest.raises(UsageError, match="no such TL type"):
+        specify(setup, overrides={"transfer.tl_type": "magic"})
+
+
+def test_images_are_recognised_by_their_classes() -> None:
+    images = pictures("found", "glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
+    specified = specify(read_setup("deepak2019"), images=images)
+    assert specified.source is not None
+    assert specified.source.name == "brain_tumor_sartaj"
+    assert specified.spec.fidelity == "same task"
+    assert specified.spec.data.classes == {
+        "glioma_tumor": "glioma",
+        "meningioma_tumor": "meningioma",
+        "pituitary_tumor": "pituitary",
+    }
+    assert images.relabelled(specified.spec.data.classes).classes == (
+        "glioma",
+        "meningioma",
+        "pituitary",
+    )
+    assert specified.spec.split.by == "image", "the set does not name patients"
+    assert specified.fidelity is not None
+    assert "split.by: reported group, run with image" in specified.fidelity.departures
+
+
+def test_classes_keep_the_spelling_of_the_set() -> None:
+    images = pictures("found", "Covid", "NonCovid")
+    classes = specify(read_setup("pham2020"), source="covid_ct", images=images).spec.data.classes
+    assert classes == {"Covid": "COVID-19", "NonCovid": "non-COVID-19"}
+
+
+def test_images_that_can_be_two_sources_ask_which() -> None:
+    setup = read_setup("tang2020")
+    by_name = specify(setup, images=pictures("pneumoniamnist_64", "normal", "pneumonia"))
+    assert by_name.source is not None
+    assert by_name.source.name == "pneumoniamnist"
+    folder = specify(setup, images=pictures("xrays", "NORMAL", "PNEUMONIA"))
+    assert folder.source is not None
+    assert folder.source.name == "kermany_xray"
+    slices = specify(read_setup("pham2020"), images=pictures("x", "covid", "noncovid"))
+    assert slices.source is not None
+    assert slices.source.name == "covid_ct", "spelt so"
+    with pytest.raises(UsageError, match="--source") as caught:
+        specify(read_setup("pham2020"), images=pictures("x", "COVID", "NonCovid"))
+    assert "covid_ct or sars_cov_2_ct" in caught.value.message
+
+
+def test_images_without_parts_have_no_official_split() -> None:
+    setup = read_setup("kather2019")
+    classes = tuple(setup.source("pathmnist").classes)
+    specified = specify(setup, images=pictures("pathmnist", *classes))
+    value, mark, reason = line(specified, "split.kind")
+    assert (value, mark) == ("hold-out", "assumed")
+    assert reason.startswith("these images have no parts of their own; reported: official")
+    asked = specify(
+        setup, images=pictures("pathmnist", *classes), overrides={"split.kind": "official"}
+    )
+    assert asked.spec.split.kind == "official", "the split itself will say what is missing"
+
+
+def test_images_of_other_classes_are_a_proxy_and_never_a_named_source() -> None:
+    images = pictures("cats", "cat", "dog")
+    specified = specify(read_setup("deepak2019"), images=images)
+    assert specified.spec.fidelity == "proxy"
+    assert specified.source is None
+    assert specified.spec.data.classes is None
+    with pytest.raises(UsageError, match="is not cheng of deepak2019"):
+        specify(read_setup("deepak2019"), images=images, source="cheng")
+    with pytest.raises(UsageError, match="'lion' is no class of cats"):
+        specify(read_setup("deepak2019"), images=images, overrides={"data.positive": "lion"})
+
+
+def test_phantoms_are_said_to_be_synthetic() -> None:
+    images = pictures("phantom xray", "benign", "malignant", phantom=True)
+    specified = specify(read_setup("byra2019"), images=images)
+    assert specified.spec.data.phantom
+    assert specified.spec.fidelity == "proxy"
+    assert specified.fidelity is not None
+    assert "Synthetic" in specified.fidelity.reason
+
+
+def test_reported_outcomes_come_from_the_record() -> None:
+    values = specify(read_setup("kather2019")).reported
+    assert [(row.metric, row.value, row.n) for row in values] == [("accuracy", 0.94, 7180)]
+    sensitivity, specificity = specify(read_setup("minaee2020")).reported
+    assert (sensitivity.n, specificity.n) == (100, 3000)
+    assert sensitivity.note is not None
+    assert "100 COVID-19 test images" in sensitivity.note
+    assert specify(read_setup("pham2020")).reported == ()
+
+
+def test_same_data_is_reported_with_its_source() -> None:
+    value, mark, reason = line(specify(read_setup("kather2019")), "data.name")
+    assert (value, mark) == ("pathmnist", "reported")
+    assert "NCT-CRC-HE-100K" in reason
+
+
+def test_a_run_without_a_study_assumes_everything() -> None:
+    chosen = {"network.name": "EfficientNetB0", "training.epochs": 2}
+    specified = specify_free(pictures("mine", "a", "b"), overrides=chosen)
+    accounted(specified)
+    assert not specified.ledger.reported
+    assert not specified.reported
+    spec = specified.spec
+    assert (spec.study, spec.setup, spec.fidelity, specified.fidelity) == (None,) * 4
+    assert spec.network.name == "EfficientNetB0"
+    assert line(specified, "network.name")[2] == "chosen by the caller"
+
+
+def test_found_hashes_enter_spec_and_ledger() -> None:
+    specified = specify(read_setup("byra2019"))
+    spec, ledger = completed(
+        specified.spec, specified.ledger, content="ab" * 32, weights_hash="cd" * 32
+    )
+    found = dataclasses.replace(specified, spec=spec, ledger=ledger)
+    accounted(found)
+    assert found.spec.data.content == "ab" * 32
+    assert found.spec.id != specified.spec.id
+
+
+def test_any_study_can_be_specified(packaged: PackagedData) -> None:
+    backed = 0
+    for record in packaged.studies:
+        study = study_of_record(record)
+        setup = from_study(study)
+        assert any(text.startswith("images: ") for text in setup.missing)
+        specified = specify(setup, study=study)
+        accounted(specified)
+        assert specified.spec.setup is None or record.key in setup_names()
+        backed += len(specified.ledger.reported)
+        for entry in specified.ledger.reported:
+            if entry.name == "network.name":
+                assert entry.value in study.value("backbones")
+            if entry.name == "transfer.tl_type":
+                assert entry.value in study.value("tl_types")
+    assert backed > 200
+
+
+def test_a_study_reads_alike_from_file_and_database(
+    packaged: PackagedData, database: Database
+) -> None:
+    for record in packaged.studies[::9]:
+        from_file = study_of_record(record)
+        stored = study_of_database(database, record.key)
+        assert isinstance(stored, Study)
+        assert stored.facts == from_file.facts
+        assert stored.outcomes == from_file.outcomes
+        assert (stored.notes, stored.address) == (from_file.notes, from_file.address)
+        assert {used.name for used in stored.data} == {used.name for used in from_file.data}
+
+
+def test_the_defaults_give_each_setting_a_reason() -> None:
+    for table in (COMMON, *BY_TL_TYPE.values()):
+        assert all(reason for _, reason in table.values())
+    assert set(BY_TL_TYPE) == set(TL_TYPES)
+
+
+def test_folders_that_are_called_like_the_studys_set_are_not_yet_that_set() -> None:
+    images = pictures("found", "glioma", "meningioma", "pituitary")
+    guessed = specify(read_setup("deepak2019"), images=images)
+    assert guessed.spec.fidelity == "same task"
+    assert guessed.fidelity is not None
+    assert "--source cheng" in guessed.fidelity.reason
+    lines = {one.name: one for one in guessed.ledger.lines}
+    assert lines["data.name"].mark == "assumed"
+    said = specify(read_setup("deepak2019"), source="cheng", images=images)
+    assert said.spec.fidelity == "same data"
+    named = specify(read_setup("deepak2019"), images=pictures("cheng", *images.classes))
+    assert named.spec.fidelity == "same data"
+
+
+def test_a_sample_of_the_studys_data_is_a_departure() -> None:
+    chosen = {"data.max_images": 300}
+    note = specify(read_setup("kather2019"), overrides=chosen).fidelity
+    assert note is not None
+    assert "data.max_images: reported all images, run with 300" in note.departures
+
+
+@pytest.mark.parametrize("name", ["kather2019", "byra2019", "minaee2020"])
+def test_a_smaller_run_says_so_whatever_its_fidelity(name: str) -> None:
+    setup = read_setup(name)
+    plain = specify(setup)
+    assert plain.fidelity is not None
+    assert not plain.fidelity.reduced
+    size, epochs = plain.spec.preprocessing.size, plain.spec.training.epochs
+    chosen = {"data.max_images": 120, "preprocessing.size": 48, "training.epochs": 1}
+    note = specify(setup, overrides=chosen).fidelity
+    assert note is not None
+    assert "120" in note.sentence
+    for path, words, planned in (
+        ("preprocessing.size", "at 48 pixels instead of", size),
+        ("training.epochs", "for 1 epoch instead of", epochs),
+    ):
+        reported = f"{path}: reported {planned}" in note.sentence
+        assert reported != (f"{words} {planned}" in note.sentence), "said, and said once"
+    same = specify(setup, overrides={"preprocessing.size": size}).fidelity
+    assert same == plain.fidelity
+
+
+def test_a_sample_is_one_only_where_images_are_left_out() -> None:
+    images = pictures("found", "glioma", "meningioma", "pituitary")
+    setup = read_setup("deepak2019")
+    few, all_of_them = (
+        specify(setup, images=images, overrides={"data.max_images": most}).fidelity
+        for most in (4, 6)
+    )
+    assert few is not None
+    assert few.level == "same task"
+    assert "It is run on a sample of 4 images." in few.sentence
+    assert all_of_them is not None
+    assert not all_of_them.reduced
+
+
+def test_a_free_run_takes_the_sets_own_parts() -> None:
+    plain = pictures("mine", "a", "b")
+    images = replace(plain, parts=("train", "train", "test", "test"))
+    found = specify_free(images)
+    accounted(found)
+    assert line(found, "split.kind") == ("official", "assumed", "the set has parts of its own")
+    for chosen in (
+        {"split.kind": "k-fold", "split.folds": 2},
+        {"split.kind": "hold-out", "split.test": 0.5},
+        {"split.by": "group"},
+        {"split.repeats": 2},
+    ):
+        other = specify_free(images, overrides=chosen)
+        assert other.spec.split.kind == chosen.get("split.kind", "hold-out")
+    assert specify_free(plain).spec.split.kind == "hold-out"
+    # Parts that cannot be trained and tested on are no default.
+    lame = replace(plain, parts=("train", "test", "test", "test"))
+    assert specify_free(lame).spec.split.kind == "hold-out"
+
+
+def test_no_groups_no_split_by_group() -> None:
+    images = pictures("mine", "a", "b")
+    why = ("image", "assumed", "no patients or groups are known")
+    assert line(specify_free(images), "split.by") == why
+    assert specify_free(images, overrides={"split.by": "group"}).spec.split.by == "group"
+    grouped = replace(images, groups=("p", "q", "r", "s"))
+    assert specify_free(grouped).spec.split.by == "group"

@@ -1,0 +1,96 @@
+"""Files of a fold: damaged, foreign or hostile ones are refused, and a folder in use is left."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+from db.errors import ReplicationError
+from replicate.training import checkpoint
+from replicate.training.compute import Compute
+from replicate.training.fold import fit
+from tests.replicate.toy import pretrained, toy_fold, toy_images, toy_spec
+
+WHO = {"spec": "a", "seed": "1"}
+
+
+class Hostile:
+    """Writes a file when unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self.target, "executed")
+
+
+def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
+    assert checkpoint.load_checkpoint(tmp_path, WHO) is None
+    checkpoint.save_checkpoint(tmp_path, WHO, {"model": {"w": torch.ones(2)}, "epoch": 3})
+    found = checkpoint.load_checkpoint(tmp_path, WHO)
+    assert found is not None
+    assert found["epoch"] == 3
+    assert found["model"]["w"].tolist() == [1, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    checkpoint.save_checkpoint(tmp_path, WHO, {})
+    with pytest.raises(ReplicationError, match=r"another run \(spec, seed differ\)"):
+        checkpoint.load_checkpoint(tmp_path, {"spec": "b", "seed": "2"})
+
+
+@pytest.mark.parametrize("kept", [0, 10, 300])
+def test_a_cut_off_checkpoint_is_refused(tmp_path: Path, kept: int) -> None:
+    checkpoint.save_checkpoint(tmp_path, WHO, {"model": {"w": torch.ones(200)}})
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ReplicationError, match="damaged") as caught:
+        checkpoint.load_checkpoint(tmp_path, WHO)
+    assert "Delete it" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "fold.npz"])
+def test_a_strangers_pickle_is_not_executed(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "executed"
+    hostile = Hostile(target)
+    if name == "checkpoint.pt":
+        torch.save({"identity": WHO, "model": hostile}, tmp_path / name)
+        read = checkpoint.load_checkpoint
+    else:
+        things = np.array([hostile], dtype=object)
+        np.savez(
+            tmp_path / name, probabilities=things, labels=things, indices=things, record=things
+        )
+        read = checkpoint.load_result  # type: ignore[assignment]
+    with pytest.raises(ReplicationError, match="cannot be read"):
+        read(tmp_path, WHO)
+    assert not target.exists()
+    pickle.loads(pickle.dumps(hostile))  # it would have worked
+    assert target.exists()
+
+
+def test_a_folder_that_is_in_use(tmp_path: Path) -> None:
+    images = toy_images()
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(ReplicationError, match="another process is at this run"),
+    ):
+        fit(
+            toy_spec(), images, toy_fold(images), 0, network=pretrained(),
+            compute=Compute("cpu"), folder=tmp_path, cache=tmp_path / "cache",
+        )  # fmt: skip
+
+
+def test_a_result_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").mkdir()
+    with pytest.raises(ReplicationError, match="cannot be written") as caught:
+        checkpoint.save_checkpoint(tmp_path, WHO, {})
+    assert "MEDTL_META_RUNS" in caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
