@@ -1,6 +1,22 @@
-"""How the terms of replications are worded for a reader: extents of fine-tuning, metrics."""
+"""Words for a reader: numbers, p values, plurals, lists, paragraphs, and terms of replications.
+
+These are the only helpers of their kind. Facts travel as codes and values; whoever words them at
+the edge (command line, captions, messages) does it with these.
+"""
 
 from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Iterable
+
+#: What stands for a value that is not known.
+UNKNOWN = "–"
+#: Below this a p value is not told apart.
+LEAST_P = 1e-4
+#: Stands for a blank that is no place to break a line.
+_TIE = "\N{NO-BREAK SPACE}"
 
 #: What the TL type of that name does, in one line.
 RECOMMENDED_IS = (
@@ -50,3 +66,102 @@ def metric_words(name: str) -> str:
 def minus(text: str) -> str:
     """Return a number's text with a minus sign in place of a hyphen."""
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def fixed(value: float | None, decimals: int = 3) -> str:
+    """Return a number to so many decimals; one far from 1 as a power of ten; a dash if unknown."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{decimals - 1}e}"
+    return f"{value:.{decimals}f}"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Return a number to so many significant digits, without a power of ten where it can be."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if math.isinf(value):
+        return minus(f"{value}".replace("inf", "∞"))
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e6:
+        return minus(f"{value:.{digits - 1}e}")
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return minus(f"{value:.{min(max(places, 0), 6)}f}")
+
+
+def interval_words(low: float | None, high: float | None, decimals: int = 3) -> str:
+    """Return ``0.812 to 0.931``; a dash where an end is unknown."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return UNKNOWN
+    return f"{fixed(low, decimals)} to {fixed(high, decimals)}"
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in per cent, with a decimal where it is next to 0 or 1."""
+    places = 1 if min(fraction, 1 - fraction) < 0.015 else 0
+    return f"{100 * fraction:.{places}f} %"
+
+
+def p_words(p: float) -> str:
+    """Return a p value for prose: ``p = 0.031``, ``p = 0.45``, ``p < 0.0001``."""
+    if math.isnan(p):
+        return "p not defined"
+    if p < LEAST_P:
+        return f"p < {LEAST_P:.4f}"
+    return f"p = {p:.2g}" if p < 0.0995 else f"p = {p:.2f}"
+
+
+def p_cell(p: float) -> str | None:
+    """Return a p value for a column of them: four decimals; None where it is not defined."""
+    if math.isnan(p):
+        return None
+    return f"< {LEAST_P:.4f}" if p < LEAST_P else f"{p:.4f}"
+
+
+def listed(words: Iterable[object], last: str = "and") -> str:
+    """Join words as in a sentence: ``a, b and c``."""
+    *others, final = [str(word) for word in words] or [""]
+    return f"{', '.join(others)} {last} {final}" if others else final
+
+
+def plural(count: int, one: str, more: str | None = None) -> str:
+    """Return a count with its noun: ``1 study``, ``2 studies``, ``2,000 cases``.
+
+    Parameters
+    ----------
+    more
+        The plural, where it is neither with -s nor, after a consonant and y, with -ies.
+    """
+    if count == 1:
+        return f"1 {one}"
+    if more is None:
+        ends = re.search(r"[^aeiou]y$", one)
+        more = f"{one[:-1]}ies" if ends else f"{one}s"
+    return f"{count:,} {more}"
+
+
+def folded(text: str, room: int, indent: int = 0, hang: int | None = None) -> list[str]:
+    """Return the lines of a paragraph.
+
+    Numbers stay with what belongs to them (``95 %``, ``p = 0.03``); paths and addresses are not
+    broken.
+
+    Parameters
+    ----------
+    room
+        Columns; only a single word that is longer than a line goes beyond.
+    indent, hang
+        Blanks before the first line and before the others; `hang` is `indent` where not given.
+    """
+    tied = re.sub(r" (%|[=<] )", lambda found: found[0].replace(" ", _TIE), text)
+    lines = textwrap.wrap(
+        tied,
+        room,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent if hang is None else hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_TIE, " ") for line in lines]
