@@ -144,10 +144,12 @@ WRITING = (
 )
 
 _MOMENT = (
+    (re.compile(r"(?<=Time: )[^.]*\.(\d[^.]*\.)*(?=\n)"), "#"),
+    (re.compile(r"(under a second|a second|about a minute)"), "# s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?([+Z][\d:]*)?"), "<TIME>"),
     (re.compile(r"(?<![\w.])\d[\d,]*(\.\d+)?(e-\d+)?(?= (s|ms|min|[MG]i?B|images/s)\b)"), "#"),
     (re.compile(r'("(?:[a-z_]*seconds|training|features|evaluation|testing|leakage|loading|hashing|'
-                r'decoding|images_per_second|features_cost|peak_memory_bytes|time|memory)": )'
+                r'decoding|images_per_second|features_cost|peak_memory_bytes|total|time|memory)": )'
                 r"[\d.e+-]+"), r"\1#"),
 )  # fmt: skip
 #: Columns of CSVs that hold times or memory.
@@ -229,6 +231,8 @@ class Keeper:
         """Return a file's text, or its hash where it is long or no text."""
         if path.is_dir() or path.suffix == ".sqlite":
             return ""
+        if re.search(r"-(time|parameters)\.svg$", path.name):
+            return "(draws times)"
         if path.suffix == ".csv":
             return self.csv(path.read_text())
         data = self.still(path.read_bytes().decode(errors="replace"))
