@@ -52,7 +52,8 @@ from replicate.training.fold import Fitted, fit
 from replicate.training.heads import torch_head
 from replicate.training.hybrids import classify
 from replicate.training.seeds import batches, derived, shuffled
-from replicate.weights.load import find_weights, load
+from replicate.weights.load import load
+from replicate.weights.places import find_weights
 
 PARTS = ("extraction", "cross-validation", "last block", "memory")
 HEADS = ("linear", "mlp", "svm")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from replicate.networks.network import Backbone
     from replicate.training.compute import Compute
     from replicate.training.fold import Fitted
-    from replicate.weights.load import FoundWeights
+    from replicate.weights.places import Look
 
 
 def replicate(
@@ -146,10 +146,10 @@ def _agree(spec: Spec, ledger: Ledger) -> None:
         )
 
 
-def _weights(builder: Builder, spec: Spec, download: bool) -> FoundWeights | None:
+def _weights(builder: Builder, spec: Spec, download: bool) -> Look | None:
     if spec.network.weights == "random":
         return None
-    from replicate.weights.load import find_weights
+    from replicate.weights.places import find_weights
 
     return find_weights(builder, spec.network.weights, download=download)
 
@@ -210,7 +210,7 @@ def _fitted(
             )
 
 
-def _networks(spec: Spec, builder: Builder, found: FoundWeights | None) -> Callable[[], Backbone]:
+def _networks(spec: Spec, builder: Builder, found: Look | None) -> Callable[[], Backbone]:
     """Return what hands out a network with its start weights, read from disk once.
 
     One that stays frozen throughout serves all models; one that learns is copied for each. Random
