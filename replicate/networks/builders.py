@@ -143,7 +143,7 @@ def find_builder(name: str) -> Builder:
     NotFoundError
         The literature knows it, but nobody builds it: names what comes nearest.
     """
-    choice = _choose(name)
+    choice = builder_for(name)
     if choice.substitution is None:
         return choice.builder
     raise NotFoundError(
@@ -162,10 +162,6 @@ def builder_for(name: str) -> Choice:
     NotFoundError
         There is neither a builder nor a network that could stand in.
     """
-    return _choose(name)
-
-
-def _choose(name: str) -> Choice:
     term = names().resolve(name)
     by_name = {builder.name: builder for builder in registry().builders}
     if term in by_name:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch import nn
 
 from replicate.networks.backbones import build_network, take_apart
 from replicate.networks.builders import Builder
-from replicate.networks.network import Backbone
-
-#: Modules whose weights make a layer; normalisation has parameters but is not counted as one.
-LAYERS = (nn.Conv2d, nn.Linear)
+from replicate.networks.network import LAYERS, Backbone
 
 #: Sides in pixels among which the smallest is sought: what a specification allows.
 SMALLEST, LARGEST = 16, 512
-
-
-def layers_in(modules: Iterable[nn.Module]) -> int:
-    """Count layers with weights."""
-    return sum(isinstance(module, LAYERS) for module in modules)
 
 
 def facts_of(builder: Builder) -> dict[str, int]:
@@ -38,11 +28,15 @@ def facts_of(builder: Builder) -> dict[str, int]:
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "feature_parameters": sum(parameter.numel() for parameter in backbone.parameters()),
-        "layers": layers_in(network.modules()),
-        "feature_layers": layers_in(backbone.modules()),
+        "layers": _layers(network),
+        "feature_layers": _layers(backbone),
         "width": _maps(backbone, least)[1],
         "least_size": least,
     }
+
+
+def _layers(module: nn.Module) -> int:
+    return sum(isinstance(part, LAYERS) for part in module.modules())
 
 
 def _least_size(backbone: Backbone) -> int:

@@ -14,29 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from db.errors import UsageError
-from replicate.networks.network import Backbone
-from replicate.networks.proof import Proof, Snapshot, prove, snapshot
+from replicate.networks.network import LAYERS, Backbone
 from replicate.spec import Unfreezing
-
-__all__ = [
-    "BATCHNORM_POLICIES",
-    "Frozen",
-    "Proof",
-    "Snapshot",
-    "freeze",
-    "parameter_groups",
-    "prove",
-    "snapshot",
-]
-
-#: Modules whose weights are counted as layers.
-LAYERS = (nn.Conv2d, nn.Linear)
 
 BATCHNORM_POLICIES = ("frozen", "all", "none")
 
@@ -72,16 +55,8 @@ class Frozen:
     @property
     def trained_parameters(self) -> int:
         """How many numbers of the backbone are trained."""
-        return self._count(self.trained)
-
-    @property
-    def frozen_parameters(self) -> int:
-        """How many numbers of the backbone are not."""
-        return self._count(self.frozen)
-
-    def _count(self, names: tuple[str, ...]) -> int:
         parameters = dict(self.backbone.named_parameters())
-        return sum(parameters[name].numel() for name in names)
+        return sum(parameters[name].numel() for name in self.trained)
 
     @property
     def cacheable(self) -> bool:
@@ -215,24 +190,3 @@ def _fixed_buffers(backbone: Backbone, trained: frozenset[str], policy: str) -> 
         if held or not own & trained:
             for name, _ in module.named_buffers(recurse=False):
                 yield f"{prefix}.{name}"
-
-
-def parameter_groups(
-    frozen: Frozen, head: nn.Module, learning_rate: float, backbone_lr: float | None = None
-) -> list[dict[str, Any]]:
-    """Return an optimiser's parameter groups: the head, and what of the backbone is trained.
-
-    Parameters
-    ----------
-    learning_rate, backbone_lr
-        Of the head and of the backbone; without the second both have the first.
-    """
-    groups: list[dict[str, Any]] = [
-        {"name": "head", "params": list(head.parameters()), "lr": learning_rate}
-    ]
-    parameters = dict(frozen.backbone.named_parameters())
-    if frozen.trained:
-        rate = learning_rate if backbone_lr is None else backbone_lr
-        chosen = [parameters[name] for name in frozen.trained]
-        groups.append({"name": "backbone", "params": chosen, "lr": rate})
-    return groups

@@ -23,8 +23,9 @@ from db.files import sweep
 from replicate.evaluation.predictions import Predictions
 from replicate.images.image_set import ImageSet
 from replicate.lock import locked
-from replicate.networks.freezing import Frozen, Proof, freeze, prove, snapshot
+from replicate.networks.freezing import Frozen, freeze
 from replicate.networks.network import Backbone
+from replicate.networks.proof import Proof, prove, snapshot
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Spec, Unfreezing
 from replicate.splits.splits import Fold
