@@ -11,49 +11,50 @@ import numpy as np
 
 from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
-from replicate.images.groups import joined
+from replicate.images.groups import grouped
 from replicate.images.image_set import ImageSet, Pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image in a file.
+    """One image in a file, as a folder or a line of a table tells it.
 
-    `name` is the same on every machine; `part` is ``train``, ``val`` or ``test``; `patient`,
-    `group` and `near` are keys of images that belong together; `frame` is that of several.
+    `name` is the same on every machine; `label` is empty where a table gives no class; `part` is
+    ``train``, ``val`` or ``test``; `patient`, `group` and `near` are keys of images that belong
+    together; `frame` is that of several; `line` is that of the table, 0 without one.
     """
 
     name: str
     path: Path
-    label: str
+    label: str = ""
     part: str | None = None
     patient: str | None = None
     group: str | None = None
     near: str | None = None
     frame: str | None = None
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
     """Decodes and fingerprints the images of a list of files, by index."""
 
-    paths: tuple[Path, ...]
-    frames: tuple[str | None, ...]
+    entries: Sequence[Entry]
 
     def read(self, index: int) -> Pixels:
         """Decode an image."""
-        return decode(self.paths[index], self.frames[index])
+        return decode(self.entries[index].path, self.entries[index].frame)
 
     def fingerprint(self, index: int) -> str:
         """Return the SHA-256 of an image's file, and its frame where one is chosen."""
-        path = self.paths[index]
+        path, frame = self.entries[index].path, self.entries[index].frame
         try:
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256")
         except OSError as error:
             raise ImagesError(f"{path}: {error.strerror}.", "Check the path.") from error
-        if self.frames[index] is not None:
-            digest.update(f"#{self.frames[index]}".encode())
+        if frame is not None:
+            digest.update(f"#{frame}".encode())
         return digest.hexdigest()
 
 
@@ -78,9 +79,7 @@ def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
             "There is nothing to tell apart: give at least two classes.",
         )
     groups, about = _groups(entries)
-    reader = FileReader(
-        tuple(entry.path for entry in entries), tuple(entry.frame for entry in entries)
-    )
+    reader = FileReader(entries)
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
     return ImageSet(
@@ -109,7 +108,7 @@ def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
     known = {kind: keys for kind, keys in kinds.items() if any(keys)}
     if not known:
         return None, "patients not known"
-    groups = joined([entry.name for entry in entries], *known.values())
+    groups = grouped([entry.name for entry in entries], *known.values())
     words = [
         f"{kind} known for {sum(key is not None for key in keys)} of {len(keys)} images"
         for kind, keys in known.items()

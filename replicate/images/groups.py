@@ -36,7 +36,7 @@ class Union:
         return list(found.values())
 
 
-def joined(
+def grouped(
     ids: Sequence[str],
     *keys: Sequence[str | None],
     together: Iterable[Sequence[int]] = (),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from db.errors import ImagesError
 from replicate.images.arrays import read_arrays
-from replicate.images.image_set import PARTS, ImageSet, Pixels
+from replicate.images.image_set import PARTS, ImageSet, Pixels, fingerprint_of
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,8 +32,7 @@ class ArrayReader:
 
     def fingerprint(self, index: int) -> str:
         """Return the SHA-256 of an image's shape and values."""
-        pixels = np.ascontiguousarray(self.read(index))
-        return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+        return fingerprint_of(self.read(index))
 
 
 def open_npz(
@@ -76,19 +74,19 @@ def open_npz(
         _labels(path, arrays, f"{prefix}labels", len(part))
         for prefix, part in zip(prefixes, images, strict=True)
     ]
-    joined = np.concatenate(labels)
-    if joined.size == 0:
+    together = np.concatenate(labels)
+    if together.size == 0:
         raise ImagesError(f"{path}: holds no image.", "Its arrays are empty.")
-    count = int(joined.max()) + 1
-    if joined.min() < 0 or (classes is not None and count > len(classes)):
+    count = int(together.max()) + 1
+    if together.min() < 0 or (classes is not None and count > len(classes)):
         most = f"{len(classes) - 1}" if classes is not None else "many"
         raise ImagesError(
-            f"{path}: labels run from {joined.min()} to {joined.max()}, not from 0 to {most}.",
+            f"{path}: labels run from {together.min()} to {together.max()}, not from 0 to {most}.",
             "Number the classes from 0.",
         )
-    if len(np.unique(joined)) == 1:
+    if len(np.unique(together)) == 1:
         raise ImagesError(
-            f"{path}: all {joined.size} images are of one class ({joined[0]}).",
+            f"{path}: all {together.size} images are of one class ({together[0]}).",
             "There is nothing to tell apart: give at least two classes.",
         )
     counts = [len(part) for part in images]
@@ -96,7 +94,7 @@ def open_npz(
     return ImageSet(
         name=name or path.stem,
         classes=tuple(classes) if classes is not None else tuple(str(i) for i in range(count)),
-        labels=joined,
+        labels=together,
         ids=tuple(
             f"{prefix.replace('_', '/')}{index}"
             for prefix, size in zip(prefixes, counts, strict=True)

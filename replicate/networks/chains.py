@@ -53,7 +53,7 @@ class Grow(nn.Module):
         return torch.cat([maps, self.layer(maps)], dim=1)
 
 
-def _joined(*modules: nn.Module) -> nn.Module:
+def _in_a_row(*modules: nn.Module) -> nn.Module:
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
 
@@ -67,7 +67,7 @@ def _units(features: Iterable[nn.Module], kinds: tuple[type[nn.Module], ...]) ->
             starts.append(place)
         units[-1].append(module)
     return [
-        (f"features_{start}", _joined(*unit)) for start, unit in zip(starts, units, strict=True)
+        (f"features_{start}", _in_a_row(*unit)) for start, unit in zip(starts, units, strict=True)
     ]
 
 
@@ -90,7 +90,7 @@ def _with_pooling(network: nn.Module, parts: Iterable[str], recentre: bool) -> B
         module = network.get_submodule(name)
         if "pool" in name:
             first, before = blocks.pop()
-            blocks.append((first, _joined(before, module)))
+            blocks.append((first, _in_a_row(before, module)))
         else:
             blocks.append((name, module))
     if recentre:
@@ -123,7 +123,7 @@ def inception_v3(network: nn.Module) -> Blocks:
 
 def resnet(network: nn.Module) -> Blocks:
     """ResNet, ResNeXt: the stem, then each residual block."""
-    stem = _joined(*(network.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool")))
+    stem = _in_a_row(*(network.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool")))
     blocks: Blocks = [("stem", stem)]
     for stage in ("layer1", "layer2", "layer3", "layer4"):
         children = network.get_submodule(stage).named_children()
@@ -138,7 +138,7 @@ def densenet(network: nn.Module) -> Blocks:
     last layer's block: alone they would be a block without any convolution.
     """
     features = dict(network.get_submodule("features").named_children())
-    stem = _joined(*(features.pop(name) for name in ("conv0", "norm0", "relu0", "pool0")))
+    stem = _in_a_row(*(features.pop(name) for name in ("conv0", "norm0", "relu0", "pool0")))
     end = (features.pop("norm5"), nn.ReLU())
     blocks: Blocks = [("stem", stem)]
     for name, module in features.items():
@@ -148,7 +148,7 @@ def densenet(network: nn.Module) -> Blocks:
         else:
             blocks.append((name, module))
     name, last = blocks.pop()
-    return [*blocks, (name, _joined(last, *end))]
+    return [*blocks, (name, _in_a_row(last, *end))]
 
 
 def stages(network: nn.Module) -> Blocks:
@@ -166,13 +166,13 @@ def stages(network: nn.Module) -> Blocks:
 def efficientnet(network: nn.Module) -> Blocks:
     """EfficientNet, its lite form and MobileNetV1 as timm builds them."""
     blocks: Blocks = [
-        ("stem", _joined(network.get_submodule("conv_stem"), network.get_submodule("bn1")))
+        ("stem", _in_a_row(network.get_submodule("conv_stem"), network.get_submodule("bn1")))
     ]
     for stage, module in network.get_submodule("blocks").named_children():
         blocks += [(f"blocks_{stage}_{name}", block) for name, block in module.named_children()]
     last = [network.get_submodule(name) for name in ("conv_head", "bn2")]
     if not all(isinstance(module, nn.Identity) for module in last):
-        blocks.append(("head", _joined(*last)))
+        blocks.append(("head", _in_a_row(*last)))
     return blocks
 
 
@@ -181,7 +181,7 @@ def xception(network: nn.Module) -> Blocks:
 
     def unit(number: int) -> tuple[str, nn.Module]:
         parts = (f"{kind}{number}" for kind in ("conv", "bn", "act"))
-        return f"conv{number}", _joined(*(network.get_submodule(part) for part in parts))
+        return f"conv{number}", _in_a_row(*(network.get_submodule(part) for part in parts))
 
     middle = [(f"block{n}", network.get_submodule(f"block{n}")) for n in range(1, 13)]
     return [unit(1), unit(2), *middle, unit(3), unit(4)]
@@ -217,7 +217,7 @@ def resnet_v2(network: nn.Module) -> Blocks:
         for name, block in module.get_submodule("blocks").named_children():
             blocks.append((f"stages_{stage}_{name}", block))
     last, residual = blocks.pop()
-    return [*blocks, (last, _joined(residual, network.get_submodule("norm")))]
+    return [*blocks, (last, _in_a_row(residual, network.get_submodule("norm")))]
 
 
 def darknet(network: nn.Module) -> Blocks:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import UsageError
-from replicate.images.groups import Union, joined
+from replicate.images.groups import Union, grouped
 from replicate.images.image_set import ImageSet
 from replicate.splits.hashes import BITS, Hashes, Progress, hash_images, near_pairs
 from replicate.splits.splits import Fold, shared_groups
@@ -270,7 +270,7 @@ def cluster_groups(leakage: Leakage, images: ImageSet) -> tuple[str, ...]:
             f"leakage: was looked for in {leakage.images} images, these are {len(images)}."
         )
     keys = [images.groups] if images.groups is not None else []
-    return joined(images.ids, *keys, together=leakage.links[:, :2].tolist())
+    return grouped(images.ids, *keys, together=leakage.links[:, :2].tolist())
 
 
 def _links(hashes: Hashes, threshold: int, turned: bool) -> NDArray[np.int64]:

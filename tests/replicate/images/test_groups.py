@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from db.errors import UsageError
-from replicate.images.groups import Union, joined, with_groups
+from replicate.images.groups import Union, grouped, with_groups
 from replicate.images.image_set import of_arrays
 
 
@@ -19,12 +19,12 @@ def test_images_that_share_any_key_are_one_group() -> None:
     ids = ["a", "b", "c", "d", "e"]
     patients = ["p1", "p1", "p2", None, None]
     copies = [None, "x", "x", "y", None]
-    assert joined(ids, patients, copies) == (*["p1 + p2"] * 3, "y", "e")
-    assert joined(ids, patients, together=[[3, 4]]) == ("p1", "p1", "p2", "d + e", "d + e")
+    assert grouped(ids, patients, copies) == (*["p1 + p2"] * 3, "y", "e")
+    assert grouped(ids, patients, together=[[3, 4]]) == ("p1", "p1", "p2", "d + e", "d + e")
 
 
 def test_a_patient_called_like_an_image_is_another_group() -> None:
-    groups = joined(["a", "b"], ["b", None])
+    groups = grouped(["a", "b"], ["b", None])
     assert len(set(groups)) == 2
 
 
