@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from db.errors import UsageError
 from replicate.evaluation.metrics import OVERALL
+from replicate.notes import Note
 
 #: A value counts as above its baseline where chance explains it with at most this probability.
 ALPHA = 0.05
@@ -128,8 +129,8 @@ class Evaluation:
     images, groups, models
         Tested images, their groups (None where not known), and how many models (seed and repeat)
         each was tested by.
-    remarks
-        What a reader must know beside the numbers, one sentence each.
+    notes
+        What a reader must know beside the numbers.
     """
 
     metrics: tuple[MetricValue, ...]
@@ -142,7 +143,12 @@ class Evaluation:
     images: int
     groups: int | None
     models: int
-    remarks: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes in words, one sentence each."""
+        return tuple(map(str, self.notes))
 
     def pooled(self, metric: str) -> MetricValue:
         """Return a metric of everything together.
@@ -229,6 +235,7 @@ class Evaluation:
             "images": self.images,
             "groups": self.groups,
             "remarks": list(self.remarks),
+            "remark_codes": [note.to_dict() for note in self.notes],
         }
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from db.errors import ReplicationError, UsageError
 from replicate.evaluation.evaluate import evaluate
-from replicate.evaluation.joining import joined
+from replicate.evaluation.joining import gathered
 from replicate.evaluation.metrics import OVERALL, PER_CLASS
 from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.resampling import bootstrap
 from replicate.images.image_set import ImageSet
+from replicate.notes import Note
 from replicate.spec import Split
 from replicate.splits.splits import make_folds
 from tests.replicate.judged import drawn_labels, image_set, predictions, probabilities
@@ -182,7 +183,7 @@ def rare_class_in_different_hold_outs() -> tuple[list[Predictions], ImageSet]:
 
 def test_a_rare_class_that_a_draw_takes_from_one_seed_costs_no_interval() -> None:
     parts, images = rare_class_in_different_hold_outs()
-    tested, _ = joined(parts, images, None)
+    tested, _ = gathered(parts, images, None)
     alone = [bootstrap(replace(tested, models=(model,)), 400) for model in tested.models]
     gaps = [np.isnan(drawn.overall["balanced_accuracy"]).mean() for drawn in alone if drawn]
     assert max(gaps) > 0.05, "the case is meant to lack the class in many draws"
@@ -255,7 +256,8 @@ def test_the_positive_class_is_said_and_can_be_chosen() -> None:
     last = evaluate([part], image_set(labels, 2))
     first = evaluate([part], image_set(labels, 2), positive="class 0")
     assert last.positive == "class 1"
-    assert "Positive is the last class" in last.remarks[0]
+    assert last.notes[0] == Note("positive not named", {"positive": "class 1"})
+    assert len(last.remarks) == len(last.notes)
     assert first.pooled("sensitivity").value == last.pooled("specificity").value
     assert first.pooled("auc").value == pytest.approx(last.pooled("auc").value)
     with pytest.raises(UsageError, match="no class 'no such'"):
