@@ -14,6 +14,7 @@ from db.files import replace_file
 from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
+from replicate.notes import Note
 from replicate.spec import Ledger, LedgerLine, Spec, settings_of
 from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
@@ -154,7 +155,11 @@ class RunResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the models, each sentence once."""
-        return tuple(dict.fromkeys(note for one in self.fitted for note in one.notes))
+        return tuple(map(str, self._notes))
+
+    @property
+    def _notes(self) -> list[Note]:
+        return list(dict.fromkeys(note for one in self.fitted for note in one.notes))
 
     @property
     def peak_memory_bytes(self) -> int | None:
@@ -180,10 +185,15 @@ class RunResult:
             "images_per_second": self.images_per_second,
             "peak_memory_bytes": self.peak_memory_bytes,
             "notes": list(self.notes),
+            "note_codes": [note.to_dict() for note in self._notes],
             "parameters": self.parameters,
             "trained_parameters": self.trained_parameters,
-            "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
-            **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
+            "frozen": [one.proof.sentence for one in self.fitted],
+            "proofs": [one.proof.to_dict() for one in self.fitted],
+            **{
+                name: evaluated[name]
+                for name in ("confusion", "baseline", "positive", "remarks", "remark_codes")
+            },
             "classes": list(self.evaluation.classes),
             "spread": dict(self.evaluation.spread),
         }
@@ -202,7 +212,7 @@ class RunResult:
                 **{name: outcome[name] for name in ("images", "weights", "parameters")},
                 "trained_parameters": self.trained_parameters,
                 "frozen": outcome["frozen"],
-                "notes": outcome["notes"],
+                **{name: outcome[name] for name in ("proofs", "notes", "note_codes")},
                 "environment": self.environment,
             },
             "spec": self.spec.model_dump(mode="json"),

@@ -189,6 +189,7 @@ def _fitted(
 ) -> Iterator[Fitted]:
     """Fit every model: each seed, repeat and fold has its own folder of checkpoints."""
     from replicate.training.fold import fit
+    from replicate.training.job import Job
 
     total = sum(len(made) for made in folds.values())
     done = 0
@@ -196,18 +197,10 @@ def _fitted(
         for fold in made:
             done += 1
             label = f"model {done} of {total}" if total > 1 else ""
-            yield fit(
-                spec,
-                images,
-                fold,
-                seed,
-                network=network,
-                compute=compute,
-                folder=_place(folder, seed, fold),
-                cache=cache or cache_folder(),
-                progress=_labelled(progress, label),
-                environment=around,
-            )
+            report = _labelled(progress, label)
+            job = Job(spec, images, fold, seed, compute, cache or cache_folder(), report)
+            place = _place(folder, seed, fold)
+            yield fit(job, network=network, folder=place, environment=around)
 
 
 def _networks(spec: Spec, builder: Builder, found: Look | None) -> Callable[[], Backbone]:

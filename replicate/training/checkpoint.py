@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from db.errors import ReplicationError
-from replicate.images.image_set import ImageSet
-from replicate.spec import Spec
-from replicate.splits.splits import Fold
+from db.files import replace_file
+from replicate.training.job import Job
 
 #: Raised when training changes so that an older checkpoint would not go on as it began.
 VERSION = 1
@@ -32,17 +29,17 @@ RESULT = "fold.npz"
 _ARRAYS = ("probabilities", "labels", "indices")
 
 
-def identity(spec: Spec, images: ImageSet, fold: Fold, seed: int) -> dict[str, str]:
+def identity(job: Job) -> dict[str, str]:
     """Return what a fold's files must agree with to be taken up."""
-    parts = hashlib.sha256()
+    fold, parts = job.fold, hashlib.sha256()
     for indices in (fold.train, fold.val, fold.test):
         parts.update(f"{len(indices)}|".encode() + np.asarray(indices, np.int64).tobytes())
     return {
         "version": str(VERSION),
-        "spec": spec.id,
-        "seed": str(seed),
+        "spec": job.spec.id,
+        "seed": str(job.seed),
         "fold": f"{fold.repeat}/{fold.number}",
-        "images": images.content,
+        "images": job.images.content,
         "split": parts.hexdigest(),
     }
 
@@ -149,19 +146,10 @@ def _unreadable(path: Path) -> ReplicationError:
 
 def _write(target: Path, content: bytes) -> None:
     """Replace a file once the new content has reached the disk: power may fail, not only we."""
-    name = ""
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(target)
+        replace_file(target, content, durable=True)
     except OSError as error:
         raise ReplicationError(
             f"{target}: cannot be written: {error.strerror or error}.",
             "Make room, or set MEDTL_META_RUNS to another folder.",
         ) from error
-    finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
