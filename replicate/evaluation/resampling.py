@@ -80,18 +80,15 @@ def areas_of(probabilities: Floats, labels: Integers, k: int) -> tuple[Floats, F
     return areas, influences
 
 
-def influence_of(classes: Sequence[int], tested: Tested) -> Floats:
-    """Return each tested image's share in the error of an area, a mean over models and classes."""
-    total = np.zeros(tested.labels.size)
-    for model in tested.models:
-        _, influences = areas_of(model.probabilities, tested.labels[model.places], tested.k)
-        total[model.places] += influences[:, list(classes)].mean(axis=1)
-    return total / len(tested.models)
-
-
 def area_variance(classes: Sequence[int], tested: Tested) -> float:
     """Return the variance of an area, a mean over models and classes, by units."""
+    # Each tested image's share in the error.
+    influence = np.zeros(tested.labels.size)
+    for model in tested.models:
+        _, influences = areas_of(model.probabilities, tested.labels[model.places], tested.k)
+        influence[model.places] += influences[:, list(classes)].mean(axis=1)
+    influence /= len(tested.models)
     alone = None
     if not tested.grouped:
         alone = tested.labels if len(classes) > 1 else (tested.labels == classes[0]).astype(int)
-    return intervals.influence_variance(influence_of(classes, tested), tested.units, alone)
+    return intervals.influence_variance(influence, tested.units, alone)

@@ -51,13 +51,7 @@ class MetricValue:
 
     def to_dict(self) -> dict[str, Any]:
         """Return value, interval, n and method."""
-        return {
-            "value": self.value,
-            "ci_low": self.ci_low,
-            "ci_high": self.ci_high,
-            "n": self.n,
-            "method": self.method,
-        }
+        return {name: getattr(self, name) for name in ("value", "ci_low", "ci_high", "n", "method")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +94,7 @@ class AboveBaseline:
     def to_dict(self) -> dict[str, Any]:
         """Return everything, JSON-able."""
         return {
-            "baseline": self.baseline,
-            "difference": self.difference,
-            "p": self.p,
-            "above": self.above,
-            "method": self.method,
+            name: getattr(self, name) for name in ("baseline", "difference", "p", "above", "method")
         }
 
 
@@ -172,12 +162,11 @@ class Evaluation:
 
     def by_seed(self, metric: str) -> dict[int, float | None]:
         """Return a metric by seed; with one seed the pooled value."""
-        found = {
+        return {
             value.seed: value.value
             for value in self.metrics
             if value.metric == metric and value.seed is not None and value.fold is None
         }
-        return dict(found)
 
     def above_baseline(self, metric: str) -> AboveBaseline:
         """Return the test of a metric against its baseline.

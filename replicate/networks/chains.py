@@ -71,6 +71,12 @@ def _units(features: Iterable[nn.Module], kinds: tuple[type[nn.Module], ...]) ->
     ]
 
 
+def _children(network: nn.Module, parent: str, prefix: str) -> Blocks:
+    """Take the children of a part, each as a block of its own."""
+    children = network.get_submodule(parent).named_children()
+    return [(f"{prefix}_{name}", block) for name, block in children]
+
+
 def plain(network: nn.Module) -> Blocks:
     """AlexNet, VGG: a convolution with its activation, and the pooling behind it."""
     return _units(network.get_submodule("features").children(), (nn.Conv2d,))
@@ -126,8 +132,7 @@ def resnet(network: nn.Module) -> Blocks:
     stem = _in_a_row(*(network.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool")))
     blocks: Blocks = [("stem", stem)]
     for stage in ("layer1", "layer2", "layer3", "layer4"):
-        children = network.get_submodule(stage).named_children()
-        blocks += [(f"{stage}_{name}", module) for name, module in children]
+        blocks += _children(network, stage, stage)
     return blocks
 
 
@@ -143,8 +148,8 @@ def densenet(network: nn.Module) -> Blocks:
     blocks: Blocks = [("stem", stem)]
     for name, module in features.items():
         if name.startswith("denseblock"):
-            layers = module.named_children()
-            blocks += [(f"{name}_{layer}", Grow(growing)) for layer, growing in layers]
+            layers = _children(module, "", name)
+            blocks += [(layer, Grow(growing)) for layer, growing in layers]
         else:
             blocks.append((name, module))
     name, last = blocks.pop()
@@ -157,7 +162,7 @@ def stages(network: nn.Module) -> Blocks:
     for name, stage in network.get_submodule("features").named_children():
         first = next(iter(stage.children()))
         if isinstance(stage, nn.Sequential) and not isinstance(first, nn.Conv2d):
-            blocks += [(f"features_{name}_{i}", block) for i, block in stage.named_children()]
+            blocks += _children(stage, "", f"features_{name}")
         else:
             blocks.append((f"features_{name}", stage))
     return blocks
@@ -169,7 +174,7 @@ def efficientnet(network: nn.Module) -> Blocks:
         ("stem", _in_a_row(network.get_submodule("conv_stem"), network.get_submodule("bn1")))
     ]
     for stage, module in network.get_submodule("blocks").named_children():
-        blocks += [(f"blocks_{stage}_{name}", block) for name, block in module.named_children()]
+        blocks += _children(module, "", f"blocks_{stage}")
     last = [network.get_submodule(name) for name in ("conv_head", "bn2")]
     if not all(isinstance(module, nn.Identity) for module in last):
         blocks.append(("head", _in_a_row(*last)))
@@ -189,8 +194,7 @@ def xception(network: nn.Module) -> Blocks:
 
 def inception_v4(network: nn.Module) -> Blocks:
     """Inception v4: each part of ``features``."""
-    children = network.get_submodule("features").named_children()
-    return [(f"features_{name}", module) for name, module in children]
+    return _children(network, "features", "features")
 
 
 INCEPTION_RESNET_V2 = (
@@ -204,7 +208,7 @@ def inception_resnet_v2(network: nn.Module) -> Blocks:
     blocks: Blocks = []
     for name, module in _with_pooling(network, INCEPTION_RESNET_V2, recentre=False):
         if name.startswith("repeat"):
-            blocks += [(f"{name}_{part}", block) for part, block in module.named_children()]
+            blocks += _children(module, "", name)
         else:
             blocks.append((name, module))
     return blocks
@@ -214,8 +218,7 @@ def resnet_v2(network: nn.Module) -> Blocks:
     """ResNet v2 as timm builds it: stem, residual blocks, the last with its normalisation."""
     blocks: Blocks = [("stem", network.get_submodule("stem"))]
     for stage, module in network.get_submodule("stages").named_children():
-        for name, block in module.get_submodule("blocks").named_children():
-            blocks.append((f"stages_{stage}_{name}", block))
+        blocks += _children(module, "blocks", f"stages_{stage}")
     last, residual = blocks.pop()
     return [*blocks, (last, _in_a_row(residual, network.get_submodule("norm")))]
 
@@ -225,8 +228,7 @@ def darknet(network: nn.Module) -> Blocks:
     blocks: Blocks = [("stem", network.get_submodule("stem"))]
     for stage, module in network.get_submodule("stages").named_children():
         blocks.append((f"stages_{stage}_down", module.get_submodule("conv_down")))
-        for name, block in module.get_submodule("blocks").named_children():
-            blocks.append((f"stages_{stage}_{name}", block))
+        blocks += _children(module, "blocks", f"stages_{stage}")
     return blocks
 
 

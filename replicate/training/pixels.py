@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -72,23 +72,14 @@ def stream(
             pixels[place] = square(images, index, preprocessing)
         return pixels
 
-    yield from ahead(decode, batches, workers)
-
-
-def ahead(
-    make: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
-    batches: Sequence[NDArray[np.int64]],
-    workers: int,
-) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield ``make(batch)`` for each batch in order, computed ahead by `workers` threads."""
     if not workers:
-        yield from map(make, batches)
+        yield from map(decode, batches)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[Future[NDArray[np.uint8]]] = deque()
     try:
         for batch in batches:
-            waiting.append(pool.submit(make, batch))
+            waiting.append(pool.submit(decode, batch))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
