@@ -193,9 +193,9 @@ def estimate(
     if images is None:
         notes.append(Note("count of the public set"))
     if spec.split.kind == "official" and (images is None or images.parts is None):
-        shares = (f"{100 * share:.0f}" for share in OFFICIAL)
-        parts = dict(zip(("train", "validation", "test"), shares, strict=True))
-        notes.append(Note("official parts assumed", parts))
+        train, validation, test = (round(100 * share) for share in OFFICIAL)
+        shares = {"train": train, "validation": validation, "test": test}
+        notes.append(Note("official parts assumed", shares))
     passes = count_passes(spec, total, _shares(spec, images))
     decoding = _decoding(spec, images, total)
     if decoding is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,31 +78,20 @@ def evaluate(
     ]
     resampled = bootstrap(tested, draws)
     found = [
-        _measured(
-            name,
-            [own[name] for own, _ in each],
-            None if resampled is None else resampled.overall.get(name),
-            tested,
-        )
+        _measured(name, [one.overall[name] for one in each], resampled.overall.get(name), tested)
         for name in OVERALL
     ]
     for label in range(tested.k):
         for name in PER_CLASS:
-            drawn = None if resampled is None else resampled.by_class.get(name)
+            drawn = resampled.by_class.get(name)
             drawn = None if drawn is None else drawn[:, label]
-            own = [float(by_class[name][label]) for _, by_class in each]
+            own = [float(one.by_class[name][label]) for one in each]
             found.append(_measured(name, own, drawn, tested, label))
-    seeds = _by_seed(tested, [own for own, _ in each])
+    seeds = _by_seed(tested, each)
     several = len({model.seed for model in tested.models}) > 1
     found += seeds
     found += _by_fold(predictions, images, tested)
-    confusion = sum(
-        (
-            confusion_of(tallies(m.probabilities, tested.labels[m.places]).sum(axis=0), tested.k)
-            for m in tested.models
-        ),
-        np.zeros((tested.k, tested.k)),
-    )
+    confusion = np.sum([one.confusion for one in each], axis=0)
     return Evaluation(
         metrics=tuple(found),
         classes=tested.classes,
@@ -117,17 +107,23 @@ def evaluate(
     )
 
 
-def _values(
-    probabilities: Floats, labels: Integers, tested: Tested
-) -> tuple[dict[str, float], dict[str, Floats]]:
-    """Return the metrics of one model: of all classes, and by class, shape (K,)."""
+class _Values(NamedTuple):
+    """The metrics of one model: of all classes, by class of shape (K,), and its confusion."""
+
+    overall: dict[str, float]
+    by_class: dict[str, Floats]
+    confusion: Floats
+
+
+def _values(probabilities: Floats, labels: Integers, tested: Tested) -> _Values:
     sums = tallies(probabilities, labels).sum(axis=0)
     areas, _ = areas_of(probabilities, labels, tested.k)
     values = {
         name: float(value) for name, value in overall(sums, tested.k, tested.positive).items()
     }
     values["auc"] = float(areas.mean() if tested.positive is None else areas[tested.positive])
-    return values, {**per_class(confusion_of(sums, tested.k)), "auc": areas}
+    confusion = confusion_of(sums, tested.k)
+    return _Values(values, {**per_class(confusion), "auc": areas}, confusion)
 
 
 def _measured(
@@ -262,7 +258,7 @@ def _why_undefined(name: str, tested: Tested) -> str:
     return "undefined: one class alone is tested or predicted"
 
 
-def _by_seed(tested: Tested, values: Sequence[dict[str, float]]) -> list[MetricValue]:
+def _by_seed(tested: Tested, values: Sequence[_Values]) -> list[MetricValue]:
     found = []
     for seed in dict.fromkeys(model.seed for model in tested.models):
         own = [
@@ -272,7 +268,7 @@ def _by_seed(tested: Tested, values: Sequence[dict[str, float]]) -> list[MetricV
         ]
         n = np.unique(np.concatenate([model.places for model, _ in own])).size
         for name in OVERALL:
-            value = float(np.mean([each[name] for _, each in own]))
+            value = float(np.mean([each.overall[name] for _, each in own]))
             found.append(_plain(name, value, int(n), "one seed", seed))
     return found
 
@@ -284,10 +280,10 @@ def _by_fold(
         return []
     found = []
     for one in predictions:
-        values, _ = _values(one.probabilities, images.labels[one.indices], tested)
+        values = _values(one.probabilities, images.labels[one.indices], tested)
         found += [
             replace(
-                _plain(name, values[name], one.labels.size, "one fold", one.seed),
+                _plain(name, values.overall[name], one.labels.size, "one fold", one.seed),
                 repeat=one.repeat,
                 fold=one.fold,
             )

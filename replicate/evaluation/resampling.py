@@ -21,8 +21,8 @@ class Draws:
     by_class: dict[str, Floats]
 
 
-def bootstrap(tested: Tested, draws: int) -> Draws | None:
-    """Resample units within classes; None where a class lies in a single unit.
+def bootstrap(tested: Tested, draws: int) -> Draws:
+    """Resample units within classes; no draws where a class lies in a single unit.
 
     A draw can leave one of several models without a class, as hold-outs are not tested on all
     images alike: its metrics are then the mean over the models that have them, and undefined only
@@ -30,7 +30,7 @@ def bootstrap(tested: Tested, draws: int) -> Draws | None:
     """
     occurring = np.unique(tested.labels)
     if any(tested.units_with(label) < 2 for label in occurring.tolist()):
-        return None
+        return Draws({}, {})
     strata = intervals.strata_of(tested.units, tested.labels)
     kinds, sizes = np.unique(strata, return_counts=True)
     # A group that alone stands for its stratum would be in every draw: it joins the largest.

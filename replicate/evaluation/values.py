@@ -168,21 +168,6 @@ class Evaluation:
             if value.metric == metric and value.seed is not None and value.fold is None
         }
 
-    def above_baseline(self, metric: str) -> AboveBaseline:
-        """Return the test of a metric against its baseline.
-
-        Raises
-        ------
-        UsageError
-            The metric has no baseline, or is undefined here.
-        """
-        if metric not in self.tests:
-            raise UsageError(
-                f"{metric}: has no baseline to be above of, or is undefined here.",
-                f"There are tests of {', '.join(self.tests) or 'none'}.",
-            )
-        return self.tests[metric]
-
     def to_dict(self) -> dict[str, Any]:
         """Return everything, JSON-able: what is undefined is None."""
         pooled: dict[str, dict[str, Any]] = {}

@@ -12,7 +12,7 @@ import numpy as np
 from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
-from replicate.images.image_set import ImageSet, Pixels
+from replicate.images.image_set import ImageSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +35,16 @@ class Entry:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FileReader:
-    """Decodes and fingerprints the images of a list of files, by index."""
-
-    entries: Sequence[Entry]
-
-    def read(self, index: int) -> Pixels:
-        """Decode an image."""
-        return decode(self.entries[index].path, self.entries[index].frame)
-
-    def fingerprint(self, index: int) -> str:
-        """Return the SHA-256 of an image's file, and its frame where one is chosen."""
-        path, frame = self.entries[index].path, self.entries[index].frame
-        try:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256")
-        except OSError as error:
-            raise ImagesError(f"{path}: {error.strerror}.", "Check the path.") from error
-        if frame is not None:
-            digest.update(f"#{frame}".encode())
-        return digest.hexdigest()
+def _fingerprint(entry: Entry) -> str:
+    """Return the SHA-256 of an image's file, and its frame where one is chosen."""
+    try:
+        with entry.path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+    except OSError as error:
+        raise ImagesError(f"{entry.path}: {error.strerror}.", "Check the path.") from error
+    if entry.frame is not None:
+        digest.update(f"#{entry.frame}".encode())
+    return digest.hexdigest()
 
 
 def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
@@ -79,7 +68,6 @@ def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
             "There is nothing to tell apart: give at least two classes.",
         )
     groups, about = _groups(entries)
-    reader = FileReader(entries)
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
     return ImageSet(
@@ -87,8 +75,8 @@ def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
         classes=tuple(classes),
         labels=np.array([places[entry.label] for entry in entries], dtype=np.int64),
         ids=tuple(entry.name for entry in entries),
-        read=reader.read,
-        fingerprint=reader.fingerprint,
+        read=lambda i: decode(entries[i].path, entries[i].frame),
+        fingerprint=lambda i: _fingerprint(entries[i]),
         groups=groups,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,6 @@ from numpy.typing import NDArray
 from db.errors import ImagesError
 from replicate.images.arrays import read_arrays
 from replicate.images.image_set import PARTS, ImageSet, Pixels, fingerprint_of
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ArrayReader:
-    """Reads images from the arrays of several parts, laid end to end."""
-
-    arrays: tuple[NDArray[np.uint8], ...]
-    starts: tuple[int, ...]
-
-    def read(self, index: int) -> Pixels:
-        """Return an image; copied, so that nothing writes to the file or keeps it open."""
-        for array, start in zip(reversed(self.arrays), reversed(self.starts), strict=True):
-            if index >= start:
-                pixels = np.array(array[index - start])
-                return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
-        raise IndexError(index)
-
-    def fingerprint(self, index: int) -> str:
-        """Return the SHA-256 of an image's shape and values."""
-        return fingerprint_of(self.read(index))
 
 
 def open_npz(
@@ -90,7 +69,14 @@ def open_npz(
             "There is nothing to tell apart: give at least two classes.",
         )
     counts = [len(part) for part in images]
-    reader = ArrayReader(tuple(images), tuple(int(x) for x in np.cumsum([0, *counts])[:-1]))
+    ends = np.cumsum(counts)
+
+    def read(index: int) -> Pixels:
+        """Return an image of one of the parts; copied, so that nothing keeps the file open."""
+        part = int(np.searchsorted(ends, index, side="right"))
+        pixels = np.array(images[part][index - int(ends[part])])
+        return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+
     return ImageSet(
         name=name or path.stem,
         classes=tuple(classes) if classes is not None else tuple(str(i) for i in range(count)),
@@ -100,8 +86,8 @@ def open_npz(
             for prefix, size in zip(prefixes, counts, strict=True)
             for index in range(size)
         ),
-        read=reader.read,
-        fingerprint=reader.fingerprint,
+        read=read,
+        fingerprint=lambda i: fingerprint_of(read(i)),
         groups=_groups(path, arrays, prefixes, counts),
         parts=tuple(p for p, n in zip(parts, counts, strict=True) for _ in range(n))
         if parts

@@ -89,42 +89,24 @@ def squeezenet(network: nn.Module) -> Blocks:
     return _units(network.get_submodule("features").children(), (nn.Conv2d, Fire))
 
 
-def _with_pooling(network: nn.Module, parts: Iterable[str], recentre: bool) -> Blocks:
-    """Take parts by name; one whose name says pooling joins the part in front of it."""
+def _with_pooling(network: nn.Module) -> Blocks:
+    """Take all parts in front of the global pooling; other pooling joins the part before it."""
     blocks: Blocks = []
-    for name in parts:
-        module = network.get_submodule(name)
+    for name, module in network.named_children():
+        if name in ("avgpool", "global_pool"):
+            break
         if "pool" in name:
             first, before = blocks.pop()
             blocks.append((first, _in_a_row(before, module)))
         else:
             blocks.append((name, module))
-    if recentre:
-        first, before = blocks[0]
-        blocks[0] = (first, nn.Sequential(Recentre(), before))
     return blocks
 
 
-GOOGLENET = (
-    *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3"),
-    *("inception4a", "inception4b", "inception4c", "inception4d", "inception4e", "maxpool4"),
-    *("inception5a", "inception5b"),
-)
-INCEPTION_V3 = (
-    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1"),
-    *("Conv2d_4a_3x3", "maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b"),
-    *("Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c"),
-)
-
-
-def googlenet(network: nn.Module) -> Blocks:
-    """GoogLeNet: stem convolutions, then each Inception module."""
-    return _with_pooling(network, GOOGLENET, recentre=True)
-
-
-def inception_v3(network: nn.Module) -> Blocks:
-    """Inception v3: stem convolutions, then each Inception module."""
-    return _with_pooling(network, INCEPTION_V3, recentre=True)
+def inception(network: nn.Module) -> Blocks:
+    """GoogLeNet, Inception v3: stem convolutions, then each Inception module."""
+    (first, stem), *rest = _with_pooling(network)
+    return [(first, nn.Sequential(Recentre(), stem)), *rest]
 
 
 def resnet(network: nn.Module) -> Blocks:
@@ -197,16 +179,10 @@ def inception_v4(network: nn.Module) -> Blocks:
     return _children(network, "features", "features")
 
 
-INCEPTION_RESNET_V2 = (
-    *("conv2d_1a", "conv2d_2a", "conv2d_2b", "maxpool_3a", "conv2d_3b", "conv2d_4a", "maxpool_5a"),
-    *("mixed_5b", "repeat", "mixed_6a", "repeat_1", "mixed_7a", "repeat_2", "block8", "conv2d_7b"),
-)
-
-
 def inception_resnet_v2(network: nn.Module) -> Blocks:
     """Inception-ResNet v2: stem, reductions, and each residual Inception module."""
     blocks: Blocks = []
-    for name, module in _with_pooling(network, INCEPTION_RESNET_V2, recentre=False):
+    for name, module in _with_pooling(network):
         if name.startswith("repeat"):
             blocks += _children(module, "", name)
         else:
@@ -247,8 +223,8 @@ CHAINS: dict[str, Callable[[nn.Module], Blocks]] = {
     "alexnet": plain,
     "vgg": plain,
     "squeezenet": squeezenet,
-    "googlenet": googlenet,
-    "inception_v3": inception_v3,
+    "googlenet": inception,
+    "inception_v3": inception,
     "inception_v4": inception_v4,
     "inception_resnet_v2": inception_resnet_v2,
     "resnet": resnet,

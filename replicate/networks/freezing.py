@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -21,7 +22,7 @@ from db.errors import UsageError
 from replicate.networks.network import LAYERS, Backbone
 from replicate.spec import Unfreezing
 
-BATCHNORM_POLICIES = ("frozen", "all", "none")
+Policy = Literal["frozen", "all", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _moving(backbone: Backbone, trained: frozenset[str], policy: str) -> Iterabl
             yield name
 
 
-def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: str = "frozen") -> Frozen:
+def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: Policy = "frozen") -> Frozen:
     """Mark what is trained, counted from the end, and put the modules into training mode.
 
     Parameters
@@ -114,12 +115,8 @@ def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: str = "frozen"
     Raises
     ------
     UsageError
-        There are not so many blocks or layers, or there is no such policy.
+        There are not so many blocks or layers.
     """
-    if batchnorm not in BATCHNORM_POLICIES:
-        raise UsageError(
-            f"batchnorm: no such policy {batchnorm!r}.", f"Known: {', '.join(BATCHNORM_POLICIES)}."
-        )
     names = _trained_names(backbone, unfreezing)
     trained: list[str] = []
     frozen: list[str] = []

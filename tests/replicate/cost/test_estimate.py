@@ -108,7 +108,7 @@ def test_images_at_hand_are_decoded_and_their_parts_counted(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
     guessed = estimate(official, find_builder("LeNet5"), count=40, measure=False)
     assert guessed is not None
-    assert Note("official parts assumed", {"train": "70", "validation": "10", "test": "20"}) in (
+    assert Note("official parts assumed", {"train": 70, "validation": 10, "test": 20}) in (
         guessed.notes
     )
     assert [one["code"] for one in guessed.to_dict()["remark_codes"]] == [

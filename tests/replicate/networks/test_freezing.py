@@ -235,11 +235,6 @@ def test_more_than_there_is_cannot_be_unfrozen(unfreezing: Unfreezing, limit: st
         freeze(tiny(), unfreezing)
 
 
-def test_an_unknown_policy_is_refused() -> None:
-    with pytest.raises(UsageError, match="sometimes"):
-        freeze(tiny(), NONE, "sometimes")
-
-
 def test_freezing_anew_unfreezes() -> None:
     """The recommended protocol: the head alone first, then layers from the top."""
     backbone = tiny()
