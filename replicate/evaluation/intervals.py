@@ -124,19 +124,6 @@ def newcombe_area(area: float, positives: int, negatives: int) -> tuple[float, f
     return lower(area), 1.0 - lower(1 - area)
 
 
-def strata_of(units: Integers, labels: Integers) -> Integers:
-    """Return the class of each unit: that of most of its images, the first of equals.
-
-    Parameters
-    ----------
-    units, labels
-        Unit and class of each image, both counted from 0, shape (n,).
-    """
-    counts = np.zeros((int(units.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
-    np.add.at(counts, (units, labels), 1)
-    return counts.argmax(axis=1)
-
-
 def resampled_weights(strata: Integers, *, draws: int = DRAWS, seed: int = 0) -> Iterator[Floats]:
     """Yield blocks of shape (block, units): how often each unit is in a draw.
 
@@ -163,20 +150,14 @@ def mostly_undefined(draws: Floats) -> bool:
     return int(np.isfinite(draws).sum()) < (1 - MOST_UNDEFINED) * draws.size
 
 
-def none_differs(draws: Floats) -> bool:
-    """Tell whether all defined draws are equal, as where every image is classified rightly."""
-    defined = draws[np.isfinite(draws)]
-    return defined.size == 0 or bool(np.ptp(defined) <= _SMALLEST_SPREAD)
-
-
 def percentile_interval(draws: Floats) -> tuple[float, float] | None:
     """Return the percentile interval; None where too many draws are undefined.
 
     None also where no draw differs from another: such an interval would claim certainty.
     """
-    if mostly_undefined(draws) or none_differs(draws):
-        return None
     defined = draws[np.isfinite(draws)]
+    if mostly_undefined(draws) or not defined.size or np.ptp(defined) <= _SMALLEST_SPREAD:
+        return None
     tail = 50 * (1 - LEVEL)
     low, high = np.percentile(defined, [tail, 100 - tail])
     return float(low), float(high)

@@ -31,7 +31,10 @@ def bootstrap(tested: Tested, draws: int) -> Draws:
     occurring = np.unique(tested.labels)
     if any(tested.units_with(label) < 2 for label in occurring.tolist()):
         return Draws({}, {})
-    strata = intervals.strata_of(tested.units, tested.labels)
+    # The class of a unit is that of most of its images, the first of equals.
+    table = np.zeros((tested.count, tested.k), dtype=np.int64)
+    np.add.at(table, (tested.units, tested.labels), 1)
+    strata = table.argmax(axis=1)
     kinds, sizes = np.unique(strata, return_counts=True)
     # A group that alone stands for its stratum would be in every draw: it joins the largest.
     for kind in kinds[sizes == 1]:

@@ -148,17 +148,19 @@ class Evaluation:
         UsageError
             There is no such metric.
         """
-        for value in self.metrics:
-            if value.metric == metric and _of_all(value):
-                return value
-        raise UsageError(f"metric: no {metric!r}.", f"There are {', '.join(OVERALL)}.")
+        return self._one(metric, None)
 
     def of_class(self, metric: str, label: str) -> MetricValue:
         """Return a metric of one class against the rest; raises UsageError without one."""
+        return self._one(metric, label)
+
+    def _one(self, metric: str, label: str | None) -> MetricValue:
         for value in self.metrics:
-            if value.metric == metric and value.class_label == label:
+            named = value.metric == metric and value.class_label == label
+            if named and value.seed is None and value.fold is None:
                 return value
-        raise UsageError(f"metric: no {metric!r} of a class {label!r}.")
+        of_class = "" if label is None else f" of a class {label!r}"
+        raise UsageError(f"metric: no {metric!r}{of_class}.", f"There are {', '.join(OVERALL)}.")
 
     def by_seed(self, metric: str) -> dict[int, float | None]:
         """Return a metric by seed; with one seed the pooled value."""
@@ -211,7 +213,3 @@ class Evaluation:
             "remarks": list(self.remarks),
             "remark_codes": [note.to_dict() for note in self.notes],
         }
-
-
-def _of_all(value: MetricValue) -> bool:
-    return value.seed is None and value.fold is None and value.class_label is None

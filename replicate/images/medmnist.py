@@ -143,18 +143,13 @@ def open_published(path: Path, entry: Published, size: int) -> ImageSet:
     counts = {part: (images.parts or ()).count(part) for part in entry.images}
     if md5 == published:
         verdict = f"the published file (MD5 {md5})"
-    elif counts == entry.images:
-        verdict = (
-            f"not the published file (MD5 {md5} instead of {published}), "
-            "with as many images in each part"
-        )
     else:
-        numbers = "/".join(str(counts[part]) for part in entry.images)
-        known = "/".join(str(entry.images[part]) for part in entry.images)
-        verdict = (
-            f"not the published file (MD5 {md5} instead of {published}): "
-            f"{numbers} images in {'/'.join(entry.images)} instead of {known}"
-        )
+        verdict = f"not the published file (MD5 {md5} instead of {published})"
+        found, known = ("/".join(map(str, each.values())) for each in (counts, entry.images))
+        if counts == entry.images:
+            verdict += ", with as many images in each part"
+        else:
+            verdict += f": {found} images in {'/'.join(entry.images)} instead of {known}"
     height, width = images.read(0).shape[:2]
     return replace(
         images,

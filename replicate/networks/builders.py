@@ -20,6 +20,7 @@ from db.records import BackboneRecord, Fraction, Positive, Record, Text, Year
 from db.vocabulary import Lexicon
 
 Channels = tuple[Fraction, Fraction, Fraction]
+Spread = Annotated[float, Field(gt=0)]
 
 
 class Builder(Record):
@@ -46,11 +47,7 @@ class Builder(Record):
     least_size: Positive
     size: Positive
     mean: Channels
-    deviation: tuple[
-        Annotated[float, Field(gt=0)],
-        Annotated[float, Field(gt=0)],
-        Annotated[float, Field(gt=0)],
-    ]
+    deviation: tuple[Spread, Spread, Spread]
     note: Text | None = None
 
 

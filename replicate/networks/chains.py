@@ -59,16 +59,12 @@ def _in_a_row(*modules: nn.Module) -> nn.Module:
 
 def _units(features: Iterable[nn.Module], kinds: tuple[type[nn.Module], ...]) -> Blocks:
     """Divide a sequence in front of each module of some kinds; name the units by their place."""
-    units: list[list[nn.Module]] = []
-    starts: list[int] = []
+    units: list[tuple[str, list[nn.Module]]] = []
     for place, module in enumerate(features):
         if isinstance(module, kinds) or not units:
-            units.append([])
-            starts.append(place)
-        units[-1].append(module)
-    return [
-        (f"features_{start}", _in_a_row(*unit)) for start, unit in zip(starts, units, strict=True)
-    ]
+            units.append((f"features_{place}", []))
+        units[-1][1].append(module)
+    return [(name, _in_a_row(*unit)) for name, unit in units]
 
 
 def _children(network: nn.Module, parent: str, prefix: str) -> Blocks:

@@ -6,7 +6,7 @@ Across parts it makes test results too good; across classes it makes labels cont
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -154,12 +154,9 @@ class Leakage:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding for JSON; at most :data:`LISTED` pairs."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "links"}
         return {
-            "name": self.name,
-            "images": self.images,
-            "groups": self.groups,
-            "threshold": self.threshold,
-            "turned": self.turned,
+            **plain,
             "exact": asdict(self.exact),
             "near": asdict(self.near),
             "groups_across_parts": _listed(self.groups_across_parts),

@@ -222,15 +222,15 @@ def _divide(
     """
     wanted = np.asarray(shares, dtype=np.float64)
     _, labels = np.unique(images.labels[among], return_inverse=True)
-    grouped = by == "group" and images.groups is not None
-    if grouped and images.groups is not None:
-        names = np.array([images.groups[i] for i in among.tolist()])
+    groups = images.groups if by == "group" else None
+    if groups is not None:
+        names = np.array([groups[i] for i in among.tolist()])
         _, unit = np.unique(names, return_inverse=True)
     else:
         unit = np.arange(among.size)
     table = np.zeros((int(unit.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), np.int64)
     np.add.at(table, (unit, labels), 1)
-    _enough(images, among, (table > 0).sum(axis=0), wanted.size, grouped)
+    _enough(images, among, (table > 0).sum(axis=0), wanted.size, groups is not None)
     if table.shape[0] == among.size:
         part = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
         of_unit = part

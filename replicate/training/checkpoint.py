@@ -10,7 +10,8 @@ import io
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ VERSION = 1
 CHECKPOINT = "checkpoint.pt"
 RESULT = "fold.npz"
 _ARRAYS = ("probabilities", "labels", "indices")
+_BROKEN = (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError)
 
 
 def identity(job: Job) -> dict[str, str]:
@@ -68,13 +70,10 @@ def load_checkpoint(folder: Path, who: Mapping[str, str]) -> dict[str, Any] | No
     path = folder / CHECKPOINT
     if not path.is_file():
         return None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise _unreadable(path) from error
-    if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
-        raise _unreadable(path)
-    _check(path, state["identity"], who)
+    with _told(path):
+        state: dict[str, Any] = dict(torch.load(path, map_location="cpu", weights_only=True))
+        found = dict(state["identity"])
+    _check(path, found, who)
     return state
 
 
@@ -117,13 +116,10 @@ def load_result(
     path = folder / RESULT
     if not path.is_file():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-            record = json.loads(stored["record"].tobytes())
-            found, facts = record["identity"], record["facts"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path) from error
+    with _told(path), np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in _ARRAYS}
+        record = json.loads(stored["record"].tobytes())
+        found, facts = record["identity"], record["facts"]
     _check(path, found, who)
     return arrays, facts
 
@@ -137,11 +133,16 @@ def _check(path: Path, found: Mapping[str, Any], who: Mapping[str, str]) -> None
         )
 
 
-def _unreadable(path: Path) -> ReplicationError:
-    return ReplicationError(
-        f"{path}: cannot be read; it is damaged or not a file of medtl-meta.",
-        "Delete it: the fold is then trained anew.",
-    )
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what torch and numpy raise on bytes that are no file of ours into words."""
+    try:
+        yield
+    except (*_BROKEN, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise ReplicationError(
+            f"{path}: cannot be read; it is damaged or not a file of medtl-meta.",
+            "Delete it: the fold is then trained anew.",
+        ) from error
 
 
 def _write(target: Path, content: bytes) -> None:

@@ -33,7 +33,7 @@ from replicate.training.features import Normalise, extract
 from replicate.training.heads import torch_head
 from replicate.training.job import Job
 from replicate.training.loop import Feed, Phase, State
-from replicate.training.pixels import decoded, decoding_cost
+from replicate.training.pixels import decoded
 
 NOTHING = Unfreezing(kind="none")
 #: Activations larger than this many times the network's input are not cached: reading them from
@@ -258,9 +258,11 @@ class _Work:
         else:
             begun = time.perf_counter()
             settings, cache = self.spec.preprocessing, self.job.cache
-            rows = decoded(self.images, settings, cache, self.compute.workers, self.job.report)
+            rows, cost = decoded(
+                self.images, settings, cache, self.compute.workers, self.job.report
+            )
             self.extracting += time.perf_counter() - begun
-            self.costs.append(decoding_cost(self.images, settings, cache))
+            self.costs.append(cost)
             feed = Feed(
                 rows,
                 self.compute,

@@ -180,7 +180,8 @@ class Phase:
             state.images += len(self.job.fold.train)
             if patience and line["val_loss"] < state.best_loss:
                 state.best_epoch, state.best_loss = state.epoch, line["val_loss"]
-                state.best = copied(self.moving())
+                # Copies, which training does not reach.
+                state.best = {name: value.clone() for name, value in self.moving().items()}
             state.epoch += 1
             after_epoch(state)
         if state.best:
@@ -268,11 +269,6 @@ class Phase:
         with self.compute.autocast():
             logits = self.head(self.tail(inputs))
         return logits.float(), self.labels[torch.from_numpy(batch).to(self.labels.device)]
-
-
-def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return copies that training does not reach."""
-    return {name: value.detach().clone() for name, value in tensors.items()}
 
 
 def put_tensors(targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:
