@@ -186,14 +186,12 @@ class RunResult:
             "peak_memory_bytes": self.peak_memory_bytes,
             "notes": list(self.notes),
             "note_codes": [note.to_dict() for note in self._notes],
+            "remark_codes": evaluated["remark_codes"],
+            "proofs": [one.proof.to_dict() for one in self.fitted],
             "parameters": self.parameters,
             "trained_parameters": self.trained_parameters,
-            "frozen": [one.proof.sentence for one in self.fitted],
-            "proofs": [one.proof.to_dict() for one in self.fitted],
-            **{
-                name: evaluated[name]
-                for name in ("confusion", "baseline", "positive", "remarks", "remark_codes")
-            },
+            "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
+            **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
             "classes": list(self.evaluation.classes),
             "spread": dict(self.evaluation.spread),
         }
