@@ -14,12 +14,12 @@ from db.files import replace_file
 from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
-from replicate.notes import Note
 from replicate.spec import Ledger, LedgerLine, Spec, settings_of
 from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
 
 if TYPE_CHECKING:
+    from replicate.notes import Note
     from replicate.training.fold import Fitted
 
 #: The file in a run's folder that holds what it came to.

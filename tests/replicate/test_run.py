@@ -23,6 +23,7 @@ from metaanalysis.query.runs import runs as listed
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.outcome import assumed_throughout
+from replicate.notes import Note
 from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.setup.specify import specify_free
@@ -183,8 +184,11 @@ def test_what_must_be_known_of_the_models_is_in_the_result(
     )
     result = replicate(free.spec, images, ledger=free.ledger, **folders)
     assert result.to_dict()["run"]["notes"] == []
-    told = replace(result, fitted=tuple(replace(one, notes=("a", "b")) for one in result.fitted))
-    assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == ["a", "b"]
+    notes = (Note("no class weights"), Note("not converged", {"head": "lda"}))
+    told = replace(result, fitted=tuple(replace(one, notes=notes) for one in result.fitted))
+    assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == [str(one) for one in notes]
+    codes = told.outcome()["note_codes"]
+    assert codes == [{"code": "no class weights"}, {"code": "not converged", "head": "lda"}]
 
 
 def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
