@@ -22,8 +22,8 @@ from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
-from replicate.outcome import assumed_throughout
 from replicate.notes import Note
+from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.setup.specify import specify_free
