@@ -169,7 +169,7 @@ def _measure(builder: Builder, spec: Spec, compute: Compute) -> Probe:
             width=backbone.width,
             held_bytes=held // count,
             parameters=sum(p.numel() for p in backbone.parameters()),
-            trained_parameters=frozen.trained_parameters,
+            trained_parameters=sum(p.numel() for p in backbone.parameters() if p.requires_grad),
             device=device,
             threads=torch.get_num_threads(),
             unrest=clock.unrest,

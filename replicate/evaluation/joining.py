@@ -19,7 +19,6 @@ class Model:
     """The pooled predictions of one seed and repeat; `places` count into the tested images."""
 
     seed: int
-    repeat: int
     probabilities: Floats
     places: Integers
 
@@ -100,7 +99,6 @@ def gathered(
         models.append(
             Model(
                 seed,
-                repeat,
                 np.concatenate([one.probabilities for one in parts]),
                 np.searchsorted(tested, indices),
             )

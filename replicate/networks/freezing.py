@@ -33,8 +33,6 @@ class Frozen:
     ----------
     backbone
         The backbone, its parameters marked.
-    batchnorm
-        Which BatchNorm layers normalise by their running statistics; see `spec.Transfer`.
     boundary
         Number of leading blocks without any trained parameter.
     trained, frozen
@@ -46,18 +44,11 @@ class Frozen:
     """
 
     backbone: Backbone = field(repr=False)
-    batchnorm: str
     boundary: int
     trained: tuple[str, ...]
     frozen: tuple[str, ...]
     fixed_buffers: tuple[str, ...]
     _moving: frozenset[str] = field(repr=False)
-
-    @property
-    def trained_parameters(self) -> int:
-        """How many numbers of the backbone are trained."""
-        parameters = dict(self.backbone.named_parameters())
-        return sum(parameters[name].numel() for name in self.trained)
 
     @property
     def cacheable(self) -> bool:
@@ -125,7 +116,6 @@ def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: Policy = "froz
         (trained if name in names else frozen).append(name)
     result = Frozen(
         backbone=backbone,
-        batchnorm=batchnorm,
         boundary=_boundary(backbone, names),
         trained=tuple(trained),
         frozen=tuple(frozen),

@@ -109,16 +109,18 @@ class Look:
 
 def torch_hub_folder() -> Path:
     """Return the folder in which torch hub keeps checkpoints, told without torch."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("TORCH_HOME") or str(Path(base) / "torch")
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    return _home("TORCH_HOME", "torch") / "hub" / "checkpoints"
 
 
 def hugging_face_folder() -> Path:
     """Return the cache of the Hugging Face hub."""
+    given = os.environ.get("HF_HUB_CACHE")
+    return Path(given).expanduser() if given else _home("HF_HOME", "huggingface") / "hub"
+
+
+def _home(variable: str, name: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("HF_HOME") or str(Path(base) / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or str(Path(home) / "hub")).expanduser()
+    return Path(os.environ.get(variable) or str(Path(base) / name)).expanduser()
 
 
 def package_folder(package: str) -> Path | None:
@@ -286,11 +288,6 @@ def _worded(found: Look, asked: str) -> WeightsError:
     )
 
 
-def networks_at_hand() -> tuple[str, ...]:
-    """Return the names of all networks with a file of weights on this machine."""
-    return tuple(builder.name for builder in registry().builders if at_hand(builder) is not None)
-
-
 def what_to_do(builder: Builder) -> str:
     """Say how weights of a network can be had: a sentence for each way."""
     known = weight_files(builder)
@@ -309,7 +306,7 @@ def what_to_do(builder: Builder) -> str:
             f"No weights of {builder.name} are known; give your own by path, or put them into "
             f"{weights_folder()} as {builder.name}{ENDINGS[0]}."
         )
-    here = networks_at_hand()
+    here = [one.name for one in registry().builders if at_hand(one) is not None]
     ways.append(
         f"Weights at hand: {', '.join(here)}."
         if here

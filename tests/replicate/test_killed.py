@@ -53,7 +53,7 @@ def one_fold(folder: Path, phase: str, count: int, tl_type: str) -> None:
     Path.replace = stop_before_replacing  # type: ignore[method-assign, assignment]
     os.fsync = stop_while_writing  # type: ignore[assignment]
     images = toy_images(600, size=16)
-    settings: dict[str, int] = {"patience": 3, "epochs": 6}
+    settings = {"patience": 3, "epochs": 6, "batch_size": 64}
     if tl_type == "recommended protocol":
         settings["head_epochs"] = 3
     augmentation = {"rotation": 10} if tl_type == "fine-tuning from scratch" else {}

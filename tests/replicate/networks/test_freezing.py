@@ -112,8 +112,6 @@ def test_only_what_is_unfrozen_is_trained(unfreezing: Unfreezing, boundary: int)
     assert proof.holds
     assert proof.moved == proof.trained == len(frozen.trained)
     assert proof.frozen_parameters == len(frozen.frozen)
-    trained_numbers = (p.numel() for p in backbone.parameters() if p.requires_grad)
-    assert frozen.trained_parameters == sum(trained_numbers)
 
 
 @pytest.mark.parametrize("make", [real("mobilenet_v2"), real("resnet18")], ids=["mnv2", "rn18"])
