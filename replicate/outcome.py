@@ -158,6 +158,15 @@ class RunResult:
         return tuple(map(str, self._notes))
 
     @property
+    def codes(self) -> dict[str, Any]:
+        """Codes and values of what is said of models and metrics, JSON-able."""
+        return {
+            "notes": [note.to_dict() for note in self._notes],
+            "remarks": [note.to_dict() for note in self.evaluation.notes],
+            "frozen": [one.proof.to_dict() for one in self.fitted],
+        }
+
+    @property
     def _notes(self) -> list[Note]:
         return list(dict.fromkeys(note for one in self.fitted for note in one.notes))
 
@@ -185,14 +194,12 @@ class RunResult:
             "images_per_second": self.images_per_second,
             "peak_memory_bytes": self.peak_memory_bytes,
             "notes": list(self.notes),
-            "note_codes": [note.to_dict() for note in self._notes],
-            "remark_codes": evaluated["remark_codes"],
-            "proofs": [one.proof.to_dict() for one in self.fitted],
             "parameters": self.parameters,
             "trained_parameters": self.trained_parameters,
             "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
             **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
             "classes": list(self.evaluation.classes),
+            "codes": self.codes,
             "spread": dict(self.evaluation.spread),
         }
 
@@ -210,10 +217,11 @@ class RunResult:
                 **{name: outcome[name] for name in ("images", "weights", "parameters")},
                 "trained_parameters": self.trained_parameters,
                 "frozen": outcome["frozen"],
-                **{name: outcome[name] for name in ("proofs", "notes", "note_codes")},
+                "notes": outcome["notes"],
                 "environment": self.environment,
             },
             "spec": self.spec.model_dump(mode="json"),
+            "codes": self.codes,
             "ledger": self.ledger.model_dump(mode="json")["lines"],
             "leakage": {"shared": list(self.shared), **self.leakage.to_dict()},
             **evaluated,

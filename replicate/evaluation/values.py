@@ -211,5 +211,4 @@ class Evaluation:
             "images": self.images,
             "groups": self.groups,
             "remarks": list(self.remarks),
-            "remark_codes": [note.to_dict() for note in self.notes],
         }

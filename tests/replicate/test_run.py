@@ -187,8 +187,8 @@ def test_what_must_be_known_of_the_models_is_in_the_result(
     notes = (Note("no class weights"), Note("not converged", {"head": "lda"}))
     told = replace(result, fitted=tuple(replace(one, notes=notes) for one in result.fitted))
     assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == [str(one) for one in notes]
-    codes = told.outcome()["note_codes"]
-    assert codes == [{"code": "no class weights"}, {"code": "not converged", "head": "lda"}]
+    codes = [{"code": "no class weights"}, {"code": "not converged", "head": "lda"}]
+    assert told.outcome()["codes"]["notes"] == told.to_dict()["codes"]["notes"] == codes
 
 
 def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
