@@ -51,8 +51,10 @@ from replicate.training.features import BATCH, extract
 from replicate.training.fold import Fitted, fit
 from replicate.training.heads import torch_head
 from replicate.training.hybrids import classify
+from replicate.training.job import Job
 from replicate.training.seeds import batches, derived, shuffled
-from replicate.weights.load import find_weights, load
+from replicate.weights.load import load
+from replicate.weights.places import find_weights
 
 PARTS = ("extraction", "cross-validation", "last block", "memory")
 HEADS = ("linear", "mlp", "svm")
@@ -118,15 +120,11 @@ def ours(
     compute: Compute, options: argparse.Namespace, last_block: bool = False,
 ) -> tuple[float, list[Fitted]]:  # fmt: skip
     def one(fold: Fold, head: str, scratch: Path) -> Fitted:
+        spec = specification(head, options.size, options.epochs, last_block)
         return fit(
-            specification(head, options.size, options.epochs, last_block),
-            images,
-            fold,
-            SEED,
+            Job(spec, images, fold, SEED, compute, scratch / "cache"),
             network=lambda: copy.deepcopy(backbone) if last_block else backbone,
-            compute=compute,
             folder=scratch / f"{fold.number} {head}",
-            cache=scratch / "cache",
         )
 
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
@@ -158,8 +156,8 @@ def plain(
                 for batch in np.split(np.arange(len(images)), range(BATCH, len(images), BATCH))
             ]
         return classify(
-            spec.transfer.head, np.concatenate(features), images.labels, fold.train, fold.val,
-            fold.test, classes=len(images.classes), balanced=False,
+            spec.transfer.head, np.concatenate(features), images.labels, fold,
+            classes=len(images.classes), balanced=False,
             seed=derived(SEED, fold.repeat, fold.number, "hybrid") % 2**32,
         ).probabilities, []  # fmt: skip
     torch.manual_seed(derived(SEED, fold.repeat, fold.number, "head"))
@@ -296,10 +294,8 @@ def extract_and_train(count: int, scratch: Path | None) -> None:
     spec = specification("linear", 32, 1)
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         cache = Path(name)
-        fitted = fit(
-            spec, images, fold, SEED, network=lambda: backbone, compute=compute,
-            folder=cache / "fold", cache=cache,
-        )  # fmt: skip
+        job = Job(spec, images, fold, SEED, compute, cache)
+        fitted = fit(job, network=lambda: backbone, folder=cache / "fold")
     print(fitted.peak_memory_bytes)
 
 

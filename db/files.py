@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 def sweep(folder: Path, *names: str) -> None:
@@ -17,20 +20,38 @@ def sweep(folder: Path, *names: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def replace_file(target: Path, content: bytes) -> None:
-    """Write a file by an atomic rename; a reader sees the old content or the new, never half.
+@contextmanager
+def replacing(target: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
+    """Yield a stream whose content takes the target's place by an atomic rename at the end.
+
+    A reader sees the old content or the new, never half; where the block raises, the old file, if
+    any, is untouched and nothing is left behind.
+
+    Parameters
+    ----------
+    durable
+        Rename only when the content has reached the disk: power may fail, not only a process.
 
     Raises
     ------
     OSError
-        The folder cannot be written to; the old file, if any, is untouched.
+        The folder cannot be written to.
     """
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            yield stream
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def replace_file(target: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write a file whole or not at all; see :func:`replacing`, also for what is raised."""
+    with replacing(target, durable=durable) as stream:
+        stream.write(content)

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,8 @@ def environment(compute: Any = None) -> dict[str, Any]:
     Parameters
     ----------
     compute
-        A :class:`replicate.training.compute.Compute`, of which `device`, `precision`, `workers`,
-        `deterministic` and `threads` are taken as far as it has them. Of torch, only what is loaded
-        already is asked: its threads, and name and libraries of a CUDA device.
+        A :class:`replicate.training.compute.Compute`. Of torch, only what is loaded already is
+        asked: its threads, and name and libraries of a CUDA device.
 
     Notes
     -----
@@ -56,12 +56,8 @@ def environment(compute: Any = None) -> dict[str, Any]:
         "threads": {name: os.environ[name] for name in _THREADS if name in os.environ},
     }
     if compute is not None:
-        found["compute"] = {
-            name: _plain(getattr(compute, name))
-            for name in ("device", "precision", "workers", "deterministic", "threads")
-            if hasattr(compute, name)
-        }
-    found["torch"] = _torch(found.get("compute", {}).get("device"))
+        found["compute"] = asdict(compute)
+    found["torch"] = _torch(None if compute is None else compute.device)
     return found
 
 
@@ -72,8 +68,7 @@ def cpu_model() -> str:
             if line.lower().startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
-        # Not Linux: the platform's own word is all there is.
-        return platform.processor() or platform.machine()
+        pass  # not Linux: the platform's own word is all there is
     return platform.processor() or platform.machine()
 
 
@@ -90,29 +85,6 @@ def memory_bytes() -> int | None:
     if "SC_PAGE_SIZE" in names and "SC_PHYS_PAGES" in names:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return None
-
-
-def peak_memory(device_bytes: int | None = None) -> dict[str, int | None]:
-    """Return the largest memory that this process has had, in bytes.
-
-    Parameters
-    ----------
-    device_bytes
-        What ``torch.cuda.max_memory_allocated`` says, on such a device.
-
-    Returns
-    -------
-    dict
-        ``host`` (None where the system does not tell) and ``device``.
-    """
-    try:
-        import resource
-    except ImportError:
-        # Windows has no such call.
-        return {"host": None, "device": device_bytes}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return {"host": peak if sys.platform == "darwin" else peak * 1024, "device": device_bytes}
 
 
 def revision() -> str | None:
@@ -145,10 +117,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (bool, int, float, type(None))) else str(value)
 
 
 def _torch(device: str | None) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
 
 if TYPE_CHECKING:
+    from replicate.notes import Note
     from replicate.training.fold import Fitted
 
 #: The file in a run's folder that holds what it came to.
@@ -154,7 +155,20 @@ class RunResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the models, each sentence once."""
-        return tuple(dict.fromkeys(note for one in self.fitted for note in one.notes))
+        return tuple(map(str, self._notes))
+
+    @property
+    def codes(self) -> dict[str, Any]:
+        """Codes and values of what is said of models and metrics, JSON-able."""
+        return {
+            "notes": [note.to_dict() for note in self._notes],
+            "remarks": [note.to_dict() for note in self.evaluation.notes],
+            "frozen": [one.proof.to_dict() for one in self.fitted],
+        }
+
+    @property
+    def _notes(self) -> list[Note]:
+        return list(dict.fromkeys(note for one in self.fitted for note in one.notes))
 
     @property
     def peak_memory_bytes(self) -> int | None:
@@ -185,6 +199,7 @@ class RunResult:
             "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
             **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
             "classes": list(self.evaluation.classes),
+            "codes": self.codes,
             "spread": dict(self.evaluation.spread),
         }
 
@@ -206,6 +221,7 @@ class RunResult:
                 "environment": self.environment,
             },
             "spec": self.spec.model_dump(mode="json"),
+            "codes": self.codes,
             "ledger": self.ledger.model_dump(mode="json")["lines"],
             "leakage": {"shared": list(self.shared), **self.leakage.to_dict()},
             **evaluated,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from replicate.networks.network import Backbone
     from replicate.training.compute import Compute
     from replicate.training.fold import Fitted
-    from replicate.weights.load import FoundWeights
+    from replicate.weights.places import Look
 
 
 def replicate(
@@ -146,10 +146,10 @@ def _agree(spec: Spec, ledger: Ledger) -> None:
         )
 
 
-def _weights(builder: Builder, spec: Spec, download: bool) -> FoundWeights | None:
+def _weights(builder: Builder, spec: Spec, download: bool) -> Look | None:
     if spec.network.weights == "random":
         return None
-    from replicate.weights.load import find_weights
+    from replicate.weights.places import find_weights
 
     return find_weights(builder, spec.network.weights, download=download)
 
@@ -189,6 +189,7 @@ def _fitted(
 ) -> Iterator[Fitted]:
     """Fit every model: each seed, repeat and fold has its own folder of checkpoints."""
     from replicate.training.fold import fit
+    from replicate.training.job import Job
 
     total = sum(len(made) for made in folds.values())
     done = 0
@@ -196,21 +197,13 @@ def _fitted(
         for fold in made:
             done += 1
             label = f"model {done} of {total}" if total > 1 else ""
-            yield fit(
-                spec,
-                images,
-                fold,
-                seed,
-                network=network,
-                compute=compute,
-                folder=_place(folder, seed, fold),
-                cache=cache or cache_folder(),
-                progress=_labelled(progress, label),
-                environment=around,
-            )
+            report = _labelled(progress, label)
+            job = Job(spec, images, fold, seed, compute, cache or cache_folder(), report)
+            place = _place(folder, seed, fold)
+            yield fit(job, network=network, folder=place, environment=around)
 
 
-def _networks(spec: Spec, builder: Builder, found: FoundWeights | None) -> Callable[[], Backbone]:
+def _networks(spec: Spec, builder: Builder, found: Look | None) -> Callable[[], Backbone]:
     """Return what hands out a network with its start weights, read from disk once.
 
     One that stays frozen throughout serves all models; one that learns is copied for each. Random

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.errors import ImagesError
+from db.wording import plural
 from replicate.images.image_set import ImageSet
 from replicate.networks.builders import Builder
+from replicate.notes import Note
 from replicate.spec import Spec
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class Estimate:
     unrest
         How many times longer than the quickest call the usual one took while it was measured; 1
         where nothing was.
-    remarks
+    notes
         What it does not count, or had to assume.
     """
 
@@ -102,8 +104,13 @@ class Estimate:
     memory: int | None
     disk: int | None
     device: str | None
-    remarks: tuple[str, ...]
+    notes: tuple[Note, ...]
     unrest: float = 1.0
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes in words."""
+        return tuple(map(str, self.notes))
 
     @property
     def seconds(self) -> float | None:
@@ -121,16 +128,13 @@ class Estimate:
     @property
     def sentence(self) -> str:
         """The estimate in words."""
-        count = f"{self.passes.models} model{'s' if self.passes.models > 1 else ''}"
-        text = f"Estimate for {self.images:,} images and {count}: "
+        models = plural(self.passes.models, "model")
+        text = f"Estimate for {self.images:,} images and {models}: "
         if self.seconds is None:
             return f"{text}no time was measured."
         text += f"{span(self.seconds, self.longest or self.seconds)} on {self.device}"
-        parts = []
-        for name in ("decoding", "extracting", "training"):
-            value = getattr(self, name)
-            if value:
-                parts.append(f"{name} {duration(value)}")
+        known = ((name, getattr(self, name)) for name in ("decoding", "extracting", "training"))
+        parts = [f"{name} {duration(value)}" for name, value in known if value]
         if parts:
             text += f" ({', '.join(parts)})"
         if self.memory is not None and self.disk is not None:
@@ -139,11 +143,16 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers, with the sum of the seconds."""
+        numbers = asdict(self)
+        del numbers["notes"]
+        unrest = numbers.pop("unrest")
         return {
-            **asdict(self),
+            **numbers,
+            "remarks": list(self.remarks),
+            "unrest": unrest,
             "seconds": self.seconds,
             "longest": self.longest,
-            "remarks": list(self.remarks),
+            "remark_codes": [note.to_dict() for note in self.notes],
         }
 
 
@@ -180,29 +189,29 @@ def estimate(
         return None
     if spec.data.max_images is not None:
         total = min(total, spec.data.max_images)
-    remarks = []
+    notes = []
     if images is None:
-        remarks.append("the number of images is that of the public set, all classes together")
+        notes.append(Note("count of the public set"))
     if spec.split.kind == "official" and (images is None or images.parts is None):
-        remarks.append("official parts taken as 70/10/20")
+        train, validation, test = (round(100 * share) for share in OFFICIAL)
+        shares = {"train": train, "validation": validation, "test": test}
+        notes.append(Note("official parts assumed", shares))
     passes = count_passes(spec, total, _shares(spec, images))
     decoding = _decoding(spec, images, total)
     if decoding is None:
-        remarks.append("decoding is not counted")
+        notes.append(Note("decoding not counted"))
     if spec.transfer.tl_type == "feature extractor hybrid":
-        remarks.append(f"fitting the {spec.transfer.head.kind} is not counted")
+        notes.append(Note("classifier not counted", {"head": spec.transfer.head.kind}))
     if measure and find_spec("torch") is None:
         measure = False
-        remarks.append("torch is not installed")
+        notes.append(Note("no torch"))
     if not measure:
-        return Estimate(total, passes, decoding, None, None, None, None, None, tuple(remarks))
+        return Estimate(total, passes, decoding, None, None, None, None, None, tuple(notes))
     from replicate.cost.probe import probe
 
     cost = probe(builder, spec, device, cache)
     if cost.unrest > BUSY:
-        remarks.append(
-            "the machine was busy while this was measured, so that the longer time is the likelier"
-        )
+        notes.append(Note("busy machine"))
     extracting = passes.whole * cost.whole + passes.leading * cost.leading
     training = passes.trained * cost.trained + passes.judged * cost.judged + passes.head * cost.head
     return Estimate(
@@ -213,8 +222,8 @@ def estimate(
         training=training,
         memory=_memory(spec, cost),
         disk=_disk(spec, cost, total),
-        device=f"{cost.device} with {cost.threads} thread{'s' if cost.threads > 1 else ''}",
-        remarks=tuple(remarks),
+        device=f"{cost.device} with {plural(cost.threads, 'thread')}",
+        notes=tuple(notes),
         unrest=cost.unrest,
     )
 
@@ -327,11 +336,7 @@ def duration(seconds: float) -> str:
         return "under a second"
     for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):
         if seconds < limit:
-            return (
-                f"{seconds / unit:.0f} {name}"
-                if seconds / unit >= 10
-                else f"{seconds / unit:.1f} {name}"
-            )
+            return f"{seconds / unit:.{0 if seconds / unit >= 10 else 1}f} {name}"
     return f"{seconds / 86400:.0f} days"
 
 
@@ -349,7 +354,5 @@ def size(count: int) -> str:
     """Return a number of bytes in the unit that fits it."""
     for unit, name in ((10**9, "GB"), (10**6, "MB")):
         if count >= unit:
-            return (
-                f"{count / unit:.1f} {name}" if count < 10 * unit else f"{count / unit:.0f} {name}"
-            )
+            return f"{count / unit:.{0 if count >= 10 * unit else 1}f} {name}"
     return f"{count / 1000:.0f} kB"

@@ -23,8 +23,8 @@ from replicate.networks.backbones import build
 from replicate.networks.builders import Builder, check_size
 from replicate.networks.freezing import freeze
 from replicate.places import cache_folder
-from replicate.spec import Spec, Unfreezing
-from replicate.training.compute import choose
+from replicate.spec import Spec
+from replicate.training.compute import Compute, choose
 
 #: Each part is measured for so many seconds at least, and three times.
 LEAST = 0.5
@@ -79,13 +79,6 @@ class Probe:
     unrest: float
 
 
-def best_device() -> str:
-    """Return the fastest kind of device that is there."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def probe(builder: Builder, spec: Spec, device: str = "auto", cache: Path | None = None) -> Probe:
     """Measure a backbone as a spec would use it, or read what was measured before.
 
@@ -94,7 +87,7 @@ def probe(builder: Builder, spec: Spec, device: str = "auto", cache: Path | None
     UsageError
         Images too small for the network, or more unfrozen than there is.
     """
-    device = best_device() if device == "auto" else device
+    compute = choose(device)
     key: dict[str, Any] = {
         "version": VERSION,
         "network": builder.name,
@@ -102,7 +95,7 @@ def probe(builder: Builder, spec: Spec, device: str = "auto", cache: Path | None
         "unfreezing": spec.transfer.unfreezing.model_dump(),
         "batchnorm": spec.transfer.batchnorm,
         "batch": spec.training.batch_size,
-        "device": device,
+        "device": compute.device,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -112,7 +105,7 @@ def probe(builder: Builder, spec: Spec, device: str = "auto", cache: Path | None
     if known is not None:
         return known
     check_size(builder, spec.preprocessing.size)
-    found = _measure(builder, spec.transfer.unfreezing, spec, device)
+    found = _measure(builder, spec, compute)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(asdict(found)).encode())
     return found
@@ -126,17 +119,18 @@ def _read(path: Path) -> Probe | None:
         return None
 
 
-def _measure(builder: Builder, unfreezing: Unfreezing, spec: Spec, device: str) -> Probe:
+def _measure(builder: Builder, spec: Spec, compute: Compute) -> Probe:
+    device = compute.device
     with torch.random.fork_rng():
         torch.manual_seed(0)
         backbone = build(builder).to(device)
-        frozen = freeze(backbone, unfreezing, spec.transfer.batchnorm)
+        frozen = freeze(backbone, spec.transfer.unfreezing, spec.transfer.batchnorm)
         front, tail = backbone.before(frozen.boundary), backbone.behind(frozen.boundary)
         head = nn.Linear(backbone.width, 2).to(device)
         size = spec.preprocessing.size
         frozen.modes(False)
         images = torch.randn(FEWEST, 3, size, size, device=device)
-        clock = _Clock(device)
+        clock = _Clock(compute)
         with torch.inference_mode():
             fitting = int(LONGEST * FEWEST / clock.seconds(lambda: backbone(images)))
         count = max(FEWEST, min(fitting, spec.training.batch_size))
@@ -163,7 +157,7 @@ def _measure(builder: Builder, unfreezing: Unfreezing, spec: Spec, device: str) 
             held = _held(tail, boundary)
             trained = clock.seconds(step(tail, boundary))
         # As a run does it: threads that meet after every layer of a small head only wait.
-        with choose(device).one_thread():
+        with compute.one_thread():
             on_features = clock.seconds(step(nn.Identity(), features))
         return Probe(
             leading=leading / count,
@@ -175,7 +169,7 @@ def _measure(builder: Builder, unfreezing: Unfreezing, spec: Spec, device: str) 
             width=backbone.width,
             held_bytes=held // count,
             parameters=sum(p.numel() for p in backbone.parameters()),
-            trained_parameters=frozen.trained_parameters,
+            trained_parameters=sum(p.numel() for p in backbone.parameters() if p.requires_grad),
             device=device,
             threads=torch.get_num_threads(),
             unrest=clock.unrest,
@@ -200,8 +194,8 @@ def _held(tail: nn.Module, given: Tensor) -> int:
 class _Clock:
     """Measures calls, and remembers how uneven they were."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
+    def __init__(self, compute: Compute) -> None:
+        self._compute = compute
         self.unrest = 1.0
 
     def seconds(self, run: Callable[[], object]) -> float:
@@ -226,13 +220,5 @@ class _Clock:
     def _timed(self, run: Callable[[], object]) -> float:
         begun = time.perf_counter()
         run()
-        _wait(self._device)
+        self._compute.wait()
         return time.perf_counter() - begun
-
-
-def _wait(device: str) -> None:
-    """Wait until the device is done: a clock must not stop before it."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    elif device == "mps":
-        torch.mps.synchronize()

@@ -52,7 +52,7 @@ def _grouped(tested: Tested, majority: int, value: float) -> tuple[float, float,
 
 
 def tests_of(
-    tested: Tested, metrics: Sequence[MetricValue], drawn: Draws | None
+    tested: Tested, metrics: Sequence[MetricValue], drawn: Draws
 ) -> dict[str, AboveBaseline]:
     """Test accuracy, balanced accuracy, AUC and kappa against what needs no images."""
     values = {
@@ -62,7 +62,7 @@ def tests_of(
     }
     tests = {"accuracy": _accuracy(tested, values["accuracy"])}
     for name, level in (("balanced_accuracy", 1.0 / tested.k), ("kappa", 0.0)):
-        if drawn is not None and name in values:
+        if name in values and name in drawn.overall:
             draws = drawn.overall[name]
             draws = draws[np.isfinite(draws)]
             p = (1 + int(np.sum(draws <= level))) / (1 + draws.size)

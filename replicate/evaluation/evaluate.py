@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from replicate.evaluation import intervals
 from replicate.evaluation.baselines import baseline_of, tests_of
 from replicate.evaluation.intervals import Floats, Integers
-from replicate.evaluation.joining import Tested, joined
+from replicate.evaluation.joining import Tested, gathered
 from replicate.evaluation.metrics import (
     OVERALL,
     PER_CLASS,
@@ -26,7 +27,7 @@ from replicate.evaluation.metrics import (
     tallies,
 )
 from replicate.evaluation.predictions import Predictions
-from replicate.evaluation.resampling import Draws, area_variance, areas_of, bootstrap
+from replicate.evaluation.resampling import area_variance, areas_of, bootstrap
 from replicate.evaluation.values import Evaluation, MetricValue
 from replicate.images.image_set import ImageSet
 
@@ -53,7 +54,7 @@ def evaluate(
     images
         The set that `indices` count into; its groups, where known, are what is resampled.
     positive
-        The positive class of two; without one the last class, which `remarks` says. Of more than
+        The positive class of two; without one the last class, which `notes` say. Of more than
         two classes sensitivity, specificity, precision and F1 are means over classes.
     draws
         Bootstrap draws, of a fixed seed: the same predictions have the same intervals.
@@ -71,28 +72,26 @@ def evaluate(
     the logit scale, its components summed within groups where there are any (Obuchowski). All else
     has the percentiles of a bootstrap that draws images, or groups as a whole, within classes.
     """
-    tested, remarks = joined(predictions, images, positive)
+    tested, notes = gathered(predictions, images, positive)
     each = [
         _values(model.probabilities, tested.labels[model.places], tested) for model in tested.models
     ]
     resampled = bootstrap(tested, draws)
-    found = [_overall(name, tested, [own for own, _ in each], resampled) for name in OVERALL]
+    found = [
+        _measured(name, [one.overall[name] for one in each], resampled.overall.get(name), tested)
+        for name in OVERALL
+    ]
     for label in range(tested.k):
-        found += [
-            _of_class(name, label, tested, [own for _, own in each], resampled)
-            for name in PER_CLASS
-        ]
-    seeds = _by_seed(tested, [own for own, _ in each])
+        for name in PER_CLASS:
+            drawn = resampled.by_class.get(name)
+            drawn = None if drawn is None else drawn[:, label]
+            own = [float(one.by_class[name][label]) for one in each]
+            found.append(_measured(name, own, drawn, tested, label))
+    seeds = _by_seed(tested, each)
     several = len({model.seed for model in tested.models}) > 1
     found += seeds
     found += _by_fold(predictions, images, tested)
-    confusion = sum(
-        (
-            confusion_of(tallies(m.probabilities, tested.labels[m.places]).sum(axis=0), tested.k)
-            for m in tested.models
-        ),
-        np.zeros((tested.k, tested.k)),
-    )
+    confusion = np.sum([one.confusion for one in each], axis=0)
     return Evaluation(
         metrics=tuple(found),
         classes=tested.classes,
@@ -104,112 +103,102 @@ def evaluate(
         images=tested.labels.size,
         groups=tested.count if tested.grouped else None,
         models=len(tested.models),
-        remarks=tuple(remarks),
+        notes=tuple(notes),
     )
 
 
-def _values(
-    probabilities: Floats, labels: Integers, tested: Tested
-) -> tuple[dict[str, float], dict[str, Floats]]:
-    """Return the metrics of one model: of all classes, and by class, shape (K,)."""
+class _Values(NamedTuple):
+    """The metrics of one model: of all classes, by class of shape (K,), and its confusion."""
+
+    overall: dict[str, float]
+    by_class: dict[str, Floats]
+    confusion: Floats
+
+
+def _values(probabilities: Floats, labels: Integers, tested: Tested) -> _Values:
     sums = tallies(probabilities, labels).sum(axis=0)
     areas, _ = areas_of(probabilities, labels, tested.k)
     values = {
         name: float(value) for name, value in overall(sums, tested.k, tested.positive).items()
     }
     values["auc"] = float(areas.mean() if tested.positive is None else areas[tested.positive])
-    return values, {**per_class(confusion_of(sums, tested.k)), "auc": areas}
+    confusion = confusion_of(sums, tested.k)
+    return _Values(values, {**per_class(confusion), "auc": areas}, confusion)
 
 
-def _overall(
-    name: str, tested: Tested, values: Sequence[dict[str, float]], drawn: Draws | None
-) -> MetricValue:
-    value = float(np.mean([own[name] for own in values]))
-    macro = tested.positive is None
-    label = tested.positive
-    n = tested.labels.size
-    if label is not None and name in ("sensitivity", "specificity"):
-        positives = int((tested.labels == label).sum())
-        n = positives if name == "sensitivity" else n - positives
-    prefix = _meaning(name, tested)
-    if math.isnan(value):
-        return _undefined(name, tested, n, None)
-    if name == "auc":
-        classes = list(range(tested.k)) if label is None else [label]
-        return _area(value, classes, n, tested, prefix, None)
-    shown = None if drawn is None else drawn.overall[name]
-    counted = name == "accuracy" or (not macro and name in ("sensitivity", "specificity"))
-    return _proportion(name, value, n, counted, label, shown, tested, prefix, None)
-
-
-def _of_class(
+def _measured(
     name: str,
-    label: int,
+    values: Sequence[float],
+    drawn: Floats | None,
     tested: Tested,
-    values: Sequence[dict[str, Floats]],
-    drawn: Draws | None,
+    label: int | None = None,
 ) -> MetricValue:
-    value = float(np.mean([own[name][label] for own in values]))
-    with_class = int((tested.labels == label).sum())
+    """Return a metric with its interval.
+
+    Parameters
+    ----------
+    values
+        Of each model.
+    drawn
+        Its bootstrap draws; None where there are none.
+    label
+        The class whose value it is, against the rest; None: of all together.
+    """
+    value = float(np.mean(values))
+    positive = tested.positive if label is None else label
     n = tested.labels.size
-    n = {"sensitivity": with_class, "specificity": n - with_class}.get(name, n)
+    if positive is not None and name in ("sensitivity", "specificity"):
+        with_class = int((tested.labels == positive).sum())
+        n = with_class if name == "sensitivity" else n - with_class
+    limits: tuple[float | None, float | None] | None = None
     if math.isnan(value):
-        return _undefined(name, tested, n, label)
-    prefix = "one class against the rest; "
-    if name == "auc":
-        return _area(value, [label], n, tested, prefix, label)
-    shown = None if drawn is None else drawn.by_class[name][:, label]
-    counted = name in ("sensitivity", "specificity")
-    return _proportion(name, value, n, counted, label, shown, tested, prefix, label)
-
-
-def _proportion(
-    name: str,
-    value: float,
-    n: int,
-    counted: bool,
-    label: int | None,
-    shown: Floats | None,
-    tested: Tested,
-    prefix: str,
-    of_class: int | None,
-) -> MetricValue:
-    """Return a value with Wilson's interval where it is one count, else the bootstrap's."""
-    low: float | None = None
-    high: float | None = None
-    if counted and not tested.grouped and len(tested.models) == 1:
-        low, high = intervals.wilson(value * n, n)
-        method = "Wilson"
-    elif shown is None:
-        method = f"no interval: a class lies in one of the {tested.unit} alone"
+        method = _why_undefined(name, tested)
     else:
-        method = f"bootstrap of {tested.unit} within classes, {shown.size} draws, percentiles"
-        limits = intervals.percentile_interval(shown)
-        undefined = shown.size - int(np.isfinite(shown).sum())
-        if limits is not None:
-            low, high = limits
-            if undefined:
-                method += f" ({undefined} undefined)"
-        elif intervals.mostly_undefined(shown):
-            method = (
-                f"no interval: {name.replace('_', ' ')} is undefined in {undefined} of "
-                f"{shown.size} bootstrap draws"
-            )
-        elif _counts_alone(name, label, value):
-            units = _units_behind(name, label, tested)
-            low, high = intervals.wilson(value * units, units)
-            method = f"Wilson of {units} {tested.unit} (no bootstrap draw differs)"
+        if name == "auc":
+            limits, how = _area_limits(value, positive, tested)
         else:
-            method = "no interval: no bootstrap draw differs"
+            limits, how = _limits(name, value, n, positive, drawn, tested)
+        meaning = _meaning(name, tested) if label is None else "one class against the rest; "
+        models = f"mean of {len(tested.models)} models; " if len(tested.models) > 1 else ""
+        method = meaning + models + how
+    low, high = limits or (None, None)
     return MetricValue(
         name,
-        value,
+        None if math.isnan(value) else value,
         low,
         high,
         n,
-        prefix + _averaged(tested) + method,
-        class_label=None if of_class is None else tested.classes[of_class],
+        method,
+        class_label=None if label is None else tested.classes[label],
     )
+
+
+def _limits(
+    name: str, value: float, n: int, label: int | None, drawn: Floats | None, tested: Tested
+) -> tuple[tuple[float, float] | None, str]:
+    """Return Wilson's interval where a value is one count, else the bootstrap's; and how."""
+    counted = name == "accuracy" or (label is not None and name in ("sensitivity", "specificity"))
+    if counted and not tested.grouped and len(tested.models) == 1:
+        return intervals.wilson(value * n, n), "Wilson"
+    if drawn is None:
+        return None, f"no interval: a class lies in one of the {tested.unit} alone"
+    limits = intervals.percentile_interval(drawn)
+    undefined = drawn.size - int(np.isfinite(drawn).sum())
+    if limits is not None:
+        some = f" ({undefined} undefined)" if undefined else ""
+        return limits, (
+            f"bootstrap of {tested.unit} within classes, {drawn.size} draws, percentiles{some}"
+        )
+    if intervals.mostly_undefined(drawn):
+        return None, (
+            f"no interval: {name.replace('_', ' ')} is undefined in {undefined} of {drawn.size} "
+            "bootstrap draws"
+        )
+    if _counts_alone(name, label, value):
+        units = _units_behind(name, label, tested)
+        how = f"Wilson of {units} {tested.unit} (no bootstrap draw differs)"
+        return intervals.wilson(value * units, units), how
+    return None, "no interval: no bootstrap draw differs"
 
 
 def _counts_alone(name: str, label: int | None, value: float) -> bool:
@@ -230,35 +219,20 @@ def _units_behind(name: str, label: int | None, tested: Tested) -> int:
     return tested.units_with(label)
 
 
-def _area(
-    value: float,
-    classes: Sequence[int],
-    n: int,
-    tested: Tested,
-    prefix: str,
-    of_class: int | None,
-) -> MetricValue:
-    low: float | None = None
-    high: float | None = None
-    with_class = [tested.units_with(label) for label in range(tested.k)]
+def _area_limits(
+    value: float, label: int | None, tested: Tested
+) -> tuple[tuple[float, float] | None, str]:
+    classes = list(range(tested.k)) if label is None else [label]
+    with_class = [tested.units_with(one) for one in range(tested.k)]
     if min(with_class) < 2:
-        method = f"no interval: a class lies in one of the {tested.unit} alone"
-    elif (variance := area_variance(classes, tested)) <= 1e-15 or not 0 < value < 1:
-        rarest = min(classes, key=lambda label: with_class[label])
-        low, high = intervals.newcombe_area(value, with_class[rarest], tested.units_without(rarest))
-        method = f"Newcombe, by {tested.unit} (the area leaves DeLong no variance)"
-    else:
-        low, high = intervals.area_interval(value, variance)
-        method = "DeLong" + (", summed within groups (Obuchowski)" if tested.grouped else "")
-        method += ", logit scale"
-    label = None if of_class is None else tested.classes[of_class]
-    return MetricValue(
-        "auc", value, low, high, n, prefix + _averaged(tested) + method, class_label=label
-    )
-
-
-def _averaged(tested: Tested) -> str:
-    return f"mean of {len(tested.models)} models; " if len(tested.models) > 1 else ""
+        return None, f"no interval: a class lies in one of the {tested.unit} alone"
+    variance = area_variance(classes, tested)
+    if variance <= 1e-15 or not 0 < value < 1:
+        rarest = min(classes, key=lambda one: with_class[one])
+        limits = intervals.newcombe_area(value, with_class[rarest], tested.units_without(rarest))
+        return limits, f"Newcombe, by {tested.unit} (the area leaves DeLong no variance)"
+    summed = ", summed within groups (Obuchowski)" if tested.grouped else ""
+    return intervals.area_interval(value, variance), f"DeLong{summed}, logit scale"
 
 
 def _meaning(name: str, tested: Tested) -> str:
@@ -271,23 +245,20 @@ def _meaning(name: str, tested: Tested) -> str:
     return "sum over classes (0 to 2); " if name == "brier" else ""
 
 
-def _undefined(name: str, tested: Tested, n: int, label: int | None) -> MetricValue:
+def _why_undefined(name: str, tested: Tested) -> str:
     missing = [
         tested.classes[one]
         for one in range(tested.k)
         if any(not np.any(tested.labels[m.places] == one) for m in tested.models)
     ]
     if missing:
-        why = f"undefined: no tested image of {', '.join(missing)}"
-    elif name == "precision":
-        why = "undefined: a class is never predicted"
-    else:
-        why = "undefined: one class alone is tested or predicted"
-    of_class = None if label is None else tested.classes[label]
-    return MetricValue(name, None, None, None, n, why, class_label=of_class)
+        return f"undefined: no tested image of {', '.join(missing)}"
+    if name == "precision":
+        return "undefined: a class is never predicted"
+    return "undefined: one class alone is tested or predicted"
 
 
-def _by_seed(tested: Tested, values: Sequence[dict[str, float]]) -> list[MetricValue]:
+def _by_seed(tested: Tested, values: Sequence[_Values]) -> list[MetricValue]:
     found = []
     for seed in dict.fromkeys(model.seed for model in tested.models):
         own = [
@@ -297,7 +268,7 @@ def _by_seed(tested: Tested, values: Sequence[dict[str, float]]) -> list[MetricV
         ]
         n = np.unique(np.concatenate([model.places for model, _ in own])).size
         for name in OVERALL:
-            value = float(np.mean([each[name] for _, each in own]))
+            value = float(np.mean([each.overall[name] for _, each in own]))
             found.append(_plain(name, value, int(n), "one seed", seed))
     return found
 
@@ -309,10 +280,10 @@ def _by_fold(
         return []
     found = []
     for one in predictions:
-        values, _ = _values(one.probabilities, images.labels[one.indices], tested)
+        values = _values(one.probabilities, images.labels[one.indices], tested)
         found += [
             replace(
-                _plain(name, values[name], one.labels.size, "one fold", one.seed),
+                _plain(name, values.overall[name], one.labels.size, "one fold", one.seed),
                 repeat=one.repeat,
                 fold=one.fold,
             )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
+from metaanalysis.audit import binomial
 from metaanalysis.stats.rank_statistics import ranks
 
 Floats = NDArray[np.float64]
@@ -22,6 +23,8 @@ Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 LEVEL = 0.95
+#: Standard errors of half an interval.
+Z = float(special.ndtri(0.5 + LEVEL / 2))
 DRAWS = 2000
 
 #: An interval from draws of which a larger share is undefined is none.
@@ -32,20 +35,11 @@ _SMALLEST_SPREAD = 1e-12
 _BLOCK = 4_000_000
 
 
-def _z(level: float) -> float:
-    return float(special.ndtri(0.5 + level / 2))
-
-
-def wilson(count: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+def wilson(count: float, n: float) -> tuple[float, float]:
     """Return Wilson's score interval of `count` in `n` (> 0); `count` may be a mean."""
-    z2 = _z(level) ** 2
-    share = count / n
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    low, high = binomial.wilson(np.asarray(count, np.float64), np.asarray(n, np.float64))
     # At the ends the limit is 0 or 1; rounding must not leave it a hair beside the value.
-    low = 0.0 if count <= 0 else max(middle - half, 0.0)
-    high = 1.0 if count >= n else min(middle + half, 1.0)
-    return low, high
+    return (0.0 if count <= 0 else float(low)), (1.0 if count >= n else float(high))
 
 
 def auc_influence(scores: Floats, positive: Bools) -> tuple[float, Floats]:
@@ -100,23 +94,20 @@ def influence_variance(influence: Floats, units: Integers, kinds: Integers | Non
     return float(np.sum(sums**2) * sums.size / (sums.size - 1))
 
 
-def area_interval(area: float, variance: float, level: float = LEVEL) -> tuple[float, float]:
+def area_interval(area: float, variance: float) -> tuple[float, float]:
     """Return the interval of an area inside (0, 1), made on the logit scale."""
     slope = area * (1 - area)
-    half = _z(level) * math.sqrt(variance) / slope
+    half = Z * math.sqrt(variance) / slope
     centre = float(special.logit(area))
     return float(special.expit(centre - half)), float(special.expit(centre + half))
 
 
-def newcombe_area(
-    area: float, positives: int, negatives: int, level: float = LEVEL
-) -> tuple[float, float]:
+def newcombe_area(area: float, positives: int, negatives: int) -> tuple[float, float]:
     """Return Newcombe's score-like interval of an area (his method 5): defined at 0 and 1 too.
 
-    The limits are the areas A that lie z standard errors off, with Hanley and McNeil's variance
+    The limits are the areas A that lie `Z` standard errors off, with Hanley and McNeil's variance
     at A and both numbers replaced by their mean in its second part.
     """
-    z = _z(level)
     middle = (positives + negatives) / 2 - 1
 
     def error(at: float) -> float:
@@ -128,22 +119,9 @@ def newcombe_area(
             return 0.0
         # An area of 1 solves the equation itself; the limit is the other root.
         below = min(of, 1 - 1e-9)
-        return float(optimize.brentq(lambda at: at + z * error(at) - of, 0.0, below))
+        return float(optimize.brentq(lambda at: at + Z * error(at) - of, 0.0, below))
 
     return lower(area), 1.0 - lower(1 - area)
-
-
-def strata_of(units: Integers, labels: Integers) -> Integers:
-    """Return the class of each unit: that of most of its images, the first of equals.
-
-    Parameters
-    ----------
-    units, labels
-        Unit and class of each image, both counted from 0, shape (n,).
-    """
-    counts = np.zeros((int(units.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
-    np.add.at(counts, (units, labels), 1)
-    return counts.argmax(axis=1)
 
 
 def resampled_weights(strata: Integers, *, draws: int = DRAWS, seed: int = 0) -> Iterator[Floats]:
@@ -172,21 +150,15 @@ def mostly_undefined(draws: Floats) -> bool:
     return int(np.isfinite(draws).sum()) < (1 - MOST_UNDEFINED) * draws.size
 
 
-def none_differs(draws: Floats) -> bool:
-    """Tell whether all defined draws are equal, as where every image is classified rightly."""
-    defined = draws[np.isfinite(draws)]
-    return defined.size == 0 or bool(np.ptp(defined) <= _SMALLEST_SPREAD)
-
-
-def percentile_interval(draws: Floats, level: float = LEVEL) -> tuple[float, float] | None:
+def percentile_interval(draws: Floats) -> tuple[float, float] | None:
     """Return the percentile interval; None where too many draws are undefined.
 
     None also where no draw differs from another: such an interval would claim certainty.
     """
-    if mostly_undefined(draws) or none_differs(draws):
-        return None
     defined = draws[np.isfinite(draws)]
-    tail = 50 * (1 - level)
+    if mostly_undefined(draws) or not defined.size or np.ptp(defined) <= _SMALLEST_SPREAD:
+        return None
+    tail = 50 * (1 - LEVEL)
     low, high = np.percentile(defined, [tail, 100 - tail])
     return float(low), float(high)
 

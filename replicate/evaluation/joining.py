@@ -11,6 +11,7 @@ from db.errors import ReplicationError, UsageError
 from replicate.evaluation.intervals import Floats, Integers
 from replicate.evaluation.predictions import Predictions
 from replicate.images.image_set import ImageSet
+from replicate.notes import Note
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -18,7 +19,6 @@ class Model:
     """The pooled predictions of one seed and repeat; `places` count into the tested images."""
 
     seed: int
-    repeat: int
     probabilities: Floats
     places: Integers
 
@@ -58,9 +58,9 @@ class Tested:
         return "groups" if self.grouped else "images"
 
 
-def joined(
+def gathered(
     predictions: Sequence[Predictions], images: ImageSet, positive: str | None
-) -> tuple[Tested, list[str]]:
+) -> tuple[Tested, list[Note]]:
     """Return the tested images with their models, and what must be said of them.
 
     Raises
@@ -73,7 +73,7 @@ def joined(
     k = len(images.classes)
     for one in predictions:
         _check(one, images)
-    remarks: list[str] = []
+    notes: list[Note] = []
     place: int | None = None
     if positive is not None and positive not in images.classes:
         raise UsageError(
@@ -83,9 +83,9 @@ def joined(
     if k == 2:
         place = 1 if positive is None else images.classes.index(positive)
         if positive is None:
-            remarks.append(f"Positive is the last class, {images.classes[1]}: none was named.")
+            notes.append(Note("positive not named", {"positive": images.classes[1]}))
     else:
-        remarks.append("Sensitivity, specificity, precision and F1 are means over classes.")
+        notes.append(Note("means over classes"))
     tested = np.unique(np.concatenate([one.indices for one in predictions]))
     models = []
     for seed, repeat in dict.fromkeys((one.seed, one.repeat) for one in predictions):
@@ -99,7 +99,6 @@ def joined(
         models.append(
             Model(
                 seed,
-                repeat,
                 np.concatenate([one.probabilities for one in parts]),
                 np.searchsorted(tested, indices),
             )
@@ -108,7 +107,7 @@ def joined(
     if images.groups is not None:
         names = [images.groups[i] or f"\0{i}" for i in tested.tolist()]
         units = np.unique(names, return_inverse=True)[1].astype(np.int64)
-        remarks.append(f"Intervals resample {int(units.max()) + 1} groups, not images.")
+        notes.append(Note("groups resampled", {"groups": int(units.max()) + 1}))
     return Tested(
         images.labels[tested],
         units,
@@ -116,7 +115,7 @@ def joined(
         images.classes,
         place,
         tuple(models),
-    ), remarks
+    ), notes
 
 
 def _check(one: Predictions, images: ImageSet) -> None:

@@ -21,8 +21,8 @@ class Draws:
     by_class: dict[str, Floats]
 
 
-def bootstrap(tested: Tested, draws: int) -> Draws | None:
-    """Resample units within classes; None where a class lies in a single unit.
+def bootstrap(tested: Tested, draws: int) -> Draws:
+    """Resample units within classes; no draws where a class lies in a single unit.
 
     A draw can leave one of several models without a class, as hold-outs are not tested on all
     images alike: its metrics are then the mean over the models that have them, and undefined only
@@ -30,8 +30,11 @@ def bootstrap(tested: Tested, draws: int) -> Draws | None:
     """
     occurring = np.unique(tested.labels)
     if any(tested.units_with(label) < 2 for label in occurring.tolist()):
-        return None
-    strata = intervals.strata_of(tested.units, tested.labels)
+        return Draws({}, {})
+    # The class of a unit is that of most of its images, the first of equals.
+    table = np.zeros((tested.count, tested.k), dtype=np.int64)
+    np.add.at(table, (tested.units, tested.labels), 1)
+    strata = table.argmax(axis=1)
     kinds, sizes = np.unique(strata, return_counts=True)
     # A group that alone stands for its stratum would be in every draw: it joins the largest.
     for kind in kinds[sizes == 1]:
@@ -80,18 +83,15 @@ def areas_of(probabilities: Floats, labels: Integers, k: int) -> tuple[Floats, F
     return areas, influences
 
 
-def influence_of(classes: Sequence[int], tested: Tested) -> Floats:
-    """Return each tested image's share in the error of an area, a mean over models and classes."""
-    total = np.zeros(tested.labels.size)
-    for model in tested.models:
-        _, influences = areas_of(model.probabilities, tested.labels[model.places], tested.k)
-        total[model.places] += influences[:, list(classes)].mean(axis=1)
-    return total / len(tested.models)
-
-
 def area_variance(classes: Sequence[int], tested: Tested) -> float:
     """Return the variance of an area, a mean over models and classes, by units."""
+    # Each tested image's share in the error.
+    influence = np.zeros(tested.labels.size)
+    for model in tested.models:
+        _, influences = areas_of(model.probabilities, tested.labels[model.places], tested.k)
+        influence[model.places] += influences[:, list(classes)].mean(axis=1)
+    influence /= len(tested.models)
     alone = None
     if not tested.grouped:
         alone = tested.labels if len(classes) > 1 else (tested.labels == classes[0]).astype(int)
-    return intervals.influence_variance(influence_of(classes, tested), tested.units, alone)
+    return intervals.influence_variance(influence, tested.units, alone)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from db.errors import UsageError
 from replicate.evaluation.metrics import OVERALL
+from replicate.notes import Note
 
 #: A value counts as above its baseline where chance explains it with at most this probability.
 ALPHA = 0.05
@@ -50,13 +51,7 @@ class MetricValue:
 
     def to_dict(self) -> dict[str, Any]:
         """Return value, interval, n and method."""
-        return {
-            "value": self.value,
-            "ci_low": self.ci_low,
-            "ci_high": self.ci_high,
-            "n": self.n,
-            "method": self.method,
-        }
+        return {name: getattr(self, name) for name in ("value", "ci_low", "ci_high", "n", "method")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +94,7 @@ class AboveBaseline:
     def to_dict(self) -> dict[str, Any]:
         """Return everything, JSON-able."""
         return {
-            "baseline": self.baseline,
-            "difference": self.difference,
-            "p": self.p,
-            "above": self.above,
-            "method": self.method,
+            name: getattr(self, name) for name in ("baseline", "difference", "p", "above", "method")
         }
 
 
@@ -128,8 +119,8 @@ class Evaluation:
     images, groups, models
         Tested images, their groups (None where not known), and how many models (seed and repeat)
         each was tested by.
-    remarks
-        What a reader must know beside the numbers, one sentence each.
+    notes
+        What a reader must know beside the numbers.
     """
 
     metrics: tuple[MetricValue, ...]
@@ -142,7 +133,12 @@ class Evaluation:
     images: int
     groups: int | None
     models: int
-    remarks: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes in words, one sentence each."""
+        return tuple(map(str, self.notes))
 
     def pooled(self, metric: str) -> MetricValue:
         """Return a metric of everything together.
@@ -152,41 +148,27 @@ class Evaluation:
         UsageError
             There is no such metric.
         """
-        for value in self.metrics:
-            if value.metric == metric and _of_all(value):
-                return value
-        raise UsageError(f"metric: no {metric!r}.", f"There are {', '.join(OVERALL)}.")
+        return self._one(metric, None)
 
     def of_class(self, metric: str, label: str) -> MetricValue:
         """Return a metric of one class against the rest; raises UsageError without one."""
+        return self._one(metric, label)
+
+    def _one(self, metric: str, label: str | None) -> MetricValue:
         for value in self.metrics:
-            if value.metric == metric and value.class_label == label:
+            named = value.metric == metric and value.class_label == label
+            if named and value.seed is None and value.fold is None:
                 return value
-        raise UsageError(f"metric: no {metric!r} of a class {label!r}.")
+        of_class = "" if label is None else f" of a class {label!r}"
+        raise UsageError(f"metric: no {metric!r}{of_class}.", f"There are {', '.join(OVERALL)}.")
 
     def by_seed(self, metric: str) -> dict[int, float | None]:
         """Return a metric by seed; with one seed the pooled value."""
-        found = {
+        return {
             value.seed: value.value
             for value in self.metrics
             if value.metric == metric and value.seed is not None and value.fold is None
         }
-        return dict(found)
-
-    def above_baseline(self, metric: str) -> AboveBaseline:
-        """Return the test of a metric against its baseline.
-
-        Raises
-        ------
-        UsageError
-            The metric has no baseline, or is undefined here.
-        """
-        if metric not in self.tests:
-            raise UsageError(
-                f"{metric}: has no baseline to be above of, or is undefined here.",
-                f"There are tests of {', '.join(self.tests) or 'none'}.",
-            )
-        return self.tests[metric]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, JSON-able: what is undefined is None."""
@@ -230,7 +212,3 @@ class Evaluation:
             "groups": self.groups,
             "remarks": list(self.remarks),
         }
-
-
-def _of_all(value: MetricValue) -> bool:
-    return value.seed is None and value.fold is None and value.class_label is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import struct
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from db.errors import ImagesError
+from db.files import replacing
 from replicate.places import cache_folder
 
 #: Compressed arrays beyond this many bytes are unpacked to the cache once, and mapped from there.
@@ -104,15 +104,6 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> 
     if target.is_file() and target.stat().st_size == member.file_size:
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".unpacking.", delete=False) as out:
-        partial = Path(out.name)
-        try:
-            with archive.open(member) as stream:
-                shutil.copyfileobj(stream, out, 1 << 20)
-            out.close()
-            partial.replace(target)
-        except BaseException:
-            out.close()
-            partial.unlink(missing_ok=True)
-            raise
+    with archive.open(member) as stream, replacing(target) as out:
+        shutil.copyfileobj(stream, out, 1 << 20)
     return target

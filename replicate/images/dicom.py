@@ -13,12 +13,12 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 from pydicom.pixels.utils import pixel_array
 
 from db.errors import ImagesError
-from replicate.images.decoding import BROKEN as BROKEN_BYTES
-from replicate.images.decoding import chosen_frame, scaled, too_large, windowed
+from replicate.images import levels
 from replicate.images.image_set import Pixels
+from replicate.images.levels import scaled, told_by_name, windowed
 
 #: What pydicom raises on bytes that are not what they claim to be.
-BROKEN = (*BROKEN_BYTES, AttributeError, BytesLengthException, InvalidDicomError)
+BROKEN = (*levels.BROKEN, AttributeError, BytesLengthException, InvalidDicomError)
 
 _MEND = "Fetch the file again, or export it uncompressed (Explicit VR Little Endian)."
 
@@ -35,8 +35,16 @@ def decode_dicom(path: Path, frame: str = "middle") -> Pixels:
     ImagesError
         Not DICOM, no image in it, cut off, too large, or compressed in a way that cannot be read.
     """
-    header, values = _frame(path, frame)
-    try:
+    with told_by_name(path, _MEND, BROKEN):
+        try:
+            header = pydicom.dcmread(path)
+        except InvalidDicomError as error:
+            raise ImagesError(f"{path}: is not a DICOM file.", _MEND) from error
+        if "PixelData" not in header or "Rows" not in header or "Columns" not in header:
+            raise ImagesError(f"{path}: is DICOM without an image in it.", "Take the file out.")
+        levels.too_large(path, int(header.Rows) * int(header.Columns))
+        chosen = levels.chosen_frame(path, frame, int(header.get("NumberOfFrames") or 1))
+        values = np.asarray(pixel_array(header, index=chosen))  # colours as RGB
         meaning = str(header.get("PhotometricInterpretation", "MONOCHROME2"))
         if meaning == "PALETTE COLOR":
             colours = np.asarray(apply_color_lut(values, header), dtype=np.float64)
@@ -45,30 +53,7 @@ def decode_dicom(path: Path, frame: str = "middle") -> Pixels:
         if values.ndim == 3:
             return windowed(values[..., :3].astype(np.float64), 0, 2 ** int(header.BitsStored) - 1)
         grey = _displayed(header, values, str(path))
-    except BROKEN as error:
-        raise ImagesError(f"{path}: cannot be decoded ({_line(error)}).", _MEND) from error
     return 255 - grey if meaning == "MONOCHROME1" else grey
-
-
-def _frame(path: Path, frame: str) -> tuple[Any, NDArray[Any]]:
-    """Return the header and the stored values of one frame; colours as RGB."""
-    try:
-        header = pydicom.dcmread(path)
-    except InvalidDicomError as error:
-        raise ImagesError(f"{path}: is not a DICOM file.", _MEND) from error
-    except BROKEN as error:
-        raise ImagesError(f"{path}: cannot be decoded ({_line(error)}).", _MEND) from error
-    if "PixelData" not in header or "Rows" not in header or "Columns" not in header:
-        raise ImagesError(f"{path}: is DICOM without an image in it.", "Take the file out.")
-    try:
-        too_large(path, int(header.Rows) * int(header.Columns))
-        chosen = chosen_frame(path, frame, int(header.get("NumberOfFrames") or 1))
-        values = np.asarray(pixel_array(header, index=chosen))
-    except MemoryError as error:
-        raise ImagesError(f"{path}: not enough memory to decode it.", _MEND) from error
-    except BROKEN as error:
-        raise ImagesError(f"{path}: cannot be decoded ({_line(error)}).", _MEND) from error
-    return header, values
 
 
 def _displayed(header: Any, stored: NDArray[Any], what: str) -> Pixels:
@@ -111,8 +96,3 @@ def patient_of(path: Path) -> str | None:
         # Whatever is wrong with the file is said, by name, when its image is read.
         return None
     return str(header.get("PatientID") or "").strip() or None
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0].rstrip(".") if text else type(error).__name__

@@ -11,50 +11,40 @@ import numpy as np
 
 from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
-from replicate.images.groups import joined
-from replicate.images.image_set import ImageSet, Pixels
+from replicate.images.groups import grouped
+from replicate.images.image_set import ImageSet
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image in a file.
+    """One image in a file, as a folder or a line of a table tells it.
 
-    `name` is the same on every machine; `part` is ``train``, ``val`` or ``test``; `patient`,
-    `group` and `near` are keys of images that belong together; `frame` is that of several.
+    `name` is the same on every machine; `label` is empty where a table gives no class; `part` is
+    ``train``, ``val`` or ``test``; `patient`, `group` and `near` are keys of images that belong
+    together; `frame` is that of several; `line` is that of the table, 0 without one.
     """
 
     name: str
     path: Path
-    label: str
+    label: str = ""
     part: str | None = None
     patient: str | None = None
     group: str | None = None
     near: str | None = None
     frame: str | None = None
+    line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FileReader:
-    """Decodes and fingerprints the images of a list of files, by index."""
-
-    paths: tuple[Path, ...]
-    frames: tuple[str | None, ...]
-
-    def read(self, index: int) -> Pixels:
-        """Decode an image."""
-        return decode(self.paths[index], self.frames[index])
-
-    def fingerprint(self, index: int) -> str:
-        """Return the SHA-256 of an image's file, and its frame where one is chosen."""
-        path = self.paths[index]
-        try:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256")
-        except OSError as error:
-            raise ImagesError(f"{path}: {error.strerror}.", "Check the path.") from error
-        if self.frames[index] is not None:
-            digest.update(f"#{self.frames[index]}".encode())
-        return digest.hexdigest()
+def _fingerprint(entry: Entry) -> str:
+    """Return the SHA-256 of an image's file, and its frame where one is chosen."""
+    try:
+        with entry.path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+    except OSError as error:
+        raise ImagesError(f"{entry.path}: {error.strerror}.", "Check the path.") from error
+    if entry.frame is not None:
+        digest.update(f"#{entry.frame}".encode())
+    return digest.hexdigest()
 
 
 def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
@@ -78,9 +68,6 @@ def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
             "There is nothing to tell apart: give at least two classes.",
         )
     groups, about = _groups(entries)
-    reader = FileReader(
-        tuple(entry.path for entry in entries), tuple(entry.frame for entry in entries)
-    )
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
     return ImageSet(
@@ -88,8 +75,8 @@ def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
         classes=tuple(classes),
         labels=np.array([places[entry.label] for entry in entries], dtype=np.int64),
         ids=tuple(entry.name for entry in entries),
-        read=reader.read,
-        fingerprint=reader.fingerprint,
+        read=lambda i: decode(entries[i].path, entries[i].frame),
+        fingerprint=lambda i: _fingerprint(entries[i]),
         groups=groups,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
@@ -109,7 +96,7 @@ def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
     known = {kind: keys for kind, keys in kinds.items() if any(keys)}
     if not known:
         return None, "patients not known"
-    groups = joined([entry.name for entry in entries], *known.values())
+    groups = grouped([entry.name for entry in entries], *known.values())
     words = [
         f"{kind} known for {sum(key is not None for key in keys)} of {len(keys)} images"
         for kind, keys in known.items()

@@ -10,7 +10,7 @@ from db.errors import ImagesError
 from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
-from replicate.images.manifest import METADATA, PART_NAMES, Row, read_table
+from replicate.images.manifest import METADATA, PART_NAMES, read_table
 
 
 def open_folder(folder: Path) -> ImageSet:
@@ -128,11 +128,11 @@ def _whole(folder: Path, parts: list[str], entries: list[Entry]) -> None:
 def _described(folder: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
     """Add parts and groups from metadata.csv; return how many images it does not name too."""
     place = folder / METADATA
-    rows = {row.file: row for row in read_table(place)}
+    rows = {row.name: row for row in read_table(place)}
     known = {entry.name: entry for entry in entries}
     for row in rows.values():
-        _agrees(place, folder, row, known)
-    described = [_joined(entry, rows.get(entry.name)) for entry in entries]
+        _agrees(place, row, known)
+    described = [_described_by(rows.get(entry.name), entry) for entry in entries]
     partless = [entry.name for entry in described if entry.part is None]
     if partless and len(partless) < len(described):
         raise ImagesError(
@@ -142,25 +142,23 @@ def _described(folder: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
     return described, len(known.keys() - rows.keys())
 
 
-def _joined(entry: Entry, row: Row | None) -> Entry:
+def _described_by(row: Entry | None, entry: Entry) -> Entry:
+    """Take what a table says of an image; class, part and place are those of the folder."""
     if row is None:
         return entry
-    part = row.part or entry.part
-    return replace(
-        entry, part=part, patient=row.patient, group=row.group, near=row.near, frame=row.frame
-    )
+    return replace(row, path=entry.path, label=entry.label, part=row.part or entry.part)
 
 
-def _agrees(place: Path, folder: Path, row: Row, known: Mapping[str, Entry]) -> None:
-    entry = known.get(row.file)
+def _agrees(place: Path, row: Entry, known: Mapping[str, Entry]) -> None:
+    entry = known.get(row.name)
     if entry is None:
-        if (folder / row.file).is_file():
+        if row.path.is_file():
             return  # an image outside the class folders, or a mask: passed over, and counted
         raise ImagesError(
-            f"{place}:{row.line}: column file: {row.file} does not exist.",
+            f"{place}:{row.line}: column file: {row.name} does not exist.",
             "Restore the file or take its line out.",
         )
-    if row.label is not None and row.label != entry.label:
+    if row.label and row.label != entry.label:
         raise ImagesError(
             f"{place}:{row.line}: column class: {row.label}, but the file lies in {entry.label}.",
             "Mend the table or move the file.",

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-
-from db.errors import UsageError
-from replicate.images.image_set import ImageSet
+from collections.abc import Sequence
 
 
 class Union:
@@ -36,11 +32,7 @@ class Union:
         return list(found.values())
 
 
-def joined(
-    ids: Sequence[str],
-    *keys: Sequence[str | None],
-    together: Iterable[Sequence[int]] = (),
-) -> tuple[str, ...]:
+def grouped(ids: Sequence[str], *keys: Sequence[str | None]) -> tuple[str, ...]:
     """Return one group a image: images that share any key are in one group.
 
     Parameters
@@ -51,8 +43,6 @@ def joined(
         For each kind of group (patient, near copies) the key of each image, None where unknown.
         The first kind gives the groups their names; those that a later kind joins are named
         together.
-    together
-        Further images that belong together, by index.
     """
     union = Union(len(ids))
     for kind in keys:
@@ -60,9 +50,6 @@ def joined(
         for index, key in enumerate(kind):
             if key is not None:
                 union.join(first.setdefault(key, index), index)
-    for cluster in together:
-        for index in cluster[1:]:
-            union.join(cluster[0], index)
     names = [""] * len(ids)
     taken: set[str] = set()
     for cluster in union.clusters():
@@ -77,20 +64,3 @@ def joined(
 
 def _name(ids: Sequence[str], keys: Sequence[Sequence[str | None]], index: int) -> str:
     return next((key for kind in keys if (key := kind[index]) is not None), ids[index])
-
-
-def with_groups(images: ImageSet, groups: Sequence[str] | None) -> ImageSet:
-    """Return the same images with other groups; None for "not known".
-
-    Images split with their patients as groups, and the same images split without, are how much of
-    a result is leakage: compare
-    :func:`replicate.splits.splits.make_folds` by ``group`` and by ``image``.
-
-    Raises
-    ------
-    UsageError
-        Not one group for each image.
-    """
-    if groups is not None and len(groups) != len(images):
-        raise UsageError(f"groups: {len(groups)} groups for {len(images)} images.")
-    return replace(images, groups=tuple(groups) if groups is not None else None)

@@ -112,6 +112,11 @@ class ImageSet:
         return replace(smaller, labels=labels, classes=names)
 
 
+def fingerprint_of(pixels: Pixels) -> str:
+    """Return the SHA-256 of an image's shape and values, hexadecimal."""
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
 def of_arrays(
     name: str,
     images: NDArray[np.uint8],
@@ -130,9 +135,7 @@ def of_arrays(
         labels=np.asarray(labels, dtype=np.int64),
         ids=tuple(f"{index:06d}" for index in range(len(images))),
         read=lambda i: images[i],
-        fingerprint=lambda i: hashlib.sha256(
-            repr(images[i].shape).encode() + np.ascontiguousarray(images[i]).tobytes()
-        ).hexdigest(),
+        fingerprint=lambda i: fingerprint_of(images[i]),
         groups=tuple(groups) if groups is not None else None,
         parts=tuple(parts) if parts is not None else None,
         source=source,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from db.errors import ImagesError
 from replicate.images.decoding import is_image
@@ -35,20 +36,6 @@ HEADINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table of images; None is a cell that is empty or a column that is absent."""
-
-    line: int
-    file: str
-    label: str | None
-    part: str | None
-    patient: str | None
-    group: str | None
-    near: str | None
-    frame: str | None
-
-
 def open_manifest(path: Path) -> ImageSet:
     """Open the images that a CSV names, relative to its folder.
 
@@ -63,21 +50,14 @@ def open_manifest(path: Path) -> ImageSet:
         With line and column: a cell is missing or unknown, a file does not exist or occurs twice.
     """
     rows = read_table(path)
-    entries = []
     for row in rows:
-        if row.label is None:
+        if not row.label:
             raise _fault(path, row.line, "class", "is empty", "Give every image a class.")
-        file = path.parent / row.file
-        if not file.is_file():
-            raise _fault(
-                path, row.line, "file", f"{row.file} does not exist", f"Looked for {file}."
-            )
-        if not is_image(file):
-            raise _fault(path, row.line, "file", f"{row.file} is no kind of image that can be read")
-        name = row.file if row.frame is None else f"{row.file}#{row.frame}"
-        entries.append(
-            Entry(name, file, row.label, row.part, row.patient, row.group, row.near, row.frame)
-        )
+        if not row.path.is_file():
+            hint = f"Looked for {row.path}."
+            raise _fault(path, row.line, "file", f"{row.name} does not exist", hint)
+        if not is_image(row.path):
+            raise _fault(path, row.line, "file", f"{row.name} is no kind of image that can be read")
     parts = [row.part is not None for row in rows]
     if any(parts) and not all(parts):
         raise _fault(
@@ -87,11 +67,19 @@ def open_manifest(path: Path) -> ImageSet:
             "is empty, and other rows have one",
             "Give all images a split, or none.",
         )
+    entries = [row if row.frame is None else _framed(row) for row in rows]
     return of_files(path.stem, entries, f"manifest {path.name}")
 
 
-def read_table(path: Path) -> list[Row]:
+def _framed(row: Entry) -> Entry:
+    """Name an image by its file and frame: others may be of the same file."""
+    return replace(row, name=f"{row.name}#{row.frame}")
+
+
+def read_table(path: Path) -> list[Entry]:
     """Read the table of a manifest, or the metadata.csv of a class folder.
+
+    Entries are named by their files as the table writes them, relative to its folder.
 
     Raises
     ------
@@ -123,7 +111,7 @@ def read_table(path: Path) -> list[Row]:
         raise ImagesError(
             f"{path}:1: there is no column class (or label).", f"It has {', '.join(heading)}."
         )
-    rows: list[Row] = []
+    rows: list[Entry] = []
     seen: dict[tuple[str, str | None], int] = {}
     try:
         rows.extend(
@@ -148,12 +136,12 @@ def _row(
     cells: list[str],
     columns: Mapping[str, int],
     seen: dict[tuple[str, str | None], int],
-) -> Row:
-    values: dict[str, str | None] = dict.fromkeys(HEADINGS)
+) -> Entry:
+    values: dict[str, Any] = dict.fromkeys(HEADINGS)
     for name, place in columns.items():
         if place < len(cells):
             values[name] = cells[place].strip() or None
-    file = (values["file"] or "").replace("\\", "/")
+    file = (values.pop("file") or "").replace("\\", "/")
     if not file:
         raise _fault(path, line, "file", "is empty")
     key = (file, values["frame"])
@@ -165,16 +153,8 @@ def _row(
         if part.lower() not in PART_NAMES:
             raise _fault(path, line, "split", f"no such part {part!r}", "Use train, val or test.")
         part = PART_NAMES[part.lower()]
-    return Row(
-        line,
-        file,
-        values["label"],
-        part,
-        values["patient"],
-        values["group"],
-        values["near"],
-        values["frame"],
-    )
+    values |= {"part": part, "label": values["label"] or ""}
+    return Entry(file, path.parent / file, line=line, **values)
 
 
 def _fault(path: Path, line: int, column: str, what: str, hint: str = "") -> ImagesError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from db.datafiles import read_list
 from db.datafolder import folder as data_folder
 from db.errors import ImagesError, UsageError
 from db.records import Key, Positive, Record, Text
-from replicate.images.download import fetch
+from replicate.download import DownloadError, Received, fetch
 from replicate.images.image_set import ImageSet
 from replicate.images.npz import open_npz
 from replicate.places import cache_folder
@@ -79,7 +78,7 @@ def open_medmnist(
     word: str,
     *,
     size: int | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Received | None = None,
 ) -> ImageSet:
     """Open a set by its official name (``pneumoniamnist``, ``pneumoniamnist_64``).
 
@@ -94,7 +93,7 @@ def open_medmnist(
     size
         Pixels that the images are needed at: the smallest file that is not below is taken.
     progress
-        Called while fetching, see :func:`replicate.images.download.fetch`.
+        Called while fetching, with the bytes so far and in all (None if unknown).
 
     Raises
     ------
@@ -115,7 +114,11 @@ def open_medmnist(
         if place.is_file():
             return open_published(place, entry, wanted)
     file = entry.files[wanted]
-    fetch(file.url, home, file.md5, progress=progress)
+    try:
+        fetch(file.url, home, file.md5, algorithm="md5", progress=progress)
+    except DownloadError as error:
+        hint = f"Fetch {file.url} by any means and put it at {home} (MD5 {file.md5})."
+        raise ImagesError(error.message, hint) from error
     return open_published(home, entry, wanted)
 
 
@@ -140,18 +143,13 @@ def open_published(path: Path, entry: Published, size: int) -> ImageSet:
     counts = {part: (images.parts or ()).count(part) for part in entry.images}
     if md5 == published:
         verdict = f"the published file (MD5 {md5})"
-    elif counts == entry.images:
-        verdict = (
-            f"not the published file (MD5 {md5} instead of {published}), "
-            "with as many images in each part"
-        )
     else:
-        numbers = "/".join(str(counts[part]) for part in entry.images)
-        known = "/".join(str(entry.images[part]) for part in entry.images)
-        verdict = (
-            f"not the published file (MD5 {md5} instead of {published}): "
-            f"{numbers} images in {'/'.join(entry.images)} instead of {known}"
-        )
+        verdict = f"not the published file (MD5 {md5} instead of {published})"
+        found, known = ("/".join(map(str, each.values())) for each in (counts, entry.images))
+        if counts == entry.images:
+            verdict += ", with as many images in each part"
+        else:
+            verdict += f": {found} images in {'/'.join(entry.images)} instead of {known}"
     height, width = images.read(0).shape[:2]
     return replace(
         images,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,7 @@ from numpy.typing import NDArray
 
 from db.errors import ImagesError
 from replicate.images.arrays import read_arrays
-from replicate.images.image_set import PARTS, ImageSet, Pixels
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ArrayReader:
-    """Reads images from the arrays of several parts, laid end to end."""
-
-    arrays: tuple[NDArray[np.uint8], ...]
-    starts: tuple[int, ...]
-
-    def read(self, index: int) -> Pixels:
-        """Return an image; copied, so that nothing writes to the file or keeps it open."""
-        for array, start in zip(reversed(self.arrays), reversed(self.starts), strict=True):
-            if index >= start:
-                pixels = np.array(array[index - start])
-                return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
-        raise IndexError(index)
-
-    def fingerprint(self, index: int) -> str:
-        """Return the SHA-256 of an image's shape and values."""
-        pixels = np.ascontiguousarray(self.read(index))
-        return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+from replicate.images.image_set import PARTS, ImageSet, Pixels, fingerprint_of
 
 
 def open_npz(
@@ -76,34 +53,41 @@ def open_npz(
         _labels(path, arrays, f"{prefix}labels", len(part))
         for prefix, part in zip(prefixes, images, strict=True)
     ]
-    joined = np.concatenate(labels)
-    if joined.size == 0:
+    together = np.concatenate(labels)
+    if together.size == 0:
         raise ImagesError(f"{path}: holds no image.", "Its arrays are empty.")
-    count = int(joined.max()) + 1
-    if joined.min() < 0 or (classes is not None and count > len(classes)):
+    count = int(together.max()) + 1
+    if together.min() < 0 or (classes is not None and count > len(classes)):
         most = f"{len(classes) - 1}" if classes is not None else "many"
         raise ImagesError(
-            f"{path}: labels run from {joined.min()} to {joined.max()}, not from 0 to {most}.",
+            f"{path}: labels run from {together.min()} to {together.max()}, not from 0 to {most}.",
             "Number the classes from 0.",
         )
-    if len(np.unique(joined)) == 1:
+    if len(np.unique(together)) == 1:
         raise ImagesError(
-            f"{path}: all {joined.size} images are of one class ({joined[0]}).",
+            f"{path}: all {together.size} images are of one class ({together[0]}).",
             "There is nothing to tell apart: give at least two classes.",
         )
     counts = [len(part) for part in images]
-    reader = ArrayReader(tuple(images), tuple(int(x) for x in np.cumsum([0, *counts])[:-1]))
+    ends = np.cumsum(counts)
+
+    def read(index: int) -> Pixels:
+        """Return an image of one of the parts; copied, so that nothing keeps the file open."""
+        part = int(np.searchsorted(ends, index, side="right"))
+        pixels = np.array(images[part][index - int(ends[part])])
+        return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+
     return ImageSet(
         name=name or path.stem,
         classes=tuple(classes) if classes is not None else tuple(str(i) for i in range(count)),
-        labels=joined,
+        labels=together,
         ids=tuple(
             f"{prefix.replace('_', '/')}{index}"
             for prefix, size in zip(prefixes, counts, strict=True)
             for index in range(size)
         ),
-        read=reader.read,
-        fingerprint=reader.fingerprint,
+        read=read,
+        fingerprint=lambda i: fingerprint_of(read(i)),
         groups=_groups(path, arrays, prefixes, counts),
         parts=tuple(p for p, n in zip(parts, counts, strict=True) for _ in range(n))
         if parts

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 from numpy.random import Generator, default_rng
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from db.errors import UsageError
@@ -179,24 +178,6 @@ def _marked(pixels: Pixels) -> Pixels:
     return pixels
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class PhantomReader:
-    """Draws the images of a set, by index."""
-
-    phantom: Phantom
-    labels: NDArray[np.int64]
-    patients: NDArray[np.int64]
-
-    def read(self, index: int) -> Pixels:
-        """Draw an image."""
-        return self.phantom.draw(int(self.labels[index]), int(self.patients[index]), index)
-
-    def fingerprint(self, index: int) -> str:
-        """Return the SHA-256 of what determines an image: it need not be drawn for that."""
-        text = f"{RULES} {self.phantom.address} {index}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
 def open_phantom(address: str, *, size: int | None = None) -> ImageSet:
     """Open a phantom set.
 
@@ -260,7 +241,8 @@ def phantom_set(phantom: Phantom) -> ImageSet:
             patients += [patient] * size
             parts += [part] * size
             patient += 1
-    order = _mixed(np.array(patients), patient, rng)
+    # Patients are shuffled, and each one's images stay together.
+    order = np.argsort(rng.permutation(patient)[np.array(patients)], kind="stable")
     label_of = np.array(labels, dtype=np.int64)[order]
     # Patients are numbered anew in the order in which they come: a number tells no class.
     numbers: dict[int, int] = {}
@@ -271,14 +253,18 @@ def phantom_set(phantom: Phantom) -> ImageSet:
         patient_of[index] = new
         ids.append(f"p{new:06d}/{views[new]}")
         views[new] += 1
-    reader = PhantomReader(phantom, label_of, patient_of)
+
+    def fingerprint(index: int) -> str:
+        """Hash what determines an image: it need not be drawn for that."""
+        return hashlib.sha256(f"{RULES} {phantom.address} {index}".encode()).hexdigest()
+
     return ImageSet(
         name=f"phantom {phantom.kind}",
         classes=names,
         labels=label_of,
         ids=tuple(ids),
-        read=reader.read,
-        fingerprint=reader.fingerprint,
+        read=lambda i: phantom.draw(int(label_of[i]), int(patient_of[i]), i),
+        fingerprint=fingerprint,
         groups=tuple(name.partition("/")[0] for name in ids),
         parts=tuple(parts[place] for place in order.tolist()),
         source=f"phantom, drawn and not measured: {phantom.address}; {patient} drawn patients",
@@ -295,9 +281,3 @@ def _sizes(wanted: int, rng: Generator) -> list[int]:
         sizes.append(min(left, int(rng.integers(1, most + 1))))
         left -= sizes[-1]
     return sizes
-
-
-def _mixed(patients: NDArray[np.int64], count: int, rng: Generator) -> NDArray[np.int64]:
-    """Return an order of images in which patients are shuffled and stay together."""
-    rank = rng.permutation(count)
-    return np.argsort(rank[patients], kind="stable").astype(np.int64)

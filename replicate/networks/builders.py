@@ -20,6 +20,7 @@ from db.records import BackboneRecord, Fraction, Positive, Record, Text, Year
 from db.vocabulary import Lexicon
 
 Channels = tuple[Fraction, Fraction, Fraction]
+Spread = Annotated[float, Field(gt=0)]
 
 
 class Builder(Record):
@@ -46,11 +47,7 @@ class Builder(Record):
     least_size: Positive
     size: Positive
     mean: Channels
-    deviation: tuple[
-        Annotated[float, Field(gt=0)],
-        Annotated[float, Field(gt=0)],
-        Annotated[float, Field(gt=0)],
-    ]
+    deviation: tuple[Spread, Spread, Spread]
     note: Text | None = None
 
 
@@ -143,7 +140,7 @@ def find_builder(name: str) -> Builder:
     NotFoundError
         The literature knows it, but nobody builds it: names what comes nearest.
     """
-    choice = _choose(name)
+    choice = builder_for(name)
     if choice.substitution is None:
         return choice.builder
     raise NotFoundError(
@@ -162,10 +159,6 @@ def builder_for(name: str) -> Choice:
     NotFoundError
         There is neither a builder nor a network that could stand in.
     """
-    return _choose(name)
-
-
-def _choose(name: str) -> Choice:
     term = names().resolve(name)
     by_name = {builder.name: builder for builder in registry().builders}
     if term in by_name:

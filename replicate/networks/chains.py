@@ -53,22 +53,24 @@ class Grow(nn.Module):
         return torch.cat([maps, self.layer(maps)], dim=1)
 
 
-def _joined(*modules: nn.Module) -> nn.Module:
+def _in_a_row(*modules: nn.Module) -> nn.Module:
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
 
 def _units(features: Iterable[nn.Module], kinds: tuple[type[nn.Module], ...]) -> Blocks:
     """Divide a sequence in front of each module of some kinds; name the units by their place."""
-    units: list[list[nn.Module]] = []
-    starts: list[int] = []
+    units: list[tuple[str, list[nn.Module]]] = []
     for place, module in enumerate(features):
         if isinstance(module, kinds) or not units:
-            units.append([])
-            starts.append(place)
-        units[-1].append(module)
-    return [
-        (f"features_{start}", _joined(*unit)) for start, unit in zip(starts, units, strict=True)
-    ]
+            units.append((f"features_{place}", []))
+        units[-1][1].append(module)
+    return [(name, _in_a_row(*unit)) for name, unit in units]
+
+
+def _children(network: nn.Module, parent: str, prefix: str) -> Blocks:
+    """Take the children of a part, each as a block of its own."""
+    children = network.get_submodule(parent).named_children()
+    return [(f"{prefix}_{name}", block) for name, block in children]
 
 
 def plain(network: nn.Module) -> Blocks:
@@ -83,51 +85,32 @@ def squeezenet(network: nn.Module) -> Blocks:
     return _units(network.get_submodule("features").children(), (nn.Conv2d, Fire))
 
 
-def _with_pooling(network: nn.Module, parts: Iterable[str], recentre: bool) -> Blocks:
-    """Take parts by name; one whose name says pooling joins the part in front of it."""
+def _with_pooling(network: nn.Module) -> Blocks:
+    """Take all parts in front of the global pooling; other pooling joins the part before it."""
     blocks: Blocks = []
-    for name in parts:
-        module = network.get_submodule(name)
+    for name, module in network.named_children():
+        if name in ("avgpool", "global_pool"):
+            break
         if "pool" in name:
             first, before = blocks.pop()
-            blocks.append((first, _joined(before, module)))
+            blocks.append((first, _in_a_row(before, module)))
         else:
             blocks.append((name, module))
-    if recentre:
-        first, before = blocks[0]
-        blocks[0] = (first, nn.Sequential(Recentre(), before))
     return blocks
 
 
-GOOGLENET = (
-    *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3"),
-    *("inception4a", "inception4b", "inception4c", "inception4d", "inception4e", "maxpool4"),
-    *("inception5a", "inception5b"),
-)
-INCEPTION_V3 = (
-    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1"),
-    *("Conv2d_4a_3x3", "maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b"),
-    *("Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c"),
-)
-
-
-def googlenet(network: nn.Module) -> Blocks:
-    """GoogLeNet: stem convolutions, then each Inception module."""
-    return _with_pooling(network, GOOGLENET, recentre=True)
-
-
-def inception_v3(network: nn.Module) -> Blocks:
-    """Inception v3: stem convolutions, then each Inception module."""
-    return _with_pooling(network, INCEPTION_V3, recentre=True)
+def inception(network: nn.Module) -> Blocks:
+    """GoogLeNet, Inception v3: stem convolutions, then each Inception module."""
+    (first, stem), *rest = _with_pooling(network)
+    return [(first, nn.Sequential(Recentre(), stem)), *rest]
 
 
 def resnet(network: nn.Module) -> Blocks:
     """ResNet, ResNeXt: the stem, then each residual block."""
-    stem = _joined(*(network.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool")))
+    stem = _in_a_row(*(network.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool")))
     blocks: Blocks = [("stem", stem)]
     for stage in ("layer1", "layer2", "layer3", "layer4"):
-        children = network.get_submodule(stage).named_children()
-        blocks += [(f"{stage}_{name}", module) for name, module in children]
+        blocks += _children(network, stage, stage)
     return blocks
 
 
@@ -138,17 +121,17 @@ def densenet(network: nn.Module) -> Blocks:
     last layer's block: alone they would be a block without any convolution.
     """
     features = dict(network.get_submodule("features").named_children())
-    stem = _joined(*(features.pop(name) for name in ("conv0", "norm0", "relu0", "pool0")))
+    stem = _in_a_row(*(features.pop(name) for name in ("conv0", "norm0", "relu0", "pool0")))
     end = (features.pop("norm5"), nn.ReLU())
     blocks: Blocks = [("stem", stem)]
     for name, module in features.items():
         if name.startswith("denseblock"):
-            layers = module.named_children()
-            blocks += [(f"{name}_{layer}", Grow(growing)) for layer, growing in layers]
+            layers = _children(module, "", name)
+            blocks += [(layer, Grow(growing)) for layer, growing in layers]
         else:
             blocks.append((name, module))
     name, last = blocks.pop()
-    return [*blocks, (name, _joined(last, *end))]
+    return [*blocks, (name, _in_a_row(last, *end))]
 
 
 def stages(network: nn.Module) -> Blocks:
@@ -157,7 +140,7 @@ def stages(network: nn.Module) -> Blocks:
     for name, stage in network.get_submodule("features").named_children():
         first = next(iter(stage.children()))
         if isinstance(stage, nn.Sequential) and not isinstance(first, nn.Conv2d):
-            blocks += [(f"features_{name}_{i}", block) for i, block in stage.named_children()]
+            blocks += _children(stage, "", f"features_{name}")
         else:
             blocks.append((f"features_{name}", stage))
     return blocks
@@ -166,13 +149,13 @@ def stages(network: nn.Module) -> Blocks:
 def efficientnet(network: nn.Module) -> Blocks:
     """EfficientNet, its lite form and MobileNetV1 as timm builds them."""
     blocks: Blocks = [
-        ("stem", _joined(network.get_submodule("conv_stem"), network.get_submodule("bn1")))
+        ("stem", _in_a_row(network.get_submodule("conv_stem"), network.get_submodule("bn1")))
     ]
     for stage, module in network.get_submodule("blocks").named_children():
-        blocks += [(f"blocks_{stage}_{name}", block) for name, block in module.named_children()]
+        blocks += _children(module, "", f"blocks_{stage}")
     last = [network.get_submodule(name) for name in ("conv_head", "bn2")]
     if not all(isinstance(module, nn.Identity) for module in last):
-        blocks.append(("head", _joined(*last)))
+        blocks.append(("head", _in_a_row(*last)))
     return blocks
 
 
@@ -181,7 +164,7 @@ def xception(network: nn.Module) -> Blocks:
 
     def unit(number: int) -> tuple[str, nn.Module]:
         parts = (f"{kind}{number}" for kind in ("conv", "bn", "act"))
-        return f"conv{number}", _joined(*(network.get_submodule(part) for part in parts))
+        return f"conv{number}", _in_a_row(*(network.get_submodule(part) for part in parts))
 
     middle = [(f"block{n}", network.get_submodule(f"block{n}")) for n in range(1, 13)]
     return [unit(1), unit(2), *middle, unit(3), unit(4)]
@@ -189,22 +172,15 @@ def xception(network: nn.Module) -> Blocks:
 
 def inception_v4(network: nn.Module) -> Blocks:
     """Inception v4: each part of ``features``."""
-    children = network.get_submodule("features").named_children()
-    return [(f"features_{name}", module) for name, module in children]
-
-
-INCEPTION_RESNET_V2 = (
-    *("conv2d_1a", "conv2d_2a", "conv2d_2b", "maxpool_3a", "conv2d_3b", "conv2d_4a", "maxpool_5a"),
-    *("mixed_5b", "repeat", "mixed_6a", "repeat_1", "mixed_7a", "repeat_2", "block8", "conv2d_7b"),
-)
+    return _children(network, "features", "features")
 
 
 def inception_resnet_v2(network: nn.Module) -> Blocks:
     """Inception-ResNet v2: stem, reductions, and each residual Inception module."""
     blocks: Blocks = []
-    for name, module in _with_pooling(network, INCEPTION_RESNET_V2, recentre=False):
+    for name, module in _with_pooling(network):
         if name.startswith("repeat"):
-            blocks += [(f"{name}_{part}", block) for part, block in module.named_children()]
+            blocks += _children(module, "", name)
         else:
             blocks.append((name, module))
     return blocks
@@ -214,10 +190,9 @@ def resnet_v2(network: nn.Module) -> Blocks:
     """ResNet v2 as timm builds it: stem, residual blocks, the last with its normalisation."""
     blocks: Blocks = [("stem", network.get_submodule("stem"))]
     for stage, module in network.get_submodule("stages").named_children():
-        for name, block in module.get_submodule("blocks").named_children():
-            blocks.append((f"stages_{stage}_{name}", block))
+        blocks += _children(module, "blocks", f"stages_{stage}")
     last, residual = blocks.pop()
-    return [*blocks, (last, _joined(residual, network.get_submodule("norm")))]
+    return [*blocks, (last, _in_a_row(residual, network.get_submodule("norm")))]
 
 
 def darknet(network: nn.Module) -> Blocks:
@@ -225,8 +200,7 @@ def darknet(network: nn.Module) -> Blocks:
     blocks: Blocks = [("stem", network.get_submodule("stem"))]
     for stage, module in network.get_submodule("stages").named_children():
         blocks.append((f"stages_{stage}_down", module.get_submodule("conv_down")))
-        for name, block in module.get_submodule("blocks").named_children():
-            blocks.append((f"stages_{stage}_{name}", block))
+        blocks += _children(module, "blocks", f"stages_{stage}")
     return blocks
 
 
@@ -245,8 +219,8 @@ CHAINS: dict[str, Callable[[nn.Module], Blocks]] = {
     "alexnet": plain,
     "vgg": plain,
     "squeezenet": squeezenet,
-    "googlenet": googlenet,
-    "inception_v3": inception_v3,
+    "googlenet": inception,
+    "inception_v3": inception,
     "inception_v4": inception_v4,
     "inception_resnet_v2": inception_resnet_v2,
     "resnet": resnet,

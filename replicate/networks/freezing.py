@@ -14,31 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
 
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from db.errors import UsageError
-from replicate.networks.network import Backbone
-from replicate.networks.proof import Proof, Snapshot, prove, snapshot
+from replicate.networks.network import LAYERS, Backbone
 from replicate.spec import Unfreezing
 
-__all__ = [
-    "BATCHNORM_POLICIES",
-    "Frozen",
-    "Proof",
-    "Snapshot",
-    "freeze",
-    "parameter_groups",
-    "prove",
-    "snapshot",
-]
-
-#: Modules whose weights are counted as layers.
-LAYERS = (nn.Conv2d, nn.Linear)
-
-BATCHNORM_POLICIES = ("frozen", "all", "none")
+Policy = Literal["frozen", "all", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +33,6 @@ class Frozen:
     ----------
     backbone
         The backbone, its parameters marked.
-    batchnorm
-        Which BatchNorm layers normalise by their running statistics; see `spec.Transfer`.
     boundary
         Number of leading blocks without any trained parameter.
     trained, frozen
@@ -62,26 +44,11 @@ class Frozen:
     """
 
     backbone: Backbone = field(repr=False)
-    batchnorm: str
     boundary: int
     trained: tuple[str, ...]
     frozen: tuple[str, ...]
     fixed_buffers: tuple[str, ...]
     _moving: frozenset[str] = field(repr=False)
-
-    @property
-    def trained_parameters(self) -> int:
-        """How many numbers of the backbone are trained."""
-        return self._count(self.trained)
-
-    @property
-    def frozen_parameters(self) -> int:
-        """How many numbers of the backbone are not."""
-        return self._count(self.frozen)
-
-    def _count(self, names: tuple[str, ...]) -> int:
-        parameters = dict(self.backbone.named_parameters())
-        return sum(parameters[name].numel() for name in names)
 
     @property
     def cacheable(self) -> bool:
@@ -121,7 +88,7 @@ def _moving(backbone: Backbone, trained: frozenset[str], policy: str) -> Iterabl
             yield name
 
 
-def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: str = "frozen") -> Frozen:
+def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: Policy = "frozen") -> Frozen:
     """Mark what is trained, counted from the end, and put the modules into training mode.
 
     Parameters
@@ -139,12 +106,8 @@ def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: str = "frozen"
     Raises
     ------
     UsageError
-        There are not so many blocks or layers, or there is no such policy.
+        There are not so many blocks or layers.
     """
-    if batchnorm not in BATCHNORM_POLICIES:
-        raise UsageError(
-            f"batchnorm: no such policy {batchnorm!r}.", f"Known: {', '.join(BATCHNORM_POLICIES)}."
-        )
     names = _trained_names(backbone, unfreezing)
     trained: list[str] = []
     frozen: list[str] = []
@@ -153,7 +116,6 @@ def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: str = "frozen"
         (trained if name in names else frozen).append(name)
     result = Frozen(
         backbone=backbone,
-        batchnorm=batchnorm,
         boundary=_boundary(backbone, names),
         trained=tuple(trained),
         frozen=tuple(frozen),
@@ -215,24 +177,3 @@ def _fixed_buffers(backbone: Backbone, trained: frozenset[str], policy: str) -> 
         if held or not own & trained:
             for name, _ in module.named_buffers(recurse=False):
                 yield f"{prefix}.{name}"
-
-
-def parameter_groups(
-    frozen: Frozen, head: nn.Module, learning_rate: float, backbone_lr: float | None = None
-) -> list[dict[str, Any]]:
-    """Return an optimiser's parameter groups: the head, and what of the backbone is trained.
-
-    Parameters
-    ----------
-    learning_rate, backbone_lr
-        Of the head and of the backbone; without the second both have the first.
-    """
-    groups: list[dict[str, Any]] = [
-        {"name": "head", "params": list(head.parameters()), "lr": learning_rate}
-    ]
-    parameters = dict(frozen.backbone.named_parameters())
-    if frozen.trained:
-        rate = learning_rate if backbone_lr is None else backbone_lr
-        chosen = [parameters[name] for name in frozen.trained]
-        groups.append({"name": "backbone", "params": chosen, "lr": rate})
-    return groups

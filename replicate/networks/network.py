@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+#: Modules whose weights make a layer; normalisation has parameters but is not counted as one.
+LAYERS = (nn.Conv2d, nn.Linear)
+
 
 @dataclass(frozen=True, slots=True)
 class Input:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from db.errors import ReplicationError
-
-if TYPE_CHECKING:
-    from replicate.networks.freezing import Frozen
+from replicate.networks.freezing import Frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +20,6 @@ class Snapshot:
 
     parameters: Mapping[str, str]
     buffers: Mapping[str, str]
-
-    def to_dict(self) -> dict[str, dict[str, str]]:
-        """Return it as plain data, for a checkpoint."""
-        return {"parameters": dict(self.parameters), "buffers": dict(self.buffers)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Mapping[str, str]]) -> Snapshot:
-        """Return the snapshot that `to_dict` wrote."""
-        return cls(dict(content["parameters"]), dict(content["buffers"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +48,22 @@ class Proof:
     @property
     def holds(self) -> bool:
         """Whether everything frozen is bit for bit what it was."""
-        return not self.changed_parameters and not self.changed_buffers
+        return self.state != "changed"
+
+    @property
+    def state(self) -> Literal["nothing frozen", "unchanged", "changed"]:
+        """The finding."""
+        if self.changed_parameters or self.changed_buffers:
+            return "changed"
+        return "unchanged" if self.frozen_parameters or self.fixed_buffers else "nothing frozen"
 
     @property
     def sentence(self) -> str:
         """The finding in words."""
         moved = f"{self.moved} of {self.trained} trained parameter tensors changed"
-        if not self.frozen_parameters and not self.fixed_buffers:
+        if self.state == "nothing frozen":
             return f"Nothing was frozen; {moved}."
-        if self.holds:
+        if self.state == "unchanged":
             return (
                 f"Frozen means frozen: {self.frozen_parameters} parameter tensors and "
                 f"{self.fixed_buffers} buffers are bit for bit what they were; {moved}."
@@ -83,16 +79,7 @@ class Proof:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {
-            "holds": self.holds,
-            "sentence": self.sentence,
-            "frozen_parameters": self.frozen_parameters,
-            "fixed_buffers": self.fixed_buffers,
-            "changed_parameters": list(self.changed_parameters),
-            "changed_buffers": list(self.changed_buffers),
-            "trained": self.trained,
-            "moved": self.moved,
-        }
+        return {"state": self.state, **asdict(self)}
 
 
 def snapshot(module: nn.Module) -> Snapshot:

@@ -31,7 +31,8 @@ WIDEST = 24
 BLOCK = 256
 
 Words = NDArray[np.uint64]
-Progress = Callable[[int, int], None]
+#: Is called with the images hashed so far and all of them.
+Counted = Callable[[int, int], None]
 
 #: How an image is turned, besides lying as it is: quarter turns, then mirrored or not.
 TURNS = tuple((quarters, mirrored) for quarters in range(4) for mirrored in (False, True))[1:]
@@ -60,7 +61,7 @@ class Hashes:
 
 
 def hash_images(
-    images: ImageSet, *, turned: bool = False, progress: Progress | None = None
+    images: ImageSet, *, turned: bool = False, progress: Counted | None = None
 ) -> Hashes:
     """Decode each image once and keep its hashes: 64 bytes an image, or 290 with `turned`."""
     count = len(images)

@@ -6,17 +6,18 @@ Across parts it makes test results too good; across classes it makes labels cont
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import UsageError
-from replicate.images.groups import Union, joined
+from db.wording import plural
+from replicate.images.groups import Union
 from replicate.images.image_set import ImageSet
-from replicate.splits.hashes import BITS, Hashes, Progress, hash_images, near_pairs
-from replicate.splits.splits import Fold, shared_groups
+from replicate.splits.hashes import BITS, Counted, Hashes, hash_images, near_pairs
+from replicate.splits.splits import Fold, Shared, shared_groups
 
 #: Bits of 256 in which near copies may differ. Saving an image again, smaller or as JPEG, changes
 #: up to 6; a retouched label, callipers or the next frame of the same sweep up to 16. In eight
@@ -72,7 +73,8 @@ class Copies:
 class FoldLeakage:
     """What one fold's test part shares with what it is trained or validated on.
 
-    `exact` and `near` count test images with a copy there; `near` includes exact copies.
+    `exact` and `near` count test images with a copy there; `near` includes exact copies. `shared`
+    is what the parts have in common of patients or groups.
     """
 
     repeat: int
@@ -80,8 +82,27 @@ class FoldLeakage:
     tested: int
     exact: int
     near: int
-    groups: int | None
-    sentence: str
+    shared: Shared
+
+    @property
+    def groups(self) -> int | None:
+        """Number of test groups that are in training or validation too; None where unknown."""
+        return self.shared.tested if self.shared.known else None
+
+    @property
+    def sentence(self) -> str:
+        """What to print."""
+        return (
+            f"repeat {self.repeat + 1}, fold {self.number + 1}: {self.shared.sentence}; of "
+            f"{self.tested} test images {self.exact} have an exact and {self.near} a near copy in "
+            "training."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts, the finding on groups as code and in words."""
+        plain = asdict(self)
+        shared = {"state": self.shared.state, **plain.pop("shared")}
+        return {**plain, "groups": self.groups, "sentence": self.shared.sentence, "shared": shared}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -133,17 +154,14 @@ class Leakage:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding for JSON; at most :data:`LISTED` pairs."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "links"}
         return {
-            "name": self.name,
-            "images": self.images,
-            "groups": self.groups,
-            "threshold": self.threshold,
-            "turned": self.turned,
+            **plain,
             "exact": asdict(self.exact),
             "near": asdict(self.near),
             "groups_across_parts": _listed(self.groups_across_parts),
             "groups_across_classes": _listed(self.groups_across_classes),
-            "folds": [asdict(fold) for fold in self.folds],
+            "folds": [fold.to_dict() for fold in self.folds],
             "pairs": [asdict(pair) for pair in self.pairs[:LISTED]],
             "clean": self.clean,
             "sentences": self.sentences(),
@@ -151,7 +169,7 @@ class Leakage:
 
     def sentences(self) -> list[str]:
         """Return the finding in words."""
-        return [*self.of_set(), *(_fold_worded(fold) for fold in self.folds)]
+        return [*self.of_set(), *(fold.sentence for fold in self.folds)]
 
     def of_set(self) -> list[str]:
         """Return in words what was found in the set, however it is divided."""
@@ -179,20 +197,12 @@ def _listed(names: tuple[str, ...] | None) -> list[str] | None:
     return None if names is None else list(names[:LISTED])
 
 
-def _fold_worded(fold: FoldLeakage) -> str:
-    return (
-        f"repeat {fold.repeat + 1}, fold {fold.number + 1}: {fold.sentence}; of {fold.tested} test "
-        f"images {fold.exact} have an exact and {fold.near} a near copy in training."
-    )
-
-
 def _worded(copies: Copies, what: str) -> str:
     if not copies.groups:
         return f"no {what}."
     ways = zip(("parts", "classes", "groups"), (getattr(copies, way) for way in _WAYS), strict=True)
     across = ", ".join(f"{count} across {way}" for way, count in ways if count is not None)
-    word = "cluster" if copies.groups == 1 else "clusters"
-    return f"{what}: {copies.images} images in {copies.groups} {word} ({across})."
+    return f"{what}: {copies.images} images in {plural(copies.groups, 'cluster')} ({across})."
 
 
 def inspect_leakage(
@@ -202,7 +212,7 @@ def inspect_leakage(
     threshold: int = THRESHOLD,
     turned: bool = False,
     hashes: Hashes | None = None,
-    progress: Progress | None = None,
+    progress: Counted | None = None,
 ) -> Leakage:
     """Look for copies and shared patients.
 
@@ -238,39 +248,20 @@ def inspect_leakage(
     links = _links(known, threshold, turned)
     exact = _clusters(links[links[:, 3] == 1], len(images))
     near = _clusters(links, len(images))
-    tables = _Tables(images)
     return Leakage(
         name=images.name,
         images=len(images),
         groups=len(set(images.groups)) if images.groups is not None else None,
         threshold=threshold,
         turned=turned,
-        exact=tables.counted(exact),
-        near=tables.counted(near),
+        exact=_counted(images, exact),
+        near=_counted(images, near),
         groups_across_parts=_crossing(images.groups, images.parts),
         groups_across_classes=_crossing(images.groups, images.labels.tolist()),
         folds=tuple(_of_fold(images, fold, exact, near) for fold in folds),
         links=links,
-        pairs=tuple(tables.pairs(links)),
+        pairs=tuple(_pairs(images, links)),
     )
-
-
-def cluster_groups(leakage: Leakage, images: ImageSet) -> tuple[str, ...]:
-    """Return groups that join patients and copies: split by these, nothing leaks.
-
-    Use as ``with_groups(images, cluster_groups(inspect_leakage(images), images))``.
-
-    Raises
-    ------
-    UsageError
-        The finding is of another set.
-    """
-    if leakage.images != len(images):
-        raise UsageError(
-            f"leakage: was looked for in {leakage.images} images, these are {len(images)}."
-        )
-    keys = [images.groups] if images.groups is not None else []
-    return joined(images.ids, *keys, together=leakage.links[:, :2].tolist())
 
 
 def _links(hashes: Hashes, threshold: int, turned: bool) -> NDArray[np.int64]:
@@ -304,49 +295,39 @@ def _clusters(links: NDArray[np.int64], count: int) -> list[list[int]]:
     return [cluster for cluster in union.clusters() if len(cluster) > 1]
 
 
-class _Tables:
-    """What is known of each image, to say what a cluster crosses."""
+def _counted(images: ImageSet, clusters: list[list[int]]) -> Copies:
+    """Count clusters, and those that cross parts, classes or patients."""
 
-    def __init__(self, images: ImageSet) -> None:
-        self._images = images
-        self._labels = images.labels.tolist()
+    def across(values: Sequence[Any]) -> int:
+        return sum(len({values[i] for i in cluster}) > 1 for cluster in clusters)
 
-    def counted(self, clusters: list[list[int]]) -> Copies:
-        images = self._images
+    return Copies(
+        groups=len(clusters),
+        images=sum(map(len, clusters)),
+        pairs=sum(len(cluster) * (len(cluster) - 1) // 2 for cluster in clusters),
+        across_parts=None if images.parts is None else across(images.parts),
+        across_classes=across(images.labels.tolist()),
+        across_groups=None if images.groups is None else across(images.groups),
+    )
 
-        def across(values: Sequence[Any] | None) -> int | None:
-            if values is None:
-                return None
-            return sum(len({values[i] for i in cluster}) > 1 for cluster in clusters)
 
-        return Copies(
-            groups=len(clusters),
-            images=sum(map(len, clusters)),
-            pairs=sum(len(cluster) * (len(cluster) - 1) // 2 for cluster in clusters),
-            across_parts=across(images.parts),
-            across_classes=across(self._labels) or 0,
-            across_groups=across(images.groups),
+def _pairs(images: ImageSet, links: NDArray[np.int64]) -> Iterator[Pair]:
+    """Yield the pairs worth reading first: across parts, across classes, exact, nearest."""
+    first, second, labels = links[:, 0], links[:, 1], images.labels
+    order = [links[:, 2], 1 - links[:, 3], labels[first] == labels[second]]
+    if images.parts is not None:
+        parts = np.unique(np.array(images.parts), return_inverse=True)[1]
+        order.append(parts[first] == parts[second])
+    for a, b, far, same in links[np.lexsort(order)][: 10 * LISTED].tolist():
+        yield Pair(
+            first=images.ids[a],
+            second=images.ids[b],
+            kind="exact" if same else "near",
+            distance=far,
+            classes=(images.classes[labels[a]], images.classes[labels[b]]),
+            parts=(images.parts[a], images.parts[b]) if images.parts else None,
+            same_group=images.groups[a] == images.groups[b] if images.groups else None,
         )
-
-    def pairs(self, links: NDArray[np.int64]) -> Iterator[Pair]:
-        """Yield the pairs worth reading first: across parts, across classes, exact, nearest."""
-        images = self._images
-        first, second = links[:, 0], links[:, 1]
-        labels = images.labels
-        order = [links[:, 2], 1 - links[:, 3], labels[first] == labels[second]]
-        if images.parts is not None:
-            parts = np.unique(np.array(images.parts), return_inverse=True)[1]
-            order.append(parts[first] == parts[second])
-        for a, b, far, same in links[np.lexsort(order)][: 10 * LISTED].tolist():
-            yield Pair(
-                first=images.ids[a],
-                second=images.ids[b],
-                kind="exact" if same else "near",
-                distance=far,
-                classes=(images.classes[self._labels[a]], images.classes[self._labels[b]]),
-                parts=(images.parts[a], images.parts[b]) if images.parts else None,
-                same_group=images.groups[a] == images.groups[b] if images.groups else None,
-            )
 
 
 def _crossing(
@@ -375,13 +356,11 @@ def _of_fold(
         sides = [side[cluster] for cluster in clusters]
         return sum(int((s == 2).sum()) for s in sides if (s == 1).any())
 
-    shared = shared_groups(images, fold)
     return FoldLeakage(
         repeat=fold.repeat,
         number=fold.number,
         tested=int(fold.test.size),
         exact=copied(exact),
         near=copied(near),
-        groups=shared.tested if shared.known else None,
-        sentence=shared.sentence,
+        shared=shared_groups(images, fold),
     )

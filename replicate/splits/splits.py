@@ -3,12 +3,16 @@
 Stratified: each part has as near to its share of every class as whole groups allow. Grouped: by
 default the images of a patient (or any group) are on one side. Drawn by a generator of its own,
 so that equal seeds give equal splits whatever else has used random numbers.
+
+scikit-learn's `StratifiedGroupKFold` divides otherwise, knows folds of equal size only, and does
+not promise every class in every part; the splits of runs that are kept are ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.random import Generator, default_rng
@@ -61,20 +65,24 @@ class Shared:
         Number of groups with images in more than one part.
     tested
         Number of test groups that are in train or val too.
-    names
-        The shared groups.
     """
 
     known: bool
     groups: tuple[int, int, int]
     shared: int
     tested: int
-    names: tuple[str, ...]
+
+    @property
+    def state(self) -> Literal["unknown", "none shared", "shared"]:
+        """The finding."""
+        if not self.known:
+            return "unknown"
+        return "shared" if self.shared else "none shared"
 
     @property
     def sentence(self) -> str:
         """What to print: ``patients or groups: 412 in training, 103 in test; none shared``."""
-        if not self.known:
+        if self.state == "unknown":
             return "groups unknown: patients may be shared between parts"
         parts = zip(("training", "validation", "test"), self.groups, strict=True)
         sizes = ", ".join(f"{count:,} in {part}" for part, count in parts if count)
@@ -85,14 +93,12 @@ class Shared:
 def shared_groups(images: ImageSet, fold: Fold) -> Shared:
     """Count the groups of each part, and those that parts share."""
     if images.groups is None:
-        return Shared(False, (0, 0, 0), 0, 0, ())
+        return Shared(False, (0, 0, 0), 0, 0)
     names = images.groups
     train, val, test = ({names[i] for i in part} for part in fold.parts.values())
     shared = (train & val) | (train & test) | (val & test)
     tested = test & (train | val)
-    return Shared(
-        True, (len(train), len(val), len(test)), len(shared), len(tested), tuple(sorted(shared))
-    )
+    return Shared(True, (len(train), len(val), len(test)), len(shared), len(tested))
 
 
 def make_folds(images: ImageSet, split: Split, seed: int) -> list[Fold]:
@@ -169,12 +175,10 @@ def _drawn(images: ImageSet, split: Split, seed: int) -> Iterator[Fold]:
 
 def _with_validation(
     images: ImageSet, rest: Indices, split: Split, rng: Generator
-) -> tuple[Indices, Indices]:
+) -> list[Indices]:
     if split.validation == 0:
-        return rest, np.empty(0, dtype=np.int64)
-    shares = [1.0 - split.validation, split.validation]
-    train, val = _divide(images, rest, shares, split.by, rng)
-    return train, val
+        return [rest, np.empty(0, dtype=np.int64)]
+    return _divide(images, rest, [1.0 - split.validation, split.validation], split.by, rng)
 
 
 def _official(images: ImageSet, split: Split, seed: int) -> Fold:
@@ -218,15 +222,15 @@ def _divide(
     """
     wanted = np.asarray(shares, dtype=np.float64)
     _, labels = np.unique(images.labels[among], return_inverse=True)
-    grouped = by == "group" and images.groups is not None
-    if grouped and images.groups is not None:
-        names = np.array([images.groups[i] for i in among.tolist()])
+    groups = images.groups if by == "group" else None
+    if groups is not None:
+        names = np.array([groups[i] for i in among.tolist()])
         _, unit = np.unique(names, return_inverse=True)
     else:
         unit = np.arange(among.size)
     table = np.zeros((int(unit.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), np.int64)
     np.add.at(table, (unit, labels), 1)
-    _enough(images, among, (table > 0).sum(axis=0), wanted.size, grouped)
+    _enough(images, among, (table > 0).sum(axis=0), wanted.size, groups is not None)
     if table.shape[0] == among.size:
         part = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
         of_unit = part

@@ -1,4 +1,8 @@
-"""Random changes of training images, on the device, a whole batch at a time."""
+"""Random changes of training images, on the device, a whole batch at a time.
+
+Not by ``torchvision.transforms.v2``, which changes a whole batch alike and draws from the global
+generator: results that are kept hang on these numbers.
+"""
 
 from __future__ import annotations
 

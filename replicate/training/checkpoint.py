@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
-import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +20,28 @@ import torch
 from numpy.typing import NDArray
 
 from db.errors import ReplicationError
-from replicate.images.image_set import ImageSet
-from replicate.spec import Spec
-from replicate.splits.splits import Fold
+from db.files import replace_file
+from replicate.training.job import Job
 
 #: Raised when training changes so that an older checkpoint would not go on as it began.
 VERSION = 1
 CHECKPOINT = "checkpoint.pt"
 RESULT = "fold.npz"
 _ARRAYS = ("probabilities", "labels", "indices")
+_BROKEN = (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError)
 
 
-def identity(spec: Spec, images: ImageSet, fold: Fold, seed: int) -> dict[str, str]:
+def identity(job: Job) -> dict[str, str]:
     """Return what a fold's files must agree with to be taken up."""
-    parts = hashlib.sha256()
+    fold, parts = job.fold, hashlib.sha256()
     for indices in (fold.train, fold.val, fold.test):
         parts.update(f"{len(indices)}|".encode() + np.asarray(indices, np.int64).tobytes())
     return {
         "version": str(VERSION),
-        "spec": spec.id,
-        "seed": str(seed),
+        "spec": job.spec.id,
+        "seed": str(job.seed),
         "fold": f"{fold.repeat}/{fold.number}",
-        "images": images.content,
+        "images": job.images.content,
         "split": parts.hexdigest(),
     }
 
@@ -71,13 +70,10 @@ def load_checkpoint(folder: Path, who: Mapping[str, str]) -> dict[str, Any] | No
     path = folder / CHECKPOINT
     if not path.is_file():
         return None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise _unreadable(path) from error
-    if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
-        raise _unreadable(path)
-    _check(path, state["identity"], who)
+    with _told(path):
+        state: dict[str, Any] = dict(torch.load(path, map_location="cpu", weights_only=True))
+        found = dict(state["identity"])
+    _check(path, found, who)
     return state
 
 
@@ -120,13 +116,10 @@ def load_result(
     path = folder / RESULT
     if not path.is_file():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-            record = json.loads(stored["record"].tobytes())
-            found, facts = record["identity"], record["facts"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path) from error
+    with _told(path), np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in _ARRAYS}
+        record = json.loads(stored["record"].tobytes())
+        found, facts = record["identity"], record["facts"]
     _check(path, found, who)
     return arrays, facts
 
@@ -140,28 +133,24 @@ def _check(path: Path, found: Mapping[str, Any], who: Mapping[str, str]) -> None
         )
 
 
-def _unreadable(path: Path) -> ReplicationError:
-    return ReplicationError(
-        f"{path}: cannot be read; it is damaged or not a file of medtl-meta.",
-        "Delete it: the fold is then trained anew.",
-    )
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what torch and numpy raise on bytes that are no file of ours into words."""
+    try:
+        yield
+    except (*_BROKEN, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise ReplicationError(
+            f"{path}: cannot be read; it is damaged or not a file of medtl-meta.",
+            "Delete it: the fold is then trained anew.",
+        ) from error
 
 
 def _write(target: Path, content: bytes) -> None:
     """Replace a file once the new content has reached the disk: power may fail, not only we."""
-    name = ""
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(target)
+        replace_file(target, content, durable=True)
     except OSError as error:
         raise ReplicationError(
             f"{target}: cannot be written: {error.strerror or error}.",
             "Make room, or set MEDTL_META_RUNS to another folder.",
         ) from error
-    finally:
-        if name:
-            Path(name).unlink(missing_ok=True)

@@ -88,9 +88,8 @@ class Compute:
         ReplicationError
             Out of memory, or an operation that has no deterministic form on this device.
         """
-        was = _Flags.read()
         devices = [torch.device(self.device)] if self.kind == "cuda" else []
-        try:
+        with _put_back():
             if self.threads is not None:
                 torch.set_num_threads(self.threads)
             if self.deterministic:
@@ -105,8 +104,6 @@ class Compute:
                 torch.backends.cudnn.deterministic = True
             with torch.random.fork_rng(devices=devices), _worded_faults():
                 yield
-        finally:
-            was.restore()
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
@@ -155,36 +152,22 @@ class Compute:
         return peak if sys.platform == "darwin" else peak * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Flags:
-    """Torch's global settings that a session changes."""
-
-    threads: int
-    deterministic: int
-    fill: bool
-    benchmark: bool
-    cudnn: bool
-    cublas: str | None
-
-    @classmethod
-    def read(cls) -> _Flags:
-        return cls(
-            torch.get_num_threads(),
-            torch.get_deterministic_debug_mode(),
-            torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
-            torch.backends.cudnn.benchmark,
-            torch.backends.cudnn.deterministic,
-            os.environ.get(_CUBLAS),
-        )
-
-    def restore(self) -> None:
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-        torch.set_deterministic_debug_mode(self.deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = self.fill  # type: ignore[attr-defined]
-        torch.backends.cudnn.benchmark = self.benchmark
-        torch.backends.cudnn.deterministic = self.cudnn
-        if self.cublas is None:
+@contextmanager
+def _put_back() -> Iterator[None]:
+    """Leave torch's global settings, as far as a session changes them, as they were."""
+    threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    cublas = os.environ.get(_CUBLAS)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.set_deterministic_debug_mode(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
+        if cublas is None:
             os.environ.pop(_CUBLAS, None)
 
 

@@ -9,33 +9,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from db.errors import ReplicationError
 from db.files import sweep
 from replicate.evaluation.predictions import Predictions
-from replicate.images.image_set import ImageSet
 from replicate.lock import locked
-from replicate.networks.freezing import Frozen, Proof, freeze, prove, snapshot
+from replicate.networks.freezing import Frozen, freeze
 from replicate.networks.network import Backbone
-from replicate.progress import Progress, Report, silent
-from replicate.spec import Spec, Unfreezing
-from replicate.splits.splits import Fold
+from replicate.networks.proof import Proof, prove, snapshot
+from replicate.notes import Note
+from replicate.progress import Progress
+from replicate.spec import Unfreezing
 from replicate.training import checkpoint
-from replicate.training.compute import Compute
 from replicate.training.features import Normalise, extract
 from replicate.training.heads import torch_head
+from replicate.training.job import Job
 from replicate.training.loop import Feed, Phase, State
-from replicate.training.pixels import decoded, decoding_cost
-from replicate.training.preconditions import check_fold
-from replicate.training.seeds import derived
+from replicate.training.pixels import decoded
 
 NOTHING = Unfreezing(kind="none")
 #: Activations larger than this many times the network's input are not cached: reading them from
@@ -85,22 +83,16 @@ class Fitted:
     seconds: dict[str, float]
     images_per_second: float | None
     peak_memory_bytes: int | None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     features_cost: float | None = None
     environment: Mapping[str, Any] | None = None
 
 
 def fit(
-    spec: Spec,
-    images: ImageSet,
-    fold: Fold,
-    seed: int,
+    job: Job,
     *,
     network: Callable[[], Backbone],
-    compute: Compute,
     folder: Path,
-    cache: Path,
-    progress: Report | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     environment: Mapping[str, Any] | None = None,
 ) -> Fitted:
@@ -116,8 +108,6 @@ def fit(
         anything of it is trained, or BatchNorm is not frozen; one that is frozen may be shared.
     folder
         Checkpoint and result of this fold and seed; one process at a time may use it.
-    cache
-        Features and decoded images, shared by all runs.
     checkpoint_seconds
         Least time between two checkpoints.
     environment
@@ -133,48 +123,33 @@ def fit(
     ImagesError
         An image that cannot be read.
     """
-    report = progress or silent
-    check_fold(spec, images, fold)
-    compute = compute.with_precision(spec.training.precision)
-    with locked(folder), compute.session():
+    job.check()
+    job = replace(job, compute=job.compute.with_precision(job.spec.training.precision))
+    with locked(folder), job.compute.session():
         sweep(folder, checkpoint.CHECKPOINT, checkpoint.RESULT)
-        who = checkpoint.identity(spec, images, fold, seed)
+        who = checkpoint.identity(job)
         finished = checkpoint.load_result(folder, who)
         if finished is None:
-            run = _Run(spec, images, fold, seed, compute, cache, report)
-            run.network(network)
-            if spec.transfer.tl_type == "feature extractor hybrid":
-                arrays, facts = run.hybrid()
+            work = _Work(job, network)
+            if job.spec.transfer.tl_type == "feature extractor hybrid":
+                arrays, facts = work.hybrid()
             else:
-                arrays, facts = run.gradients(folder, who, checkpoint_seconds)
+                arrays, facts = work.gradients(folder, who, checkpoint_seconds)
             facts["environment"] = None if environment is None else dict(environment)
             checkpoint.save_result(folder, who, arrays, facts)
             finished = arrays, facts
-    return _fitted(*finished, fold, seed)
+    return _fitted(*finished, job)
 
 
-class _Run:
-    """One fold at work."""
+class _Work:
+    """A job at work."""
 
-    def __init__(
-        self,
-        spec: Spec,
-        images: ImageSet,
-        fold: Fold,
-        seed: int,
-        compute: Compute,
-        cache: Path,
-        report: Report,
-    ) -> None:
-        self.spec, self.images, self.fold, self.seed = spec, images, fold, seed
-        self.compute, self.cache, self.report = compute, cache, report
-        self.purpose = (fold.repeat, fold.number)
+    def __init__(self, job: Job, make: Callable[[], Backbone]) -> None:
+        self.job, self.spec, self.images, self.compute = job, job.spec, job.images, job.compute
         self.begun = time.perf_counter()
         self.computed, self.extracting = 0, 0.0
         self.costs: list[float | None] = []
-
-    def network(self, make: Callable[[], Backbone]) -> None:
-        self.compute.seed(derived(self.seed, *self.purpose, "network"))
+        self.compute.seed(job.derived("network"))
         if self.compute.kind == "cuda":
             torch.cuda.reset_peak_memory_stats(self.compute.device)
         self.backbone = make()
@@ -194,12 +169,10 @@ class _Run:
             transfer.head,
             features,
             self.images.labels,
-            self.fold.train,
-            self.fold.val,
-            self.fold.test,
+            self.job.fold,
             classes=len(self.images.classes),
             balanced=self.spec.training.class_weights == "balanced",
-            seed=derived(self.seed, *self.purpose, "hybrid") % 2**32,
+            seed=self.job.derived("hybrid") % 2**32,
         )
         seconds = time.perf_counter() - begun
         line = {
@@ -212,41 +185,42 @@ class _Run:
             "learning_rate": None,
             "seconds": seconds,
         }
-        facts = self._facts(frozen, {"training": seconds}, len(self.fold.train))
-        facts |= {"history": [line], "trained_parameters": 0, "notes": list(found.notes)}
+        facts = self._facts(frozen, [line], len(self.job.fold.train))
+        facts["notes"] = [asdict(note) for note in found.notes]
         return self._arrays(found.probabilities), facts
 
     def gradients(
         self, folder: Path, who: dict[str, str], checkpoint_seconds: float
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Train through the phases, from a checkpoint where there is one."""
+        report, epochs = self.job.report, self.spec.training.epochs
         stored = checkpoint.load_checkpoint(folder, who)
         state = State()
         if stored is not None:
             state = State(**{name: stored[name] for name in State.__slots__})
             words = f"goes on behind epoch {len(state.history)}"
-            self.report(Progress("training", len(state.history), self._epochs, "epochs", words))
-        self.compute.seed(derived(self.seed, *self.purpose, "head"))
+            report(Progress("training", len(state.history), epochs, "epochs", words))
+        self.compute.seed(self.job.derived("head"))
         classes = len(self.images.classes)
         head = torch_head(self.spec.transfer.head, self.backbone.width, classes)
         head.to(self.compute.device)
         saved = [time.monotonic()]
 
         def after_epoch(state: State) -> None:
-            self.report(Progress("training", len(state.history), self._epochs, "epochs"))
+            report(Progress("training", len(state.history), epochs, "epochs"))
             if time.monotonic() - saved[0] >= checkpoint_seconds:
                 checkpoint.save_checkpoint(folder, who, phase.snapshot(state).to_dict())
                 saved[0] = time.monotonic()
 
         phases = self._phases()
-        for number, (name, unfreezing, epochs) in enumerate(phases):
+        for number, (name, unfreezing, most) in enumerate(phases):
             frozen = freeze(self.backbone, unfreezing, self.spec.transfer.batchnorm)
             if number < state.phase:
                 continue
-            phase = self._phase(name, epochs, frozen, head)
+            phase = self._phase(name, most, frozen, head)
             phase.resume(state)
             with phase.threads():
-                phase.run(state, self.fold.train, self.fold.val, after_epoch)
+                phase.run(state, after_epoch)
             self.compute.wait()
             state.model = {}
             if number + 1 < len(phases):
@@ -255,18 +229,10 @@ class _Run:
                 state.next_phase()
         begun = time.perf_counter()
         with phase.threads():
-            logits = phase.logits(self.fold.test).double().cpu()
+            logits = phase.logits(self.job.fold.test).double().cpu()
         testing = time.perf_counter() - begun
-        training = sum(line["seconds"] for line in state.history)
-        facts = self._facts(frozen, {"training": training, "testing": testing}, state.images)
-        facts["history"] = state.history
-        facts["trained_parameters"] = phase.trained_parameters
-        facts["parameters"] += sum(p.numel() for p in head.parameters())
+        facts = self._facts(frozen, state.history, state.images, head, testing=testing)
         return self._arrays(torch.softmax(logits, 1).numpy()), facts
-
-    @property
-    def _epochs(self) -> int:
-        return self.spec.training.epochs
 
     def _phases(self) -> list[tuple[str, Unfreezing, int]]:
         """Return name, unfreezing and epochs of each phase."""
@@ -291,10 +257,12 @@ class _Run:
             feed = Feed(self._cached(boundary), self.compute)
         else:
             begun = time.perf_counter()
-            settings = self.spec.preprocessing
-            rows = decoded(self.images, settings, self.cache, self.compute.workers, self.report)
+            settings, cache = self.spec.preprocessing, self.job.cache
+            rows, cost = decoded(
+                self.images, settings, cache, self.compute.workers, self.job.report
+            )
             self.extracting += time.perf_counter() - begun
-            self.costs.append(decoding_cost(self.images, settings, self.cache))
+            self.costs.append(cost)
             feed = Feed(
                 rows,
                 self.compute,
@@ -302,22 +270,7 @@ class _Run:
                 backbone.before(boundary) if boundary else None,
                 self.spec.augmentation,
             )
-        labels = torch.from_numpy(self.images.labels).to(self.compute.device)
-        return Phase(
-            name,
-            epochs,
-            backbone=backbone,
-            head=head,
-            tail=tail,
-            frozen=frozen,
-            feed=feed,
-            labels=labels,
-            class_weights=self._class_weights(),
-            settings=self.spec.training,
-            compute=self.compute,
-            seed=self.seed,
-            purpose=self.purpose,
-        )
+        return Phase(self.job, name, epochs, frozen=frozen, head=head, tail=tail, feed=feed)
 
     def _cached(self, boundary: int | None) -> NDArray[np.float32]:
         found = extract(
@@ -326,8 +279,8 @@ class _Run:
             boundary=boundary,
             preprocessing=self.spec.preprocessing,
             compute=self.compute,
-            cache=self.cache,
-            report=self.report,
+            cache=self.job.cache,
+            report=self.job.report,
         )
         self.computed += found.computed
         self.extracting += found.seconds
@@ -341,16 +294,8 @@ class _Run:
             blank = torch.zeros((1, 3, size, size), device=self.compute.device)
             return bool(front(blank).numel() <= LARGEST_ACTIVATIONS * blank.numel())
 
-    def _class_weights(self) -> Tensor | None:
-        """Return n / (classes * n of the class): every class weighs the same in sum."""
-        if self.spec.training.class_weights == "none":
-            return None
-        counts = np.bincount(self.images.labels[self.fold.train])
-        weights = len(self.fold.train) / (len(counts) * counts)
-        return torch.from_numpy(weights).float().to(self.compute.device)
-
     def _arrays(self, probabilities: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-        test = np.asarray(self.fold.test, dtype=np.int64)
+        test = np.asarray(self.job.fold.test, dtype=np.int64)
         return {
             "probabilities": probabilities,
             "labels": self.images.labels[test],
@@ -358,17 +303,26 @@ class _Run:
         }
 
     def _facts(
-        self, frozen: Frozen, seconds: dict[str, float], trained_images: int
+        self,
+        frozen: Frozen,
+        history: list[dict[str, Any]],
+        trained_images: int,
+        head: nn.Module | None = None,
+        **seconds: float,
     ) -> dict[str, Any]:
-        """Return what is reported beside predictions, frozen parts proven to be as before."""
+        """Return all of `Fitted` but the predictions, frozen parts proven to be as before."""
         proof = self._proven(frozen)
+        seconds = {"training": sum(line["seconds"] for line in history), **seconds}
+        whole = [*self.backbone.parameters(), *(head.parameters() if head else ())]
         speed = None
         if self.computed:
             speed = self.computed / max(self.extracting, 1e-9)
         elif any(p.requires_grad for p in self.backbone.parameters()):
             speed = trained_images / max(seconds["training"], 1e-9)
         return {
-            "parameters": sum(p.numel() for p in self.backbone.parameters()),
+            "history": history,
+            "trained_parameters": sum(p.numel() for p in whole if p.requires_grad),
+            "parameters": sum(p.numel() for p in whole),
             "proof": asdict(proof),
             "seconds": {
                 "features": self.extracting,
@@ -398,24 +352,18 @@ class _Run:
         return proof
 
 
-def _fitted(
-    arrays: dict[str, NDArray[Any]], facts: dict[str, Any], fold: Fold, seed: int
-) -> Fitted:
-    predictions = Predictions(**arrays, seed=seed, repeat=fold.repeat, fold=fold.number)
+def _fitted(arrays: dict[str, NDArray[Any]], facts: dict[str, Any], job: Job) -> Fitted:
+    fold = job.fold
     # JSON has no tuples: the names come back as lists.
-    parts: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in facts["proof"].items()
+    proof: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in facts["proof"].items()
     }
+    notes = [
+        Note("kept", {"text": note}) if isinstance(note, str) else Note(**note)
+        for note in facts["notes"]
+    ]
     return Fitted(
-        predictions,
-        facts["history"],
-        facts["trained_parameters"],
-        facts["parameters"],
-        Proof(**parts),
-        facts["seconds"],
-        facts["images_per_second"],
-        facts["peak_memory_bytes"],
-        tuple(facts["notes"]),
-        facts.get("features_cost"),
-        facts.get("environment"),
+        Predictions(**arrays, seed=job.seed, repeat=fold.repeat, fold=fold.number),
+        **{**facts, "proof": Proof(**proof), "notes": tuple(notes)},
     )

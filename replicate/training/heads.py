@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from db.errors import UsageError
-from replicate.spec import HYBRID_HEADS, Head
+from replicate.spec import Head
 
 #: Hidden units of an MLP whose spec gives none.
 HIDDEN = 256
@@ -15,18 +14,9 @@ def torch_head(head: Head, width: int, classes: int) -> nn.Sequential:
     """Return a new head: features (n, width) to logits (n, classes).
 
     Its start weights come from torch's global generator. `head.dropout` stands before each of its
-    linear layers.
-
-    Raises
-    ------
-    UsageError
-        The head is one of the classifiers of `replicate.training.hybrids`.
+    linear layers. Other heads than ``linear`` and ``mlp`` are those of
+    :mod:`replicate.training.hybrids`.
     """
-    if head.kind in HYBRID_HEADS:
-        raise UsageError(
-            f"head: {head.kind} is not trained as a layer.",
-            "It belongs to a feature extractor hybrid.",
-        )
     if head.kind == "linear":
         return nn.Sequential(nn.Dropout(head.dropout), nn.Linear(width, classes))
     hidden = head.hidden or HIDDEN

@@ -24,7 +24,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from db.errors import ReplicationError
+from replicate.notes import Note
 from replicate.spec import Head
+from replicate.splits.splits import Fold
 
 Floats = NDArray[np.float64]
 
@@ -46,16 +48,14 @@ class Classified:
     probabilities: Floats
     train_accuracy: float
     val_accuracy: float | None
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def classify(
     head: Head,
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
-    train: NDArray[np.int64],
-    val: NDArray[np.int64],
-    test: NDArray[np.int64],
+    fold: Fold,
     *,
     classes: int,
     balanced: bool,
@@ -63,42 +63,48 @@ def classify(
 ) -> Classified:
     """Fit a classifier on the training rows of `features` and apply it to the test rows.
 
+    Parameters
+    ----------
+    features, labels
+        Of all images, shapes (n, width) and (n,).
+    classes
+        How many there are, whether trained or not.
+    balanced
+        Whether every class weighs the same in sum.
+    seed
+        Of what the classifier draws.
+
     Raises
     ------
     ReplicationError
         More neighbours than training images.
     """
+    train = fold.train
     if head.kind == "k-nn" and head.neighbours > len(train):
         raise ReplicationError(
             f"k-NN: {head.neighbours} neighbours are asked for, {len(train)} images are to train.",
             "Take fewer neighbours or more images.",
         )
-    notes: list[str] = []
+    notes: list[Note] = []
     if balanced and head.kind == "k-nn":
-        notes.append("k-NN knows no class weights: it was fitted without them")
+        notes.append(Note("no class weights"))
     if head.kind == "svm":
-        notes.append(
-            "svm: has no probabilities; Brier score, log loss and calibration are of the softmax "
-            "of its decision values"
-        )
+        notes.append(Note("no probabilities"))
     pipeline = _pipeline(head, len(np.unique(labels[train])), balanced, seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         pipeline.fit(features[train], labels[train])
-    notes += [
-        f"{head.kind}: the fit did not converge; its coefficients are the last ones reached"
-        for warning in caught
-        if issubclass(warning.category, ConvergenceWarning)
-    ][:1]
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+        notes.append(Note("not converged", {"head": head.kind}))
 
     def accuracy(rows: NDArray[np.int64]) -> float:
         said = _probabilities(pipeline, features[rows], classes).argmax(axis=1)
         return float(np.mean(said == labels[rows]))
 
     return Classified(
-        _probabilities(pipeline, features[test], classes),
+        _probabilities(pipeline, features[fold.test], classes),
         accuracy(train),
-        accuracy(val) if len(val) else None,
+        accuracy(fold.val) if len(fold.val) else None,
         tuple(notes),
     )
 

@@ -17,13 +17,13 @@ from torch.nn import functional
 
 from db.errors import ReplicationError
 from replicate.networks.freezing import Frozen
-from replicate.networks.network import Backbone
-from replicate.spec import Augmentation, Training
+from replicate.spec import Augmentation
 from replicate.training.augmentation import augmented
 from replicate.training.compute import Compute
 from replicate.training.features import Normalise
+from replicate.training.job import Job
 from replicate.training.optimisation import make_optimiser, rate_factor, set_rates
-from replicate.training.seeds import batches, derived, shuffled
+from replicate.training.seeds import batches, shuffled
 
 Indices = NDArray[np.int64]
 #: Images in one forward pass where nothing is trained.
@@ -103,46 +103,44 @@ class Phase:
 
     Parameters
     ----------
+    job
+        What is fitted, on what and where.
     name, epochs
         What it is called in the history, and how many passes it may take.
-    backbone, head, frozen
+    frozen, head
         The network, and what of it is trained.
     tail
         What stands between the inputs of `feed` and the head.
-    labels
-        Of all images, on the device.
-    class_weights
-        Shape (classes,), or None.
-    purpose
-        What the random numbers of this fold are derived from, after the seed.
     """
 
     def __init__(
         self,
+        job: Job,
         name: str,
         epochs: int,
         *,
-        backbone: Backbone,
+        frozen: Frozen,
         head: nn.Module,
         tail: nn.Module,
-        frozen: Frozen,
         feed: Feed,
-        labels: Tensor,
-        class_weights: Tensor | None,
-        settings: Training,
-        compute: Compute,
-        seed: int,
-        purpose: tuple[object, ...],
     ) -> None:
-        self.name, self.epochs, self.settings, self.compute = name, epochs, settings, compute
-        self.backbone, self.head, self.tail = backbone, head, tail
-        self.frozen, self.feed = frozen, feed
-        self.labels, self.class_weights = labels, class_weights
-        self.seed, self.purpose = seed, (*purpose, name)
-        trained = [p for p in backbone.parameters() if p.requires_grad]
-        self.optimiser = make_optimiser(settings, list(head.parameters()), trained)
-        self.scaler = compute.scaler()
-        self.trained_parameters = sum(p.numel() for p in (*trained, *head.parameters()))
+        self.job, self.name, self.epochs = job, name, epochs
+        self.settings, self.compute, self.backbone = job.spec.training, job.compute, frozen.backbone
+        self.frozen, self.head, self.tail, self.feed = frozen, head, tail, feed
+        self.labels = torch.from_numpy(job.images.labels).to(job.compute.device)
+        self.class_weights = self._class_weights()
+        trained = [p for p in self.backbone.parameters() if p.requires_grad]
+        self.optimiser = make_optimiser(self.settings, list(head.parameters()), trained)
+        self.scaler = job.compute.scaler()
+
+    def _class_weights(self) -> Tensor | None:
+        """Return n / (classes * n of the class): every class weighs the same in sum."""
+        if self.settings.class_weights == "none":
+            return None
+        train = self.job.fold.train
+        counts = np.bincount(self.job.images.labels[train])
+        weights = len(train) / (len(counts) * counts)
+        return torch.from_numpy(weights).float().to(self.compute.device)
 
     def resume(self, state: State) -> None:
         """Take up where a checkpoint stopped."""
@@ -165,9 +163,7 @@ class Phase:
             return found
         return found | {f"backbone.{name}": value for name, value in self.backbone.named_buffers()}
 
-    def run(
-        self, state: State, train: Indices, val: Indices, after_epoch: Callable[[State], None]
-    ) -> None:
+    def run(self, state: State, after_epoch: Callable[[State], None]) -> None:
         """Train to the end of the phase, or until the validation loss has stopped falling.
 
         Raises
@@ -179,12 +175,13 @@ class Phase:
         while state.epoch < self.epochs and not (
             patience and state.epoch - 1 - state.best_epoch >= patience and state.best
         ):
-            line = self._epoch(state.epoch, train, val)
+            line = self._epoch(state.epoch)
             state.history.append(line)
-            state.images += len(train)
+            state.images += len(self.job.fold.train)
             if patience and line["val_loss"] < state.best_loss:
                 state.best_epoch, state.best_loss = state.epoch, line["val_loss"]
-                state.best = copied(self.moving())
+                # Copies, which training does not reach.
+                state.best = {name: value.clone() for name, value in self.moving().items()}
             state.epoch += 1
             after_epoch(state)
         if state.best:
@@ -197,15 +194,16 @@ class Phase:
         state.scaler = self.scaler.state_dict()
         return state
 
-    def _epoch(self, epoch: int, train: Indices, val: Indices) -> dict[str, Any]:
+    def _epoch(self, epoch: int) -> dict[str, Any]:
         begun = time.perf_counter()
+        train, val = self.job.fold.train, self.job.fold.val
         set_rates(self.optimiser, self.settings, rate_factor(self.settings, epoch, self.epochs))
         # Dropout draws from the global generators: seeded anew, so that an epoch is the same
         # whether the ones before it ran in this process or not.
-        self.compute.seed(derived(self.seed, *self.purpose, epoch, "dropout"))
+        self.compute.seed(self.job.derived(self.name, epoch, "dropout"))
         generator = torch.Generator()
-        generator.manual_seed(derived(self.seed, *self.purpose, epoch, "augmentation"))
-        order = shuffled(train, derived(self.seed, *self.purpose, epoch, "order"))
+        generator.manual_seed(self.job.derived(self.name, epoch, "augmentation"))
+        order = shuffled(train, self.job.derived(self.name, epoch, "order"))
         self._modes(True)
         loss_sum = torch.zeros((), device=self.compute.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.compute.device)
@@ -271,11 +269,6 @@ class Phase:
         with self.compute.autocast():
             logits = self.head(self.tail(inputs))
         return logits.float(), self.labels[torch.from_numpy(batch).to(self.labels.device)]
-
-
-def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return copies that training does not reach."""
-    return {name: value.detach().clone() for name, value in tensors.items()}
 
 
 def put_tensors(targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:

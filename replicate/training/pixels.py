@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -72,23 +72,14 @@ def stream(
             pixels[place] = square(images, index, preprocessing)
         return pixels
 
-    yield from ahead(decode, batches, workers)
-
-
-def ahead(
-    make: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
-    batches: Sequence[NDArray[np.int64]],
-    workers: int,
-) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield ``make(batch)`` for each batch in order, computed ahead by `workers` threads."""
     if not workers:
-        yield from map(make, batches)
+        yield from map(decode, batches)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[Future[NDArray[np.uint8]]] = deque()
     try:
         for batch in batches:
-            waiting.append(pool.submit(make, batch))
+            waiting.append(pool.submit(decode, batch))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -103,10 +94,15 @@ def decoded(
     cache: Path,
     workers: int,
     report: Report = silent,
-) -> NDArray[np.uint8]:
-    """Return all images decoded and prepared, memory-mapped, shape (n, size, size, 3).
+) -> tuple[NDArray[np.uint8], float | None]:
+    """Return all images decoded and prepared, and the seconds that it took when it was done.
 
     What trains on images for many epochs decodes each of them once, in this run and in the next.
+
+    Returns
+    -------
+    tuple
+        Images, memory-mapped, shape (n, size, size, 3); seconds, None where that is not known.
 
     Raises
     ------
@@ -115,24 +111,6 @@ def decoded(
     ReplicationError
         No space for them.
     """
-    entry = _entry(images, preprocessing, cache)
-    table = entry.table
-
-    def produce(start: int) -> Generator[NDArray[np.uint8], None, None]:
-        rest = np.arange(start, table.count, dtype=np.int64)
-        chunks = np.split(rest, range(table.chunk, len(rest), table.chunk))
-        return stream(images, chunks, preprocessing, workers)
-
-    rows, _ = entry.obtain(produce, "decoded images", report)
-    return rows
-
-
-def decoding_cost(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> float | None:
-    """Return the seconds that :func:`decoded` took when it was not cached; None if not known."""
-    return _entry(images, preprocessing, cache).cost()
-
-
-def _entry(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> Entry:
     size = preprocessing.size
     row = size * size * 3
     table = Table(len(images), (size, size, 3), "uint8", max(1, min(256, _CHUNK_BYTES // row)))
@@ -143,4 +121,12 @@ def _entry(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> Entry
         "size": size,
         "resize": preprocessing.resize,
     }
-    return Entry(cache / "pixels", recipe, table)
+
+    def produce(start: int) -> Generator[NDArray[np.uint8], None, None]:
+        rest = np.arange(start, table.count, dtype=np.int64)
+        chunks = np.split(rest, range(table.chunk, len(rest), table.chunk))
+        return stream(images, chunks, preprocessing, workers)
+
+    entry = Entry(cache / "pixels", recipe, table)
+    rows, _ = entry.obtain(produce, "decoded images", report)
+    return rows, entry.cost()

@@ -5,21 +5,15 @@ The list is data (``data/weights.yaml``). Nothing here imports torch.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from db.datafiles import read_list
 from db.datafolder import folder
-from db.errors import WeightsError
 from db.records import Record, Text
 from replicate.networks.builders import Builder, Channels
-
-#: Lengths in digits of a SHA-256 and of the shortest beginning of one that is taken for proof.
-WHOLE_HASH, SHORTEST_HASH = 64, 8
 
 
 class WeightFile(Record):
@@ -74,38 +68,3 @@ def all_weight_files() -> tuple[WeightFile, ...]:
 def weight_files(builder: Builder) -> tuple[WeightFile, ...]:
     """Return the known files of one network, the preferred first."""
     return tuple(entry for entry in all_weight_files() if entry.backbone == builder.name)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal.
-
-    Raises
-    ------
-    WeightsError
-        It cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(
-            f"{path}: cannot be read ({error.strerror or error}).",
-            "Check the path and who may read it.",
-        ) from None
-
-
-def verify(path: Path, digest: str, expected: str, where_from: str) -> None:
-    """See that a file is the one that it claims to be.
-
-    Raises
-    ------
-    WeightsError
-        Its hash is another; names both.
-    """
-    if not digest.startswith(expected):
-        raise WeightsError(
-            f"{path}: wrong checksum: SHA-256 should begin with {expected}, and is {digest}."
-            if len(expected) < WHOLE_HASH
-            else f"{path}: wrong checksum: SHA-256 should be {expected}, and is {digest}.",
-            f"The file is broken or another one; delete it and fetch it again ({where_from}).",
-        )

@@ -13,10 +13,8 @@ from db.errors import WeightsError
 from replicate.networks.backbones import build, build_network, library_names, take_apart
 from replicate.networks.builders import Builder
 from replicate.networks.network import Backbone, Input
-from replicate.weights.places import FoundWeights, find_weights
+from replicate.weights.places import Look
 from replicate.weights.reading import read_tensors
-
-__all__ = ["FoundWeights", "find_weights", "load", "read_tensors"]
 
 #: BatchNorm's count of batches, which old files lack; it plays no part at a fixed momentum.
 COUNTER = "num_batches_tracked"
@@ -31,7 +29,7 @@ _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)
 _WRAPPED = ("module.", "model.", "backbone.")
 
 
-def load(builder: Builder, found: FoundWeights | None) -> Backbone:
+def load(builder: Builder, found: Look | None) -> Backbone:
     """Build a backbone with weights from a file; with None, with random ones.
 
     Random weights come from torch's global generator; loading leaves it as it was. The backbone
@@ -52,9 +50,15 @@ def load(builder: Builder, found: FoundWeights | None) -> Backbone:
     names = library_names(backbone, network)
     entry = found.entry
     if entry is not None and entry.match == "order" and entry.backbone == builder.name:
-        state = _by_order(found.path, tensors, own, builder, len(network.state_dict()))
+        state, faults = _by_order(tensors, own, len(network.state_dict()))
     else:
-        state = _by_name(found.path, tensors, own, names, builder)
+        state, faults = _by_name(tensors, own, names)
+    if faults:
+        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise WeightsError(
+            f"{found.path}: not the weights of {builder.name}: {'; '.join(faults[:SHOWN])}{more}.",
+            f"Give a file saved from {builder.library}'s {builder.builder}, whole or its features.",
+        )
     _see_numbers(found.path, state, names)
     with torch.no_grad():
         for name, tensor in own.items():
@@ -86,38 +90,26 @@ def _see_numbers(path: Path, state: Mapping[str, Tensor], names: Mapping[str, st
 
 
 def _by_order(
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    own: Mapping[str, Tensor],
-    builder: Builder,
-    whole: int,
-) -> dict[str, Tensor]:
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], whole: int
+) -> tuple[dict[str, Tensor], list[str]]:
     """Assign tensors by their place; the file holds the whole network or its features.
 
-    Builders put the classifier last, so the features come first in both.
+    Builders put the classifier last, so the features come first in both. Returns the tensors by
+    the chain's names, and what does not fit.
     """
     if len(tensors) not in (len(own), whole):
-        raise _another_network(
-            path, builder, [f"{len(tensors)} tensors instead of {len(own)} or {whole}"]
-        )
-    pairs = list(zip(own, tensors.values(), strict=False))
-    wrong = [
+        return {}, [f"{len(tensors)} tensors instead of {len(own)} or {whole}"]
+    state = dict(zip(own, tensors.values(), strict=False))
+    return state, [
         f"{name} has shape {tuple(tensor.shape)}, not {tuple(own[name].shape)}"
-        for name, tensor in pairs
+        for name, tensor in state.items()
         if tensor.shape != own[name].shape
     ]
-    if wrong:
-        raise _another_network(path, builder, wrong)
-    return dict(pairs)
 
 
 def _by_name(
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    own: Mapping[str, Tensor],
-    names: Mapping[str, str],
-    builder: Builder,
-) -> dict[str, Tensor]:
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Mapping[str, str]
+) -> tuple[dict[str, Tensor], list[str]]:
     """Assign tensors by the library's names, however they were wrapped."""
     given = _best_naming(tensors, names)
     state: dict[str, Tensor] = {}
@@ -141,9 +133,7 @@ def _by_name(
         for name in given
         if name.split(".")[0] in parts and name not in wanted and not name.endswith(COUNTER)
     ]
-    if faults:
-        raise _another_network(path, builder, faults)
-    return state
+    return state, faults
 
 
 def _best_naming(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
@@ -166,11 +156,3 @@ def _unwrapped(name: str) -> str:
     for beginning in _WRAPPED:
         name = name.removeprefix(beginning)
     return name
-
-
-def _another_network(path: Path, builder: Builder, faults: list[str]) -> WeightsError:
-    more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    return WeightsError(
-        f"{path}: not the weights of {builder.name}: {'; '.join(faults[:SHOWN])}{more}.",
-        f"Give a file saved from {builder.library}'s {builder.builder}, whole or its features.",
-    )

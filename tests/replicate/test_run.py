@@ -22,6 +22,7 @@ from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
+from replicate.notes import Note
 from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
@@ -183,8 +184,11 @@ def test_what_must_be_known_of_the_models_is_in_the_result(
     )
     result = replicate(free.spec, images, ledger=free.ledger, **folders)
     assert result.to_dict()["run"]["notes"] == []
-    told = replace(result, fitted=tuple(replace(one, notes=("a", "b")) for one in result.fitted))
-    assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == ["a", "b"]
+    notes = (Note("no class weights"), Note("not converged", {"head": "lda"}))
+    told = replace(result, fitted=tuple(replace(one, notes=notes) for one in result.fitted))
+    assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == [str(one) for one in notes]
+    codes = [{"code": "no class weights"}, {"code": "not converged", "head": "lda"}]
+    assert told.outcome()["codes"]["notes"] == told.to_dict()["codes"]["notes"] == codes
 
 
 def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:

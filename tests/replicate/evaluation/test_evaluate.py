@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from db.errors import ReplicationError, UsageError
 from replicate.evaluation.evaluate import evaluate
-from replicate.evaluation.joining import joined
+from replicate.evaluation.joining import gathered
 from replicate.evaluation.metrics import OVERALL, PER_CLASS
 from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.resampling import bootstrap
 from replicate.images.image_set import ImageSet
+from replicate.notes import Note
 from replicate.spec import Split
 from replicate.splits.splits import make_folds
 from tests.replicate.judged import drawn_labels, image_set, predictions, probabilities
@@ -123,7 +124,7 @@ def test_groups_widen_intervals_where_their_images_agree() -> None:
     assert tied.groups == 40
     assert "groups" in tied.pooled("accuracy").method
     assert loose.pooled("accuracy").method == "Wilson"
-    assert tied.above_baseline("accuracy").p >= loose.above_baseline("accuracy").p
+    assert tied.tests["accuracy"].p >= loose.tests["accuracy"].p
 
 
 def test_a_fold_without_a_class_is_undefined_and_says_so() -> None:
@@ -143,8 +144,7 @@ def test_a_fold_without_a_class_is_undefined_and_says_so() -> None:
     assert alone.pooled("auc").value is None
     assert "no tested image of class 1" in alone.pooled("auc").method
     assert alone.pooled("accuracy").ci_low == pytest.approx(0.4385, abs=1e-4)
-    with pytest.raises(UsageError, match="no baseline"):
-        alone.above_baseline("auc")
+    assert "auc" not in alone.tests
 
 
 def test_perfection_keeps_an_interval() -> None:
@@ -158,7 +158,7 @@ def test_perfection_keeps_an_interval() -> None:
             assert (value.value, value.ci_high) == (1.0, 1.0)
             assert value.ci_low is not None
             assert 0.6 < value.ci_low < 0.97, (name, value)
-        assert found.above_baseline("auc").above
+        assert found.tests["auc"].above
         for name in ("kappa", "f1"):  # no shares of a count
             assert found.pooled(name).ci_low is None
             assert found.pooled(name).method == "no interval: no bootstrap draw differs"
@@ -182,7 +182,7 @@ def rare_class_in_different_hold_outs() -> tuple[list[Predictions], ImageSet]:
 
 def test_a_rare_class_that_a_draw_takes_from_one_seed_costs_no_interval() -> None:
     parts, images = rare_class_in_different_hold_outs()
-    tested, _ = joined(parts, images, None)
+    tested, _ = gathered(parts, images, None)
     alone = [bootstrap(replace(tested, models=(model,)), 400) for model in tested.models]
     gaps = [np.isnan(drawn.overall["balanced_accuracy"]).mean() for drawn in alone if drawn]
     assert max(gaps) > 0.05, "the case is meant to lack the class in many draws"
@@ -233,7 +233,7 @@ def test_the_majority_is_not_above_itself() -> None:
     for name in ("accuracy", "auc", "balanced_accuracy", "kappa"):
         test = found.tests.get(name)
         assert test is None or not test.above, name
-    assert found.above_baseline("accuracy").p == 1.0
+    assert found.tests["accuracy"].p == 1.0
 
 
 def test_a_good_model_is_above_it() -> None:
@@ -243,7 +243,7 @@ def test_a_good_model_is_above_it() -> None:
         [predictions(probabilities(rng, labels, 3, 2.0), labels)], image_set(labels, 3)
     )
     for name in ("accuracy", "auc", "balanced_accuracy", "kappa"):
-        test = found.above_baseline(name)
+        test = found.tests[name]
         assert test.above, name
         assert test.difference == pytest.approx(found.pooled(name).value - test.baseline)
 
@@ -255,7 +255,8 @@ def test_the_positive_class_is_said_and_can_be_chosen() -> None:
     last = evaluate([part], image_set(labels, 2))
     first = evaluate([part], image_set(labels, 2), positive="class 0")
     assert last.positive == "class 1"
-    assert "Positive is the last class" in last.remarks[0]
+    assert last.notes[0] == Note("positive not named", {"positive": "class 1"})
+    assert len(last.remarks) == len(last.notes)
     assert first.pooled("sensitivity").value == last.pooled("specificity").value
     assert first.pooled("auc").value == pytest.approx(last.pooled("auc").value)
     with pytest.raises(UsageError, match="no class 'no such'"):

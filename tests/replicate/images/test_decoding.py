@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from db.errors import ImagesError, UsageError
-from replicate.images import decoding
-from replicate.images.decoding import decode, is_image, scaled
+from replicate.images import levels
+from replicate.images.decoding import decode, is_image
+from replicate.images.levels import scaled
 
 RAMP = np.linspace(0, 255, 24 * 20).reshape(24, 20).astype(np.uint8)
 
@@ -160,7 +161,7 @@ def test_bombs_are_refused_before_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(tmp_path / "big.png", Image.new("L", (300, 300)))
-    monkeypatch.setattr(decoding, "MOST_PIXELS", 80_000)
+    monkeypatch.setattr(levels, "MOST_PIXELS", 80_000)
     with pytest.raises(ImagesError, match="90,000 pixels are more than"):
         decode(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from db.errors import ImagesError, UsageError
+from replicate.download import DownloadError, fetch
 from replicate.images import medmnist
-from replicate.images.download import fetch
 from replicate.images.medmnist import catalogue, named, open_medmnist
 from replicate.images.opening import open_images
 
@@ -138,26 +138,28 @@ def test_a_set_is_fetched_once_and_checked(
 
 
 @pytest.mark.parametrize(
-    ("path", "md5", "message"),
+    ("path", "md5", "code"),
     [
-        ("/breastmnist.npz", "0" * 32, "what came has the MD5"),
-        ("/absent", MD5, "answers 404"),
-        ("/cut", MD5, "MD5|broke off"),
+        ("/breastmnist.npz", "0" * 32, "checksum"),
+        ("/absent", MD5, "answer"),
+        ("/cut", MD5, "connection"),
     ],
 )
 def test_nothing_appears_unless_it_is_right(
-    server: str, cache: Path, monkeypatch: pytest.MonkeyPatch, path: str, md5: str, message: str
+    server: str, cache: Path, monkeypatch: pytest.MonkeyPatch, path: str, md5: str, code: str
 ) -> None:
     publish(monkeypatch, server + path, md5)
-    with pytest.raises(ImagesError, match=message) as caught:
+    with pytest.raises(ImagesError) as caught:
         open_medmnist("breastmnist")
     assert caught.value.hint
+    assert isinstance(caught.value.__cause__, DownloadError)
+    assert caught.value.__cause__.code == code
     assert [found for found in cache.rglob("*") if found.is_file()] == []
 
 
 def test_offline_it_says_what_to_put_where(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(monkeypatch, "http://127.0.0.1:9/breastmnist.npz")
-    with pytest.raises(ImagesError, match="cannot be reached") as caught:
+    with pytest.raises(ImagesError, match="cannot be fetched") as caught:
         open_medmnist("breastmnist")
     for word in ("http://127.0.0.1:9/breastmnist.npz", str(cache / "medmnist"), MD5):
         assert word in caught.value.hint
@@ -165,14 +167,16 @@ def test_offline_it_says_what_to_put_where(cache: Path, monkeypatch: pytest.Monk
 
 def test_other_schemes_are_not_fetched(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(CONTENT)
-    with pytest.raises(ImagesError, match="no http address"):
-        fetch(f"file://{tmp_path}/x", tmp_path / "y", MD5)
+    with pytest.raises(DownloadError) as caught:
+        fetch(f"file://{tmp_path}/x", tmp_path / "y", MD5, algorithm="md5")
+    assert caught.value.code == "address"
 
 
 def test_a_full_or_closed_folder_is_told(server: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ImagesError, match="file"):
-        fetch(f"{server}/x", tmp_path / "file" / "x.npz", MD5)
+    with pytest.raises(DownloadError) as caught:
+        fetch(f"{server}/x", tmp_path / "file" / "x.npz", MD5, algorithm="md5")
+    assert caught.value.code == "disk"
 
 
 def test_a_local_file_is_read_and_named_for_what_it_is(

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from benchmarks.builder_facts import facts_of
 from db.datafiles import read_list
 from db.datafolder import folder
 from db.errors import NotFoundError, UnknownTermError, UsageError
@@ -22,7 +23,6 @@ from replicate.networks.builders import (
     find_builder,
     registry,
 )
-from replicate.networks.facts import facts_of
 from replicate.weights.files import all_weight_files
 
 BUILDERS = registry().builders

@@ -155,8 +155,10 @@ def test_groups_of_all_classes_are_divided_as_well_as_whole_groups_allow() -> No
     images = image_set(labels, groups)
     for fold in make_folds(images, Split(kind="k-fold", folds=5, validation=0), 0):
         assert np.bincount(images.labels[fold.test]).tolist() == [8, 8, 8]
+        shared = shared_groups(images, fold)
+        assert (shared.state, shared.groups) == ("none shared", (16, 0, 4))
         said = "patients or groups: 16 in training, 4 in test; none shared"
-        assert shared_groups(images, fold).sentence == said
+        assert shared.sentence == said
 
 
 def test_splits_by_image_and_by_group_have_the_same_sizes() -> None:
@@ -169,20 +171,18 @@ def test_splits_by_image_and_by_group_have_the_same_sizes() -> None:
     )
     sizes = [[part.size for part in fold.parts.values()] for fold in (by_group, by_image)]
     assert sizes == [[280, 40, 80], [280, 40, 80]]
-    said = "patients or groups: 70 in training, 10 in validation, 20 in test; none shared"
-    assert shared_groups(images, by_group).sentence == said
+    assert shared_groups(images, by_group).groups == (70, 10, 20)
     torn = shared_groups(images, by_image)
     assert torn.shared > 50
     assert torn.tested > 40
-    assert "of them in test" in torn.sentence
+    assert torn.state == "shared"
 
 
 def test_unknown_groups_are_said() -> None:
     images = image_set([0, 1] * 20)
     fold = make_folds(images, Split(), 0)[0]
     shared = shared_groups(images, fold)
-    assert not shared.known
-    assert shared.sentence == "groups unknown: patients may be shared between parts"
+    assert (shared.known, shared.state) == (False, "unknown")
 
 
 def test_official_parts_are_taken_as_they_are() -> None:
@@ -191,7 +191,7 @@ def test_official_parts_are_taken_as_they_are() -> None:
     (fold,) = make_folds(images, Split(kind="official"), 0)
     assert [part.tolist() for part in fold.parts.values()] == [[0, 3, 6, 7], [2, 5], [1, 4]]
     shared = shared_groups(images, fold)
-    assert (shared.names, shared.shared, shared.tested) == (("p", "q"), 2, 1)
+    assert (shared.state, shared.shared, shared.tested) == ("shared", 2, 1)
 
 
 def test_official_parts_without_validation_get_one_from_training() -> None:

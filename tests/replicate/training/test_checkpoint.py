@@ -15,6 +15,7 @@ from db.errors import ReplicationError
 from replicate.training import checkpoint
 from replicate.training.compute import Compute
 from replicate.training.fold import fit
+from replicate.training.job import Job
 from tests.replicate.toy import pretrained, toy_fold, toy_images, toy_spec
 
 WHO = {"spec": "a", "seed": "1"}
@@ -83,9 +84,10 @@ def test_a_folder_that_is_in_use(tmp_path: Path) -> None:
         pytest.raises(ReplicationError, match="another process is at this run"),
     ):
         fit(
-            toy_spec(), images, toy_fold(images), 0, network=pretrained(),
-            compute=Compute("cpu"), folder=tmp_path, cache=tmp_path / "cache",
-        )  # fmt: skip
+            Job(toy_spec(), images, toy_fold(images), 0, Compute("cpu"), tmp_path / "cache"),
+            network=pretrained(),
+            folder=tmp_path,
+        )
 
 
 def test_a_result_that_cannot_be_written(tmp_path: Path) -> None:

@@ -94,3 +94,14 @@ def test_read_only_arrays_reach_the_device_unharmed() -> None:
     tensor = Compute("cpu").to_device(rows)
     tensor += 1
     assert rows.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no getrusage")
+def test_peak_memory_grows_by_what_is_held() -> None:
+    before = Compute("cpu").peak_memory()
+    assert before is not None
+    held = np.ones(30_000_000)
+    # An earlier peak may have been higher; it cannot be lower than what is held now.
+    after = Compute("cpu").peak_memory()
+    assert after is not None
+    assert after >= max(before, held.nbytes)

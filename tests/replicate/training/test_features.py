@@ -164,11 +164,14 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, workers: int) -> 
 
 
 def test_decoded_images_are_the_prepared_ones(tmp_path: Path) -> None:
-    rows = decoded(IMAGES, SQUARE, tmp_path, 2)
+    rows, cost = decoded(IMAGES, SQUARE, tmp_path, 2)
+    assert cost is not None
     assert rows.dtype == np.uint8
     for index in (0, 33, 69):
         assert (rows[index] == prepared(IMAGES.read(index), SIZE, "squash")).all()
-    assert (decoded(broken_at(0, OSError("gone")), SQUARE, tmp_path, 2) == rows).all()
+    again, known = decoded(broken_at(0, OSError("gone")), SQUARE, tmp_path, 2)
+    assert (again == rows).all()
+    assert known == cost
 
 
 def test_the_stream_keeps_order_and_runs_ahead_a_little_only() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from db.errors import ReplicationError, UsageError
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.images.prepare import prepared
 from replicate.networks.network import Backbone
-from replicate.progress import Progress
+from replicate.progress import Progress, Report, silent
 from replicate.spec import TL_TYPES, Spec
 from replicate.splits.splits import Fold
 from replicate.training.compute import Compute
 from replicate.training.fold import Fitted, fit
+from replicate.training.job import Job
 from replicate.training.seeds import batches, derived, shuffled
 from tests.replicate.toy import (
     EXPECTS,
@@ -43,12 +45,11 @@ def run(
     fold: Fold = FOLD,
     seed: int = 1,
     name: str = "fold",
-    **options: Any,
+    network: Callable[[], Backbone] | None = None,
+    progress: Report = silent,
 ) -> Fitted:
-    options = {"network": pretrained(), "compute": CPU, **options}
-    return fit(
-        spec, images, fold, seed, folder=tmp_path / name, cache=tmp_path / "cache", **options
-    )
+    job = Job(spec, images, fold, seed, CPU, tmp_path / "cache", progress)
+    return fit(job, network=network or pretrained(), folder=tmp_path / name)
 
 
 @pytest.mark.parametrize("tl_type", TL_TYPES)
@@ -100,9 +101,9 @@ def test_every_hybrid_head(tmp_path: Path, kind: str) -> None:
     first = run(tmp_path, spec, name="a")
     again = run(tmp_path, spec, name="b")
     assert first.predictions.probabilities.tolist() == again.predictions.probabilities.tolist()
-    said_of = {"k-nn": "no class weights", "svm": "no probabilities"}
-    assert bool(first.notes) == (kind in said_of)
-    assert all(said_of[kind] in note for note in first.notes)
+    codes = {"k-nn": ["no class weights"], "svm": ["no probabilities"]}
+    assert [note.code for note in first.notes] == codes.get(kind, [])
+    assert run(tmp_path, spec, name="b").notes == first.notes, "read back"
     said = first.predictions.probabilities.argmax(axis=1)
     assert np.mean(said == first.predictions.labels) > 0.6
 
@@ -344,12 +345,8 @@ def test_what_is_tested_has_no_part_in_training(tmp_path: Path, tl_type: str) ->
         ("pixels", spoilt),
         ("labels", replace(images, labels=labels)),
     ):
-        (tmp_path / name).mkdir()
-        found[name] = fit(
-            toy_spec(tl_type, **changes), given, fold, 0, network=pretrained(),
-            compute=Compute("cpu", workers=1, threads=1),
-            folder=tmp_path / name, cache=tmp_path / "cache",
-        )  # fmt: skip
+        spec = toy_spec(tl_type, **changes)
+        found[name] = run(tmp_path, spec, given, fold, seed=0, name=name)
 
     def learnt(name: str) -> list[dict[str, Any]]:
         return [{k: v for k, v in e.items() if k != "seconds"} for e in found[name].history]
@@ -364,10 +361,7 @@ def test_a_loop_written_by_hand_comes_to_the_same(tmp_path: Path) -> None:
     """The last block fine-tuned from cached activations, against plain torch on whole images."""
     images, spec = toy_images(), toy_spec("fine-tuning")
     fold = toy_fold(images)
-    fitted = fit(
-        spec, images, fold, 0, network=pretrained(), compute=Compute("cpu", workers=1, threads=1),
-        folder=tmp_path, cache=tmp_path / "cache",
-    )  # fmt: skip
+    fitted = run(tmp_path, spec, images, fold, seed=0)
     pixels = np.stack([prepared(images.read(i), SIZE, "squash") for i in range(len(images))])
     values = (pixels / 255.0 - np.array(EXPECTS.mean)) / np.array(EXPECTS.deviation)
     inputs = torch.tensor(values, dtype=torch.float32).permute(0, 3, 1, 2)

@@ -132,7 +132,7 @@ def test_no_space_while_writing_leaves_no_debris(tmp_path: Path) -> None:
     script = """
         import resource, sys
         from pathlib import Path
-        from tests.replicate.test_store import Producer, entry
+        from tests.replicate.training.test_store import Producer, entry
         from db.errors import ReplicationError
         resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import pickle
@@ -18,9 +19,9 @@ from torch import Tensor, nn
 from db.errors import WeightsError
 from replicate.networks.backbones import build, build_network, library_names, take_apart
 from replicate.networks.builders import find_builder
-from replicate.weights.files import sha256_of
-from replicate.weights.load import load, read_tensors
-from replicate.weights.places import FoundWeights, find_weights, package_folder
+from replicate.weights.load import load
+from replicate.weights.places import Look, find_weights, package_folder
+from replicate.weights.reading import read_tensors
 
 LENET = find_builder("LeNet5")
 
@@ -31,7 +32,7 @@ offline = pytest.mark.skipif(
 )
 
 
-def saved(state: object, path: Path) -> FoundWeights:
+def saved(state: object, path: Path) -> Look:
     torch.save(state, path)
     return find_weights(LENET, str(path))
 
@@ -263,7 +264,7 @@ def test_the_mobilenet_of_a_package_is_the_network_that_it_was_saved_from() -> N
     builder = find_builder("mobilenet_v2")
     found = find_weights(builder)
     assert (found.place, found.verified) == ("installed package", True)
-    assert found.sha256 == sha256_of(found.path)
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
     backbone = load(builder, found).eval()
     module = folder / "embedder" / "mobilenetv2_bottle.py"
     specification = importlib.util.spec_from_file_location("their_mobilenet", module)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from db.errors import UsageError, WeightsError
+from replicate.download import DownloadError, fetch
 from replicate.networks.builders import Builder, find_builder
 from replicate.weights import places as weight_places
-from replicate.weights.download import fetch
 from replicate.weights.files import WeightFile, all_weight_files
-from replicate.weights.places import FoundWeights, at_hand, candidates, find_weights, look
+from replicate.weights.places import Look, at_hand, candidates, find_weights, look
 
 CONTENT = b"weights" * 100_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -108,7 +108,7 @@ def test_places_come_in_their_order(
     hub = put(places / "torch/hub/checkpoints" / known.file)
     package = put(places / "site/pack/deep/file.pth")
 
-    def found() -> FoundWeights:
+    def found() -> Look:
         return find_weights(RESNET)
 
     assert find_weights(RESNET, str(given)).place == "file"
@@ -229,8 +229,9 @@ def test_a_server_out_of_reach(places: Path, only: Callable[..., None]) -> None:
 
 def test_a_folder_that_cannot_be_written(places: Path, server: str) -> None:
     blocked = put(places / "file", b"")
-    with pytest.raises(WeightsError, match="cannot be written"):
-        fetch(entry(f"{server}/good.pth"), blocked / "below.pth")
+    with pytest.raises(DownloadError) as caught:
+        fetch(f"{server}/good.pth", blocked / "below.pth", DIGEST)
+    assert caught.value.code == "disk"
 
 
 def test_the_hubs_own_record_is_the_checksum_where_none_is_known(
@@ -280,7 +281,7 @@ def test_packages_are_found_where_they_are_installed(name: str) -> None:
     if not packaged:
         pytest.skip("the extra 'offline' is not installed")
     assert packaged[0].there
-    found = weight_places.examine(packaged[0])
+    found = weight_places.examined(packaged[0])
     assert found.verified
     assert at_hand(builder) is not None
 

@@ -1,0 +1,128 @@
+"""From values of any range to 8 bits; what is too large, and what broken bytes raise.
+
+What is not declared is decided here, once, for pictures and DICOM alike: values beyond 8 bits
+without a window are spread from their lowest to their highest half percent.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.errors import ImagesError, UsageError
+from replicate.images.image_set import Pixels
+
+FRAMES = ("first", "middle", "last")
+
+#: More is a bomb or a whole slide; neither fits a network's input (Pillow's own limit).
+MOST_PIXELS = 89_478_485
+
+#: What Pillow's decoders raise on bytes that are not what they claim to be.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    AssertionError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+MEND = "Fetch the file again or take it out; a run never skips an image silently."
+SMALLER = "Cut it into tiles, or store it smaller."
+
+
+@contextmanager
+def told_by_name(
+    path: Path, hint: str = MEND, broken: tuple[type[Exception], ...] = BROKEN
+) -> Iterator[None]:
+    """Turn what a decoder raises on a file into an error that names it.
+
+    Parameters
+    ----------
+    hint
+        What to do about a broken file.
+    broken
+        What the decoder raises on bytes that are not what they claim to be.
+
+    Raises
+    ------
+    ImagesError
+        The decoder raised one of `broken`, or ran out of memory.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise ImagesError(f"{path}: not enough memory to decode it.", SMALLER) from error
+    except broken as error:
+        said = str(error).strip().splitlines()
+        reason = said[0].rstrip(".") if said else type(error).__name__
+        raise ImagesError(f"{path}: cannot be decoded ({reason}).", hint) from error
+
+
+def too_large(path: Path, pixels: int) -> None:
+    """Refuse an image of more than :data:`MOST_PIXELS` before it is decoded."""
+    if pixels > MOST_PIXELS:
+        raise ImagesError(
+            f"{path}: {pixels:,} pixels are more than the {MOST_PIXELS:,} that are decoded.",
+            SMALLER,
+        )
+
+
+def chosen_frame(path: Path, frame: str, count: int) -> int:
+    """Return the index of a frame that is named ``first``, ``middle``, ``last`` or 1, 2, ..."""
+    if frame in FRAMES:
+        return {"first": 0, "middle": (count - 1) // 2, "last": count - 1}[frame]
+    if frame.isdecimal() and int(frame) >= 1:
+        if int(frame) > count:
+            raise ImagesError(f"{path}: has {count} frames, and no frame {frame}.")
+        return int(frame) - 1
+    raise UsageError(
+        f"frame: no such choice {frame!r}.", f"Choose {', '.join(FRAMES)} or a number from 1."
+    )
+
+
+def scaled(values: NDArray[np.float64], what: str) -> Pixels:
+    """Bring values of any range to 0 to 255.
+
+    Whole numbers that already lie in 0 to 255 stay as they are. Others are spread linearly so
+    that their 0.5th and 99.5th percentile become 0 and 255; what is not finite counts as lowest.
+
+    Raises
+    ------
+    ImagesError
+        No value is finite.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ImagesError(f"{what}: holds no finite value.", MEND)
+    known = values[finite]
+    lowest, highest = float(known.min()), float(known.max())
+    values = np.where(finite, values, lowest)
+    if lowest >= 0 and highest <= 255 and bool((known == np.floor(known)).all()):
+        return values.astype(np.uint8)
+    low, high = (float(x) for x in np.percentile(known, (0.5, 99.5)))
+    if high <= low:
+        low, high = lowest, highest
+    return windowed(values, low, high)
+
+
+def windowed(values: NDArray[np.float64], low: float, high: float) -> Pixels:
+    """Spread values from `low` to `high` over 0 to 255 and cut what lies beyond."""
+    if high <= low:
+        return np.where(values > low, 255, 0).astype(np.uint8)
+    spread = np.clip((values - low) / (high - low), 0.0, 1.0) * 255.0
+    return np.rint(spread).astype(np.uint8)

@@ -1,0 +1,46 @@
+"""What a reader must know beside the numbers: a code with its values, worded here alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Code -> its words, with the values in braces.
+WORDS: Mapping[str, str] = {
+    # Evaluation.
+    "positive not named": "Positive is the last class, {positive}: none was named.",
+    "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",
+    "groups resampled": "Intervals resample {groups} groups, not images.",
+    # Training.
+    "no class weights": "k-NN knows no class weights: it was fitted without them",
+    "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "
+    "the softmax of its decision values",
+    "not converged": "{head}: the fit did not converge; its coefficients are the last ones reached",
+    # Words that an older version kept without a code.
+    "kept": "{text}",
+    # Cost.
+    "count of the public set": "the number of images is that of the public set, all classes "
+    "together",
+    "official parts assumed": "official parts taken as {train}/{validation}/{test}",
+    "decoding not counted": "decoding is not counted",
+    "classifier not counted": "fitting the {head} is not counted",
+    "no torch": "torch is not installed",
+    "busy machine": "the machine was busy while this was measured, so that the longer time is the "
+    "likelier",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing to know: `code` is a word of :data:`WORDS`, `values` are what it speaks of."""
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return WORDS[self.code].format(**self.values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return code and values, JSON-able."""
+        return {"code": self.code, **self.values}
