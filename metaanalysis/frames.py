@@ -13,7 +13,7 @@ import pandas as pd
 
 from db.database import Database, open_database
 from metaanalysis import query
-from metaanalysis.filters import Filters
+from metaanalysis.query.filters import Filters
 
 _INTEGERS = (
     "ref",

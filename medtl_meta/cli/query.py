@@ -11,7 +11,7 @@ from db.vocabulary import FAMILIES, METRICS, MODALITIES, SUBJECTS, TL_TYPES
 from medtl_meta.cli.options import database_option, format_option, opened, remark
 from medtl_meta.cli.output import write_rows
 from metaanalysis import query as ask
-from metaanalysis.filters import Filters
+from metaanalysis.query.filters import Filters
 
 F = TypeVar("F", bound=Callable[..., Any])
 

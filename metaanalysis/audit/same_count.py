@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from db.literature import Reported, Study
 from metaanalysis.audit.arms import Cases, cases, class_cases, own_print
 from metaanalysis.audit.averages import OF_ALL, RUNS, averaging
 from metaanalysis.audit.binomial import METHODS, Interval
-from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, SUSPICIOUS, Finding
-from metaanalysis.audit.material import Metric, Study
+from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, SUSPICIOUS, Finding, on_study
 from metaanalysis.audit.printed import Printed, fraction
 
 _CHECK = "same-count"
@@ -86,15 +86,16 @@ def _of_the_value(value: Printed, low: Printed, high: Printed, n: int) -> bool:
 
 
 def _judged(
-    study: Study, metric: Metric, found: Cases, ends: tuple[Printed, Printed]
+    study: Study, metric: Reported, found: Cases, ends: tuple[Printed, Printed]
 ) -> Finding | None:
     n, value = found.n, fraction(metric.value)
     count = _count_of(*ends, n)
     if count is None:
         return None
+    say = on_study(study, _CHECK, metric)
     if _of_the_value(value, *ends, n):
         text = "The interval can be computed from the value."
-        return study.finding(_CHECK, metric, CONSISTENT, text)
+        return say(CONSISTENT, text)
     share = value.shown(count.count / n)
     text = (
         f"The interval is the {count.method} interval of {count.count:,} of {n:,}, which is "
@@ -111,12 +112,8 @@ def _judged(
             if found.assumed or not own_print([metric])
             else " Its few digits leave room for chance."
         )
-    return study.finding(
-        _CHECK,
-        metric,
-        INCONSISTENT if certain else SUSPICIOUS,
-        text,
-        recomputed=f"{count.count}/{n} = {share}",
+    return say(
+        INCONSISTENT if certain else SUSPICIOUS, text, recomputed=f"{count.count}/{n} = {share}"
     )
 
 

@@ -57,6 +57,16 @@ def review_facts(database: Database, section: str) -> dict[str, Any]:
     return {row["name"].removeprefix(f"{section}."): json.loads(row["value"]) for row in rows}
 
 
+def printed(database: Database) -> list[Row]:
+    """Return everything that the review prints: section, name, place in the review, value."""
+    result = []
+    for row in database.rows("SELECT name, place, value FROM review_fact ORDER BY name"):
+        section, _, name = row["name"].partition(".")
+        value = None if row["value"] is None else json.loads(row["value"])
+        result.append({"section": section, "name": name, "place": row["place"], "value": value})
+    return result
+
+
 def backbones(database: Database) -> list[Row]:
     """Return all backbones with their groups."""
     return database.rows("SELECT * FROM backbone ORDER BY family, name")
