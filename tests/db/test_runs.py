@@ -21,7 +21,6 @@ from db.load import table
 from db.location import locate
 from db.packaged import PackagedData
 from db.prepare import VERSION_TABLE, prepare, upgrade
-from db.run_tables import RUN_STATES, RUN_TL_TYPES
 from db.runs import (
     MetricRow,
     RunRecord,
@@ -34,6 +33,7 @@ from db.runs import (
     plain,
 )
 from db.state import SCHEMA_HEAD
+from db.tables import RUN_STATES, RUN_TL_TYPES
 from db.user import add_studies, remove_study
 from metaanalysis import query as reader
 from metaanalysis.query.runs import RUN_STATES as READER_STATES
