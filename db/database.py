@@ -151,3 +151,13 @@ def open_database(where: str | os.PathLike[str] | None = None) -> Database:
     database = Database(location, open_reader(location), wanted)
     database.notices += notices
     return database
+
+
+@contextmanager
+def lent(database: Database | None) -> Iterator[Database]:
+    """Lend a database that is open; None lends the default one, which is closed afterwards."""
+    if database is not None:
+        yield database
+        return
+    with open_database() as opened:
+        yield opened

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from db.database import Database, open_database
+from db.database import Database, lent
 from db.errors import UsageError
 from db.literature import Study, read_studies
 from db.vocabulary import Lexicon
@@ -98,9 +98,6 @@ def audit(
     NotFoundError
         No such study.
     """
-    if database is None:
-        with open_database() as opened:
-            return audit(opened, studies=studies, checks=checks)
     known = Lexicon("check", CHECKS)
     names = list(dict.fromkeys(known.resolve(name) for name in checks or CHECKS))
     if studies is not None:
@@ -111,11 +108,12 @@ def audit(
                 "Leave out the studies, or the check.",
             )
         names = [name for name in names if CHECKS[name].of == OF_STUDY]
-    if studies is not None:
-        keys = {find_study(database, name) for name in studies}
-        return audit_studies(read_studies(database, keys).values(), names)
-    material = gather(database)
-    return _run(names, {OF_REVIEW: [material], OF_STUDY: material.studies})
+    with lent(database) as base:
+        if studies is not None:
+            keys = {find_study(base, name) for name in studies}
+            return audit_studies(read_studies(base, keys).values(), names)
+        material = gather(base)
+        return _run(names, {OF_REVIEW: [material], OF_STUDY: material.studies})
 
 
 def audit_studies(studies: Iterable[Study], checks: Iterable[str] | None = None) -> list[Finding]:

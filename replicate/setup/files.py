@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from db.database import Database, open_database
+from db.database import Database, lent
 from db.datafiles import line_of, read_list, read_record, read_text
 from db.datafolder import folder
 from db.errors import DataFileError, NotFoundError, Problem, UsageError
@@ -258,25 +258,30 @@ def read_setup(name: str | Path, database: Database | None = None) -> Setup:
     DataFileError
         The file is at fault, or claims as reported what the study's record does not hold.
     """
-    if database is None:
-        with open_database() as opened:
-            return read_setup(name, opened)
+    with lent(database) as base:
+        setup, path = _found(name, base)
+        studies = read_studies(base, [setup.study]) if setup.study is not None else {}
+    if problems := _faults(setup, path, studies.get(setup.study or "")):
+        raise DataFileError(problems)
+    return setup
+
+
+def _found(name: str | Path, database: Database) -> tuple[Setup, Path]:
     text = str(name).strip()
     if isinstance(name, Path) or text.endswith((".yaml", ".yml")):
-        return _checked(Path(name), database)
-    names = setup_names()
+        return _read(Path(name)), Path(name)
+    paths = {one: setups_folder() / f"{one}.yaml" for one in setup_names()}
     wanted = text.lower()
-    if wanted in names:
-        return _checked(setups_folder() / f"{wanted}.yaml", database)
+    if wanted in paths:
+        return _read(paths[wanted]), paths[wanted]
     number = text.removeprefix("[").removesuffix("]").removeprefix("ref ").strip()
     if number.isdigit():
-        paths = {found: setups_folder() / f"{found}.yaml" for found in names}
-        keys = {found: _read(path).study for found, path in paths.items()}
-        studies = read_studies(database, {key for key in keys.values() if key})
-        for found, key in keys.items():
-            if key in studies and studies[key].ref == int(number):
-                return _checked(paths[found], database)
-    near = Lexicon("setup", names).nearest(wanted)
+        setups = {path: _read(path) for path in paths.values()}
+        studies = read_studies(database, {s.study for s in setups.values() if s.study})
+        for path, setup in setups.items():
+            if setup.study in studies and studies[setup.study].ref == int(number):
+                return setup, path
+    near = Lexicon("setup", paths).nearest(wanted)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise NotFoundError(
         f"no setup {text!r}.",
@@ -287,15 +292,6 @@ def read_setup(name: str | Path, database: Database | None = None) -> Setup:
 @cache
 def _read(path: Path) -> Setup:
     return read_record(Setup, path)
-
-
-def _checked(path: Path, database: Database) -> Setup:
-    setup = _read(path)
-    studies = read_studies(database, [setup.study]) if setup.study is not None else {}
-    problems = _faults(setup, path, studies.get(setup.study or ""))
-    if problems:
-        raise DataFileError(problems)
-    return setup
 
 
 def _faults(setup: Setup, path: Path, study: Study | None) -> list[Problem]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from db.database import Database, open_database
+from db.database import Database, lent
 from db.errors import NotFoundError, UsageError
 from db.literature import Reported, Study, read_studies
 from db.packaged import use_backbones
@@ -207,10 +207,8 @@ def specify(
 
 
 def _study(key: str, database: Database | None) -> Study:
-    if database is None:
-        with open_database() as opened:
-            return _study(key, opened)
-    found = read_studies(database, [key])
+    with lent(database) as base:
+        found = read_studies(base, [key])
     if not found:
         raise NotFoundError(f"no study {key!r} in the database.", "Load it: medtl-meta db load")
     return found[key]
