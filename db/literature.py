@@ -325,7 +325,11 @@ def _decoded(text: str | None) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class RunValue:
-    """A replicated value; where seed or class is None it is over all of them."""
+    """A replicated value; where seed, repeat, fold or class is None it is over all of them.
+
+    `value` is NaN where it is undefined. `method` is that of the interval, `n` the number of test
+    images behind the value.
+    """
 
     metric: str
     value: float
@@ -333,9 +337,11 @@ class RunValue:
     ci_high: float | None = None
     n: int | None = None
     method: str | None = None
-    split: str | None = None
     seed: int | None = None
+    repeat: int | None = None
+    fold: int | None = None
     class_label: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,15 +28,8 @@ T = TypeVar("T")
 CHUNK = 1000
 
 #: Tables that hold rows of a study.
-CHILDREN = (
-    "study_backbone",
-    "study_tl_type",
-    "study_dataset",
-    "reported_metric",
-    "evidence",
-    "confirmation",
-    "disagreement",
-    "coding",
+CHILDREN = tuple(
+    name for name, table in metadata.tables.items() if "study_id" in table.columns and name != "run"
 )
 
 #: Values that both coders read of a study, compared by ``db agreement``.

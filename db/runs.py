@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError
+from db.literature import RunValue
 from db.load import table
 from db.vocabulary import METRICS, fold
 
@@ -32,33 +33,6 @@ class SettingRow:
     value: Any
     mark: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MetricRow:
-    """One outcome; where seed, repeat, fold or class is None it is of all of them.
-
-    `value` is None or NaN where it is undefined. `method` is that of the interval, `n` the number
-    of test images behind the value.
-    """
-
-    metric: str
-    value: float | None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    n: int | None = None
-    method: str | None = None
-    seed: int | None = None
-    repeat: int | None = None
-    fold: int | None = None
-    class_label: str | None = None
-    split: str | None = None
-
-    @classmethod
-    def of(cls, value: Any, split: str | None = None) -> MetricRow:
-        """Make a row of any object with these names, as ``replicate.evaluation`` has them."""
-        own = {f.name: getattr(value, f.name) for f in fields(cls) if f.name != "split"}
-        return cls(**own, split=split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +125,7 @@ def finish_run(
     database: Database,
     run_id: str,
     *,
-    metrics: Sequence[MetricRow],
+    metrics: Sequence[RunValue],
     outcome: Mapping[str, Any],
     environment: Mapping[str, Any] | None = None,
     leakage: Mapping[str, Any] | None = None,
@@ -294,7 +268,7 @@ def metric_name(name: str) -> str:
     return next((term for term in METRICS if fold(term) == fold(name)), name)
 
 
-def _stored(row: MetricRow) -> dict[str, Any]:
+def _stored(row: RunValue) -> dict[str, Any]:
     values = {name: plain(value) for name, value in asdict(row).items()}
     return {**values, "metric": metric_name(row.metric)}
 

@@ -38,15 +38,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from db import vocabulary as v
 
 ORIGINS = ("packaged", "user")
-RUN_STATES = ("planned", "running", "finished", "failed", "interrupted")
-LEDGER_MARKS = ("reported", "assumed")
-#: How near a rerun is to the study: its own images, others of its task, or a stand-in.
-FIDELITIES = ("same data", "same task", "proxy")
-#: TL types of a rerun: one that does not say how far it unfreezes cannot be run.
-RUN_TL_TYPES = (
-    *(term for term in v.TL_TYPES if term != v.EXTENT_UNREPORTED),
-    "recommended protocol",
-)
 
 #: Every constraint has a name, so that Alembic can find and alter it on both databases.
 metadata = MetaData(
@@ -355,9 +346,9 @@ run = Table(
     Column("phantom", Boolean, nullable=False, server_default=false()),
     *_open(String, "dataset", "backbone", "backbone_reported", "tl_type", "fidelity"),
     *_open(JsonText, "leakage", "outcome"),
-    _one_of("state", RUN_STATES),
-    _one_of("fidelity", FIDELITIES),
-    _one_of("tl_type", RUN_TL_TYPES),
+    _one_of("state", v.RUN_STATES),
+    _one_of("fidelity", v.FIDELITIES),
+    _one_of("tl_type", v.RUN_TL_TYPES),
 )
 
 # One line of a run's ledger: a setting, and whether the paper gives it or we assumed it.
@@ -369,7 +360,7 @@ run_setting = Table(
     *_open(JsonText, "value"),
     *_known(String, "mark"),
     *_open(Text, "reason"),
-    _one_of("mark", LEDGER_MARKS),
+    _one_of("mark", v.LEDGER_MARKS),
 )
 
 # A replicated outcome with its interval; seed, fold and class where it is of one of them. `method`

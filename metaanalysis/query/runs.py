@@ -14,21 +14,10 @@ from db.database import Database
 from db.errors import NotFoundError
 from db.literature import RUN_FIELDS, Run, RunValue, read_runs
 from db.reader import Row
-from db.vocabulary import METRICS, SYNONYMS, Lexicon, fold
+from db.vocabulary import METRICS, RUN_STATES, RUN_TL_TYPES, SYNONYMS, Lexicon, fold
 from db.wording import extent_words
 from metaanalysis.query.filters import Parameters
 from metaanalysis.query.study import find_study
-
-#: As in ``db/tables.py``, which takes SQLAlchemy to import (a test holds them together).
-RUN_STATES = ("planned", "running", "finished", "failed", "interrupted")
-RUN_TL_TYPES = (
-    "feature extractor",
-    "feature extractor hybrid",
-    "fine-tuning",
-    "fine-tuning from scratch",
-    "random initialisation",
-    "recommended protocol",
-)
 
 #: Columns of :func:`runs`: `kind` is ``replicated`` or ``phantom`` (made images);
 #: `unfrozen` says how much of the backbone was trained, such as ``last 2 blocks``;

@@ -11,7 +11,8 @@ import pytest
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError, UsageError
-from db.runs import MetricRow, begin_run
+from db.literature import RunValue
+from db.runs import begin_run
 from db.user import add_studies
 from metaanalysis import frames, query
 from metaanalysis.figures.replications import replications
@@ -211,8 +212,8 @@ def test_the_tidy_frame(own: Database) -> None:
 
 
 def test_a_value_of_one_class_is_held_against_that_class(own: Database) -> None:
-    of_all = MetricRow("sensitivity", 0.70, 0.66, 0.74, 300)
-    of_amd = MetricRow("sensitivity", 0.97, 0.93, 0.99, 100, class_label="AMD")
+    of_all = RunValue("sensitivity", 0.70, 0.66, 0.74, 300)
+    of_amd = RunValue("sensitivity", 0.97, 0.93, 0.99, 100, class_label="AMD")
     named = {"metric": "sensitivity", "value": 0.96, "task": "AMD vs not", "of_class": "AMD"}
     outcome = {**THREE, "reported": [named]}
     add(own, KARRI, [of_all, of_amd], outcome)
@@ -225,7 +226,7 @@ def test_a_value_of_one_class_is_held_against_that_class(own: Database) -> None:
     assert [row["of_class"] for row in compare_run(own, KARRI.id).rows()] == ["AMD"]
     drawn = replications(compare_run(own, KARRI.id).rows(), data_hash=None)
     assert "sensitivity of AMD" in json.dumps(drawn.chart.to_dict())
-    area = MetricRow("auc", 0.55, 0.45, 0.64, 300, class_label="AMD")
+    area = RunValue("auc", 0.55, 0.45, 0.64, 300, class_label="AMD")
     add(own, replace(KARRI, id="c1"), [of_all, of_amd, area], outcome)
     (blind,) = compare_run(own, "c1").values
     assert blind.verdict.verdict == "at baseline"
@@ -242,7 +243,7 @@ def test_the_sensitivity_of_a_run_that_names_one_class_throughout(own: Database)
         tests = {"balanced_accuracy": {"baseline": 1 / 3, "above": above}}
         outcome = {**THREE, "baseline": {"above": tests}, "reported": [named]}
         record = replace(KARRI, id=f"c{place}")
-        add(own, record, [MetricRow("sensitivity", 1.0, 0.97, 1.0, 100)], outcome)
+        add(own, record, [RunValue("sensitivity", 1.0, 0.97, 1.0, 100)], outcome)
         assert words(compare_run(own, record.id)) == {"sensitivity": word}
 
 
