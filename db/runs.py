@@ -18,8 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError
-from db.literature import RunValue
 from db.load import table
+from db.replications import RunValue
 from db.vocabulary import METRICS, fold
 
 Failure = Literal["failed", "interrupted"]

@@ -288,7 +288,7 @@ def _note(
 
 def _finish(database: Database, result: RunResult) -> RunResult:
     """Write the outcome; return it with the verdicts, which need the study's rows."""
-    from db.literature import RunValue
+    from db.replications import RunValue
     from db.runs import finish_run, keep_verdicts
     from replicate.verdicts.compare import compare_run
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from db.literature import Reported, Study
 from db.vocabulary import Lexicon
@@ -96,20 +96,8 @@ class Finding:
 Shown = tuple[Study, Reported] | str
 
 
-class Say(Protocol):
-    """Words a finding whose check and subject are settled."""
-
-    def __call__(
-        self,
-        verdict: str,
-        explanation: str,
-        *,
-        reported: str | None = None,
-        recomputed: str | None = None,
-        source: str | None = None,
-        rows: Sequence[Shown] = (),
-    ) -> Finding:
-        """Return the finding."""
+#: Words a finding whose check and subject are settled; takes the rest as of :func:`_finding`.
+Say = Callable[..., Finding]
 
 
 def named(value: Reported) -> str:
@@ -131,15 +119,11 @@ def on_study(study: Study, check: str, what: str | Reported) -> Say:
     Of a reported value, what is printed, its source and the row that decides are its own unless
     others are given.
     """
+    name = what if isinstance(what, str) else f"{what.metric}.{what.position}"
+    say = partial(_finding, f"{check}.{study.key}.{name}", study.key, study.ref, check)
     if isinstance(what, str):
-        return partial(_finding, f"{check}.{study.key}.{what}", study.key, study.ref, check)
-
-    def say(verdict: str, explanation: str, **more: Any) -> Finding:
-        own = {"reported": named(what), "source": what.source, "rows": [(study, what)]}
-        name = f"{check}.{study.key}.{what.metric}.{what.position}"
-        return _finding(name, study.key, study.ref, check, verdict, explanation, **{**own, **more})
-
-    return say
+        return say
+    return partial(say, reported=named(what), source=what.source, rows=[(study, what)])
 
 
 def on_review(doi: str, check: str, what: str, place: str | None = None) -> Say:
@@ -161,6 +145,7 @@ def _finding(
     source: str | None = None,
     rows: Sequence[Shown] = (),
 ) -> Finding:
+    """Return a finding with its rows in words."""
     return Finding(
         id=name.replace(" ", "-"),
         subject=subject,

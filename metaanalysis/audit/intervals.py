@@ -16,7 +16,14 @@ from db.literature import Reported, Study
 from db.wording import listed as in_words
 from metaanalysis.audit.arms import Cases, cases, class_cases
 from metaanalysis.audit.averages import OF_ALL, OF_SOME, averaging
-from metaanalysis.audit.binomial import METHODS, Floats, auc_half_widths, positives_tried, wilson
+from metaanalysis.audit.binomial import (
+    METHODS,
+    Floats,
+    auc_half_widths,
+    positives_tried,
+    rounds_to,
+    wilson,
+)
 from metaanalysis.audit.finding import (
     CONSISTENT,
     INCONSISTENT,
@@ -66,9 +73,7 @@ def _range(metric: Reported, low: float, high: float) -> _Range:
 def _matching(printed: _Range, counts: Floats, n: Floats) -> tuple[str, int, int] | None:
     """Return the method, count and n of the first interval that rounds to the printed one."""
     for name, method in METHODS.items():
-        low, high = method(counts, n)
-        fits = (low >= float(printed.low.low)) & (low <= float(printed.low.high))
-        fits &= (high >= float(printed.high.low)) & (high <= float(printed.high.high))
+        fits = rounds_to(method(counts, n), printed.low, printed.high)
         if fits.any():
             place = int(np.argmax(fits))
             return name, int(counts[place]), int(n[place])

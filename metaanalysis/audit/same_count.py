@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from db.literature import Reported, Study
 from metaanalysis.audit.arms import Cases, cases, class_cases, own_print
 from metaanalysis.audit.averages import OF_ALL, RUNS, averaging
-from metaanalysis.audit.binomial import METHODS, Interval
+from metaanalysis.audit.binomial import METHODS, rounds_to
 from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, SUSPICIOUS, Finding, on_study
 from metaanalysis.audit.printed import Printed, fraction
 
@@ -42,20 +41,14 @@ class _Count:
     alone: bool
 
 
-def _fits(interval: Interval, low: Printed, high: Printed) -> NDArray[np.bool_]:
-    """Return which intervals round to the printed one."""
-    below, above = interval
-    fits = (below >= float(low.low)) & (below <= float(low.high))
-    return np.asarray(fits & (above >= float(high.low)) & (above <= float(high.high)))
-
-
 def _count_of(low: Printed, high: Printed, n: int) -> _Count | None:
     """Return the count out of `n` to which an interval belongs; None if to none."""
     every = np.arange(0, n + 1, dtype=np.float64)
+    size = np.full(every.shape, float(n))
     found = [
         (int(count), name)
         for name in _OF_COUNTS
-        for count in every[_fits(METHODS[name](every, np.full(every.shape, float(n))), low, high)]
+        for count in every[rounds_to(METHODS[name](every, size), low, high)]
     ]
     if not found:
         return None

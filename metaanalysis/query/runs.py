@@ -12,8 +12,8 @@ from typing import Any
 
 from db.database import Database
 from db.errors import NotFoundError
-from db.literature import RUN_FIELDS, Run, RunValue, read_runs
 from db.reader import Row
+from db.replications import RUN_FIELDS, Run, RunValue, read_runs
 from db.vocabulary import METRICS, RUN_STATES, RUN_TL_TYPES, SYNONYMS, Lexicon, fold
 from db.wording import extent_words
 from metaanalysis.query.filters import Parameters

@@ -13,34 +13,18 @@ from typing import Any
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError, UsageError
-from db.literature import Reported, Run, RunValue, Study, read_runs, read_studies
+from db.literature import Reported, Study, read_studies
+from db.replications import Run, RunValue, read_runs
 from db.runs import metric_name
 from db.vocabulary import HEADLINE_METRICS, METRICS, fold
 from metaanalysis import query
 from metaanalysis.audit import audit_studies
 from metaanalysis.audit.finding import INCONSISTENT
 from metaanalysis.query.runs import in_order, summary
-from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS, Compared, Comparison
+from replicate.verdicts.comparison import Compared, Comparison
 from replicate.verdicts.matching import Arm, match
-from replicate.verdicts.verdicts import MARGIN, VERDICTS, Replicated, Verdict, verdict
+from replicate.verdicts.verdicts import MARGIN, VERDICTS, Replicated, verdict
 from replicate.verdicts.words import Code, Reason, because
-
-__all__ = [
-    "CODE_COLUMNS",
-    "MARGIN",
-    "ROW_COLUMNS",
-    "VERDICTS",
-    "Compared",
-    "Comparison",
-    "Replicated",
-    "Reported",
-    "Verdict",
-    "compare",
-    "compare_run",
-    "compare_runs",
-    "counted",
-    "verdict",
-]
 
 #: Metrics that are means over the classes where there are more than two.
 _AVERAGED = ("AUC", "sensitivity", "specificity", "precision", "F1")

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from db.database import Database
-from db.literature import Reported, read_runs, read_studies
+from db.literature import Reported, read_studies
 from db.packaged import PackagedData
+from db.replications import read_runs
 from tests.replicate.made_runs import KARRI, add, metrics
 
 

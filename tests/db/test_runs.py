@@ -16,11 +16,11 @@ from db.database import Database, open_database
 from db.engine import make_engine
 from db.errors import DatabaseError, NotFoundError, ReplicationError
 from db.export import export
-from db.literature import RunValue
 from db.load import table
 from db.location import locate
 from db.packaged import PackagedData
 from db.prepare import VERSION_TABLE, prepare, upgrade
+from db.replications import RunValue
 from db.runs import (
     RunRecord,
     SettingRow,

@@ -11,7 +11,7 @@ import pytest
 
 from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
-from db.literature import RunValue
+from db.replications import RunValue
 from metaanalysis.analyses.pooling import pool_sample
 from metaanalysis.samples import from_replications
 from tests.replicate.made_runs import KARRI, add, metrics

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from db.database import Database
-from db.literature import RunValue
+from db.replications import RunValue
 from db.runs import RunRecord, SettingRow, begin_run, finish_run
 
 KARRI = RunRecord(

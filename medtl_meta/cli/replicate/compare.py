@@ -78,8 +78,9 @@ def compare(
       medtl-meta replicate compare karri2017 --margin 0.01
       medtl-meta replicate compare 49 --out out --figure png,csv
     """
-    from replicate.verdicts.compare import CODE_COLUMNS, ROW_COLUMNS, compare_runs, counted
     from replicate.verdicts.compare import compare as compare_all
+    from replicate.verdicts.compare import compare_runs, counted
+    from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 
     wanted = chosen_formats(forms, FIGURE_FORMATS)
     left = 0

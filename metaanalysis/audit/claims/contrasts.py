@@ -19,8 +19,6 @@ from metaanalysis.audit.finding import CONTRADICTED, NOT_CHECKABLE, SUPPORTED, S
 #: may say the opposite.
 FEWEST_STUDIES = 3
 
-Feature = Callable[[Reported], Hashable]
-
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
@@ -43,10 +41,10 @@ class Contrast:
 
 def contrasts(
     studies: Iterable[Study],
-    feature: Feature,
+    feature: str,
     first: Collection[Hashable],
     second: Collection[Hashable],
-    same: Feature,
+    same: str,
     *,
     only: Callable[[Reported], bool] = lambda _: True,
 ) -> list[Contrast]:
@@ -57,11 +55,11 @@ def contrasts(
     studies
         Where to look.
     feature
-        What tells the sides apart, such as the TL type.
+        Field that tells the sides apart, such as ``tl_type``.
     first, second
         Its values on either side.
     same
-        What must be the same on both, beside study, metric, task and part of the data.
+        Field that must be the same on both, beside study, metric, task and part of the data.
     only
         Rows that may take part.
     """
@@ -70,9 +68,11 @@ def contrasts(
         groups: dict[Hashable, list[Reported]] = defaultdict(list)
         for row in study.metrics:
             if only(row):
-                groups[row.metric, row.same_task, row.split, same(row)].append(row)
+                groups[row.metric, row.same_task, row.split, getattr(row, same)].append(row)
         for rows in groups.values():
-            sides = [[row for row in rows if feature(row) in side] for side in (first, second)]
+            sides = [
+                [row for row in rows if getattr(row, feature) in side] for side in (first, second)
+            ]
             if all(sides):
                 one, two = (max(side, key=lambda row: row.value) for side in sides)
                 found.append(Contrast(study, one, two))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from db.literature import Reported
 from db.reader import Row
 from db.vocabulary import EXTENT_UNREPORTED
 from db.wording import listed as in_words
@@ -25,18 +24,6 @@ _FROZEN = ("feature extractor", "feature extractor hybrid")
 _TRAINED = ("fine-tuning", "fine-tuning from scratch", EXTENT_UNREPORTED)
 _FROM_SCRATCH = ("fine-tuning from scratch",)
 _TRAINED_LESS = (*_FROZEN, "fine-tuning")
-
-
-def _tl_type(row: Reported) -> str | None:
-    return row.tl_type
-
-
-def _family(row: Reported) -> str | None:
-    return row.family
-
-
-def _backbone(row: Reported) -> str | None:
-    return row.backbone
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +68,7 @@ def most_used(material: Material, _: Row) -> Iterator[Part]:
         f"{int(single['curated'][wanted])} curated",
         (bars["curated"],),
     )
-    pairs = contrasts(material.reviewed, _family, ("ResNet",), (wanted,), _tl_type)
+    pairs = contrasts(material.reviewed, "family", ("ResNet",), (wanted,), "tl_type")
     yield weigh(pairs, ("ResNet", wanted), "stronger")
 
 
@@ -90,10 +77,10 @@ def frozen_recommended(material: Material, _: Row) -> Iterator[Part]:
     deep = {name for name, row in material.backbones.items() if row["depth_group"] == "deep"}
     pairs = contrasts(
         material.reviewed,
-        _tl_type,
+        "tl_type",
         _FROZEN,
         _TRAINED,
-        _backbone,
+        "backbone",
         only=lambda row: row.backbone in deep,
     )
     yield weigh(pairs, ("a frozen deep network", "the same network trained further"), "performance")
@@ -102,7 +89,7 @@ def frozen_recommended(material: Material, _: Row) -> Iterator[Part]:
 
 def scratch_no_gain(material: Material, _: Row) -> Iterator[Part]:
     """Whether training all layers ever does better than training fewer."""
-    pairs = contrasts(material.reviewed, _tl_type, _TRAINED_LESS, _FROM_SCRATCH, _backbone)
+    pairs = contrasts(material.reviewed, "tl_type", _TRAINED_LESS, _FROM_SCRATCH, "backbone")
     yield weigh(pairs, ("training fewer layers", "fine-tuning from scratch"))
 
 

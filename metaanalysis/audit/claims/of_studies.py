@@ -132,26 +132,22 @@ def _value(row: Reported) -> float:
     return row.value
 
 
-def beats_in_each(first: str, second: str) -> _BeatsInEach:
-    """Return the rule for "these studies compare two families and find the first better"."""
-    return _BeatsInEach(first, second)
-
-
 @dataclass(frozen=True, slots=True)
-class _BeatsInEach:
+class BeatsInEach:
+    """A rule for "these studies compare two families and find the first better"."""
+
     first: str
     second: str
 
     def __call__(self, material: Material, claim: Row) -> Iterator[Part]:
+        """Judge the claim by each study that it cites."""
         said: list[str] = []
         rows: list[Shown] = []
         against = for_it = 0
         studies = material.cited(claim["refs"])
         for study in studies:
             listed = set(study.families or ())
-            pairs = contrasts(
-                [study], _family, (self.first,), (self.second,), lambda row: row.tl_type
-            )
+            pairs = contrasts([study], "family", (self.first,), (self.second,), "tl_type")
             for pair in pairs:
                 rows += pair.rows
             if any(pair.difference < 0 for pair in pairs):
@@ -179,19 +175,11 @@ class _BeatsInEach:
         )
 
 
-def _family(row: Reported) -> str | None:
-    return row.family
-
-
 def frozen_beats_scratch(material: Material, claim: Row) -> Iterator[Part]:
     """Whether training only the new layers beats training all of them, in the studies cited."""
     studies = material.cited(claim["refs"])
     pairs = contrasts(
-        studies,
-        lambda row: row.tl_type,
-        ("feature extractor",),
-        ("fine-tuning from scratch",),
-        lambda row: row.backbone,
+        studies, "tl_type", ("feature extractor",), ("fine-tuning from scratch",), "backbone"
     )
     if pairs and len({pair.first.backbone for pair in pairs}) > 1:
         worse = [pair for pair in pairs if pair.difference <= 0]
@@ -221,16 +209,14 @@ def trained_layers(material: Material, claim: Row) -> Iterator[Part]:
         )
 
 
-def family_and_layers(best: Best) -> _FamilyAndLayers:
-    """Return the rule for "this network is best with so many layers trained"."""
-    return _FamilyAndLayers(best)
-
-
 @dataclass(frozen=True, slots=True)
-class _FamilyAndLayers:
+class FamilyAndLayers:
+    """A rule for "this network is best with so many layers trained"."""
+
     best: Best
 
     def __call__(self, material: Material, claim: Row) -> Iterator[Part]:
+        """Judge the network; say what is known of the layers."""
         for part in self.best(material, claim):
             yield Part(part.verdict, part.text, "network", part.recomputed, part.rows)
         yield from trained_layers(material, claim)

@@ -22,7 +22,7 @@ from medtl_meta.cli.replicate.compare import compare
 from medtl_meta.cli.replicate.runs import runs
 from metaanalysis.query import RUN_COLUMNS
 from replicate.verdicts import verdicts
-from replicate.verdicts.compare import CODE_COLUMNS, ROW_COLUMNS
+from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 from tests.replicate.made_runs import KARRI, add, metrics
 
 

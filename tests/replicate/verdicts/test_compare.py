@@ -11,20 +11,13 @@ import pytest
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError, UsageError
-from db.literature import RunValue
+from db.replications import RunValue
 from db.runs import begin_run
 from db.user import add_studies
 from metaanalysis import frames, query
 from metaanalysis.figures.replications import replications
-from replicate.verdicts.compare import (
-    CODE_COLUMNS,
-    ROW_COLUMNS,
-    Comparison,
-    compare,
-    compare_run,
-    compare_runs,
-    counted,
-)
+from replicate.verdicts.compare import compare, compare_run, compare_runs, counted
+from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS, Comparison
 from replicate.verdicts.words import Code, because
 from tests.replicate.made_runs import KARRI, THREE, add, metrics
 from tests.study_files import good, write
