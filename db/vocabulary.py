@@ -68,6 +68,12 @@ TL_TYPES = (
     "random initialisation",
 )
 
+#: TL type of a network that takes over nothing but an architecture.
+RANDOM = "random initialisation"
+
+#: Backbone of studies whose authors built their own network.
+OWN_NETWORK = "custom"
+
 FAMILIES = (
     "AlexNet",
     "DenseNet",

@@ -6,14 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from db.literature import Reported, Study
+from db.vocabulary import OWN_NETWORK, RANDOM
 from db.wording import listed as in_words
 from metaanalysis.audit.finding import SUSPICIOUS, Finding, on_study
-
-#: TL type of a network that takes over nothing but an architecture.
-NOT_TRANSFERRED = "random initialisation"
-
-#: Backbone of studies whose authors built their own.
-OWN_NETWORK = "custom"
 
 
 def retractions(study: Study) -> Iterator[Finding]:
@@ -62,7 +57,7 @@ def _others(study: Study, metric: Reported) -> list[Reported]:
         and row.split == metric.split
         and row.same_task == metric.same_task
         and row.backbone not in (None, OWN_NETWORK)
-        and row.tl_type != NOT_TRANSFERRED
+        and row.tl_type != RANDOM
     ]
 
 
@@ -71,7 +66,7 @@ def headlines(study: Study) -> Iterator[Finding]:
     for metric in study.metrics:
         if not metric.headline:
             continue
-        if metric.tl_type == NOT_TRANSFERRED:
+        if metric.tl_type == RANDOM:
             text = "The headline value belongs to a network that starts from random weights"
         elif metric.backbone == OWN_NETWORK:
             text = "The headline value belongs to a network of the authors' own"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.literature import Study
-from db.vocabulary import EXTENT_UNREPORTED
+from db.vocabulary import EXTENT_UNREPORTED, OWN_NETWORK, RANDOM
 from replicate.setup.files import Setting, Setup
 from replicate.spec import TL_TYPES
 
@@ -16,7 +16,7 @@ def from_study(study: Study) -> Setup:
     """
     settings: dict[str, Setting] = {}
     missing = []
-    backbones = [name for name in study.value("backbones") or () if name != "custom"]
+    backbones = [name for name in study.value("backbones") or () if name != OWN_NETWORK]
     best = next((row.backbone for row in study.metrics if row.headline and row.backbone), None)
     if backbones:
         name = best if best in backbones else backbones[0]
@@ -34,7 +34,7 @@ def from_study(study: Study) -> Setup:
         )
     else:
         missing.append("the record names no TL type")
-    if study.value("pretrained_on") and runnable != "random initialisation":
+    if study.value("pretrained_on") and runnable != RANDOM:
         settings["network.weights"] = Setting(value="pretrained", reported="pretrained_on")
     if study.value("cv_folds") is not None and study.value("cv_folds") >= 2:
         settings["split.kind"] = Setting(value="k-fold", reported="cv_folds")

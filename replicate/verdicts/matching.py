@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from db.literature import Reported
-from db.vocabulary import EXTENT_UNREPORTED, fold
+from db.vocabulary import EXTENT_UNREPORTED, RANDOM, fold
 from replicate.verdicts.words import Code, Reason, because
 
 _COUNTED = re.compile(r"\b(\d+|two|three|four|five|six|seven|eight|nine|ten)[- ](?:\w+[- ])?"
@@ -38,7 +38,6 @@ _VERSUS = re.compile(r"\s(?:vs\.?|versus)\s", re.IGNORECASE)
 
 #: Runs that train more than the head: what "fine-tuned" without its extent may mean.
 _FINE_TUNED = ("fine-tuning", "fine-tuning from scratch", "recommended protocol")
-_RANDOM = "random initialisation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ def _tl_type(row: Reported, arm: Arm, chosen: bool) -> Step:
     stated = row.tl_type
     if stated == arm.tl_type and stated is not None:
         return 0, None
-    if arm.tl_type == _RANDOM:
+    if arm.tl_type == RANDOM:
         if stated is None:
             return None, because(Code.NOT_FROM_RANDOM)
         return None, because(Code.OF_TL_TYPE, reported=stated)

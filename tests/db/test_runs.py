@@ -19,7 +19,7 @@ from db.export import export
 from db.load import table
 from db.location import locate
 from db.packaged import PackagedData
-from db.prepare import VERSION_TABLE, prepare, upgrade
+from db.prepare import prepare, upgrade
 from db.replications import RunValue
 from db.runs import (
     RunRecord,
@@ -31,7 +31,7 @@ from db.runs import (
     keep_verdicts,
     plain,
 )
-from db.state import SCHEMA_HEAD
+from db.state import SCHEMA_HEAD, VERSION_TABLE
 from db.user import add_studies, remove_study
 from db.vocabulary import RUN_TL_TYPES
 from metaanalysis import query as reader
