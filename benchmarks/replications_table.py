@@ -13,7 +13,8 @@ import argparse
 
 from db.database import Database, open_database
 from metaanalysis.query.runs import run_details
-from replicate.verdicts.compare import Comparison, compare_runs
+from replicate.verdicts.compare import compare_runs
+from replicate.verdicts.comparison import Comparison
 
 CHOSEN = "chosen on the command line"
 SPLITS = {"group": "by patient", "image": "by image"}

@@ -27,8 +27,8 @@ import yaml
 from db import vocabulary as v
 from db.database import Database, open_database
 from db.packaged import use_backbones
-from metaanalysis.filters import Filters
 from metaanalysis.query import select
+from metaanalysis.query.filters import Filters
 
 SOURCE = "synthetic, made by benchmarks/scale.py"
 

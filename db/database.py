@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ from db.state import SCHEMA_HEAD, State, state_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+#: Values asked for in one query: within the limits of both databases.
+_AT_ONCE = 10_000
 
 
 class Database:
@@ -40,6 +43,29 @@ class Database:
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one reading query; values go by name (``:name``), never into the text."""
         return self._reader.rows(sql, params)
+
+    def rows_among(
+        self, sql: str, column: str, values: Collection[Any] | None, **params: Any
+    ) -> list[Row]:
+        """Run a reading query for rows of which a column is among many values.
+
+        Parameters
+        ----------
+        sql
+            With ``{among}`` where the condition belongs.
+        column
+            Of which the values are asked.
+        values
+            Any number: they are asked for by thousands. None takes all rows.
+        """
+        if values is None:
+            return self.rows(sql.format(among="1 = 1"), params)
+        wanted, found = list(values), []
+        for start in range(0, len(wanted), _AT_ONCE):
+            chunk = {f"v{n}": one for n, one in enumerate(wanted[start : start + _AT_ONCE])}
+            among = f"{column} IN ({', '.join(f':{name}' for name in chunk)})"
+            found += self.rows(sql.format(among=among), {**params, **chunk})
+        return found
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -125,3 +151,13 @@ def open_database(where: str | os.PathLike[str] | None = None) -> Database:
     database = Database(location, open_reader(location), wanted)
     database.notices += notices
     return database
+
+
+@contextmanager
+def lent(database: Database | None) -> Iterator[Database]:
+    """Lend a database that is open; None lends the default one, which is closed afterwards."""
+    if database is not None:
+        yield database
+        return
+    with open_database() as opened:
+        yield opened

@@ -12,7 +12,7 @@ import json
 import re
 import sqlite3
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,32 +20,14 @@ from typing import Any
 from db.database import Database
 from db.errors import DatabaseError
 from db.files import replace_file
+from db.literature import REPORTED_FIELDS, Study, read_studies
 from db.reader import Row
+from db.records import Citation
+from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
 
 FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
-
-#: Tables in an order in which every row comes after what it refers to; what each is sorted by
-#: (after the study, where it belongs to one).
-TABLES = {
-    "backbone": ("name",),
-    "backbone_synonym": ("folded",),
-    "dataset": ("name",),
-    "study": ("ref", "key"),
-    "study_backbone": ("position",),
-    "study_tl_type": ("position",),
-    "study_dataset": ("position",),
-    "reported_metric": ("position",),
-    "evidence": ("field",),
-    "confirmation": ("field", "id"),
-    "disagreement": ("field", "id"),
-    "coding": ("field", "coder"),
-    "review_fact": ("name",),
-    "review_claim": ("id",),
-    "run": ("id",),
-    "run_setting": ("run_id", "name"),
-    "run_metric": ("run_id", "id"),
-    "load_state": ("name",),
-}
+#: Fields of a data set in the order of the study files.
+_DATA = ("name", "public", "url", "dataset", "basis", "source")
 
 
 def _content(database: Database) -> dict[str, list[Row]]:
@@ -110,93 +92,39 @@ def _plain(table: str, column: str, value: Any) -> Any:
     return value
 
 
-def _evidence(
-    row: Row, others: Mapping[tuple[int, str], list[Row]], agree: Mapping[Any, list[str]]
-) -> dict[str, Any]:
-    place = (row["study_id"], row["field"])
-    value = {
-        "value": None if row["value"] is None else json.loads(row["value"]),
-        "basis": row["basis"],
-        "source": row["source"],
-        "note": row["note"],
-        "confirmed_by": agree.get(place, []),
-        "disagreements": [_disagreement(other) for other in others.get(place, [])],
+def _known(item: Any, *names: str) -> dict[str, Any]:
+    """Return the fields that are known."""
+    return {name: value for name in names if (value := getattr(item, name)) not in (None, ())}
+
+
+def _record(study: Study) -> dict[str, Any]:
+    """Return a study in the form of a study file, so that it can be loaded elsewhere."""
+    beside: dict[str, list[dict[str, Any]]] = {}
+    for other in sorted(study.disagreements, key=lambda other: other.field):
+        told = {"value": other.value, "source": other.source, **_known(other, "note")}
+        beside.setdefault(other.field, []).append(told)
+    values = {}
+    for name, entry in sorted(study.values.items()):
+        others = {"disagreements": beside.pop(name)} if name in beside else {}
+        told = _known(entry, "basis", "source", "note", "confirmed_by")
+        values[name] = {"value": entry.value, **told, **others}
+    record = {
+        "key": study.key,
+        "ref": study.ref,
+        "citation": _known(study, *Citation.model_fields),
+        "curation": _known(study, "inclusion", "tl_seen"),
+        "values": values,
+        "other_disagreements": beside,
+        "datasets": [_known(used, *_DATA) for used in study.datasets],
+        "metrics": [_known(metric, *REPORTED_FIELDS) for metric in study.metrics],
+        "notes": study.notes,
     }
-    return {name: item for name, item in value.items() if name == "value" or item not in (None, [])}
+    return {name: item for name, item in record.items() if item not in (None, {}, [])}
 
 
-def _disagreement(row: Row) -> dict[str, Any]:
-    other = None if row["other_value"] is None else json.loads(row["other_value"])
-    note = {"note": row["note"]} if row["note"] is not None else {}
-    return {"value": other, "source": row["source"], **note}
-
-
-def _known(row: Row, columns: tuple[str, ...], table: str = "") -> dict[str, Any]:
-    booleans = BOOLEANS.get(table, ())
-    return {c: bool(row[c]) if c in booleans else row[c] for c in columns if row[c] is not None}
-
-
-def to_records(tables: Mapping[str, list[Row]]) -> list[dict[str, Any]]:
-    """Return the studies in the form of the study files, so that they can be loaded elsewhere."""
-
-    def by(name: str, *columns: str) -> dict[Any, list[Row]]:
-        found: dict[Any, list[Row]] = {}
-        for row in tables[name]:
-            place = tuple(row[c] for c in columns)
-            found.setdefault(place if len(place) > 1 else place[0], []).append(row)
-        return found
-
-    evidence, metrics = by("evidence", "study_id"), by("reported_metric", "study_id")
-    datasets, beside = by("study_dataset", "study_id"), by("disagreement", "study_id")
-    others = by("disagreement", "study_id", "field")
-    agree = {
-        place: [row["source"] for row in rows]
-        for place, rows in by("confirmation", "study_id", "field").items()
-    }
-    citation = (
-        "authors",
-        "title",
-        "journal",
-        "year",
-        "volume",
-        "pages",
-        "doi",
-        "pmid",
-        "pmcid",
-        "url",
-    )
-    dataset = ("name", "public", "url", "dataset", "basis", "source")
-    metric = (
-        "metric", "value", "ci_low", "ci_high", "sd", "headline", "backbone", "tl_type", "task",
-        "split", "n", "basis", "source",
-    )  # fmt: skip
-    records = []
-    for study in tables["study"]:
-        mine = study["id"]
-        values = {row["field"]: _evidence(row, others, agree) for row in evidence.get(mine, [])}
-        elsewhere: dict[str, list[dict[str, Any]]] = {}
-        for row in beside.get(mine, []):
-            if row["field"] not in values:
-                elsewhere.setdefault(row["field"], []).append(_disagreement(row))
-        notes = {"data": study["data_note"], "tl": study["tl_note"], "general": study["note"]}
-        record = {
-            "key": study["key"],
-            "ref": study["ref"],
-            "citation": _known(study, citation),
-            "curation": _known(study, ("inclusion", "tl_seen"), "study"),
-            "values": values,
-            "other_disagreements": elsewhere,
-            "datasets": [_known(row, dataset, "study_dataset") for row in datasets.get(mine, [])],
-            "metrics": [_known(row, metric, "reported_metric") for row in metrics.get(mine, [])],
-            "notes": {name: text for name, text in notes.items() if text is not None},
-        }
-        records.append({name: item for name, item in record.items() if item not in (None, {}, [])})
-    return records
-
-
-def to_json(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
-    """Return the studies as JSON lines in the form of the study files."""
-    lines = [json.dumps(record, ensure_ascii=False) for record in to_records(tables)]
+def to_json(studies: Iterable[Study]) -> dict[str, bytes]:
+    """Return studies as JSON lines in the form of the study files."""
+    lines = [json.dumps(_record(study), ensure_ascii=False) for study in studies]
     return {"studies.jsonl": ("\n".join(lines) + "\n").encode()}
 
 
@@ -222,36 +150,36 @@ def issue_of(volume: str | None) -> tuple[str | None, str | None]:
     return (found[1].strip(), found[2]) if found else (volume, None)
 
 
-def to_bibtex(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
-    """Return the studies as BibTeX entries."""
+def to_bibtex(studies: Iterable[Study]) -> dict[str, bytes]:
+    """Return studies as BibTeX entries."""
     from pybtex.database import BibliographyData, Entry, Person
 
     entries = {}
-    for study in tables["study"]:
-        names, more = authors_of(study["authors"])
+    for study in studies:
+        names, more = authors_of(study.authors)
         persons = [Person(last=last, first=first) for last, first in names]
         if more:
             persons.append(Person("others"))
         fields = {
-            "title": f"{{{study['title']}}}",  # braces: a style must not lower CNN to cnn
-            "year": str(study["year"]),
-            "journal": study["journal"],
+            "title": f"{{{study.title}}}",  # braces: a style must not lower CNN to cnn
+            "year": str(study.year),
+            "journal": study.journal,
         }
-        volume, issue = issue_of(study["volume"])
+        volume, issue = issue_of(study.volume)
         fields |= {"volume": volume, "number": issue}
-        fields |= {name: study[name] for name in ("pages", "doi", "url", "pmid")}
+        fields |= {name: getattr(study, name) for name in ("pages", "doi", "url", "pmid")}
         fields = {name: value for name, value in fields.items() if value}
         if "pages" in fields:
-            fields["pages"] = re.sub(r"(?<=\d)-(?=\d)", "--", fields["pages"])
-        if study["ref"]:
-            fields["note"] = f"Reference {study['ref']} of Kim et al. 2022"
-        entries[study["key"]] = Entry("article", fields, {"author": persons})
+            fields["pages"] = re.sub(r"(?<=\d)-(?=\d)", "--", study.pages or "")
+        if study.ref:
+            fields["note"] = f"Reference {study.ref} of Kim et al. 2022"
+        entries[study.key] = Entry("article", fields, {"author": persons})
     text = BibliographyData(entries).to_string("bibtex")
     return {"studies.bib": text.encode()}
 
 
-def to_ris(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
-    """Return the studies as RIS records."""
+def to_ris(studies: Iterable[Study]) -> dict[str, bytes]:
+    """Return studies as RIS records."""
     import rispy
 
     class Writer(rispy.RisWriter):  # type: ignore[misc]
@@ -259,39 +187,38 @@ def to_ris(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
             return ""  # a running number before each record is not part of the format
 
     records = []
-    for study in tables["study"]:
-        names, _ = authors_of(study["authors"])
-        first, _, last = (study["pages"] or "").partition("-")
+    for study in studies:
+        names, _ = authors_of(study.authors)
+        first, _, last = (study.pages or "").partition("-")
         if first.isdigit() and last.isdigit() and len(last) < len(first):
             last = first[: len(first) - len(last)] + last  # 1257-65 is short for 1257-1265
-        volume, issue = issue_of(study["volume"])
+        volume, issue = issue_of(study.volume)
         record = {
             "type_of_reference": "JOUR",
-            "id": study["key"],
+            "id": study.key,
             "authors": [
                 f"{family}, {initials}" if initials else family for family, initials in names
             ],
-            "title": study["title"],
-            "journal_name": study["journal"],
-            "year": str(study["year"]),
+            "title": study.title,
+            "journal_name": study.journal,
+            "year": str(study.year),
             "volume": volume,
             "number": issue,
             "start_page": first,
             "end_page": last,
-            "doi": study["doi"],
-            "accession_number": study["pmid"],
-            "urls": [study["url"]] if study["url"] else None,
+            "doi": study.doi,
+            "accession_number": study.pmid,
+            "urls": [study.url] if study.url else None,
         }
         records.append({name: value for name, value in record.items() if value})
     return {"studies.ris": rispy.dumps(records, implementation=Writer).encode()}
 
 
-def to_sqlite(tables: Mapping[str, list[Row]], revision: str) -> dict[str, bytes]:
+def to_sqlite(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
     """Return the whole database as an SQLite file that medtl-meta can open."""
     from sqlalchemy.dialects import sqlite
     from sqlalchemy.schema import CreateIndex, CreateTable
 
-    from db.state import VERSION_TABLE
     from db.tables import metadata
 
     dialect = sqlite.dialect()
@@ -307,7 +234,7 @@ def to_sqlite(tables: Mapping[str, list[Row]], revision: str) -> dict[str, bytes
         connection.execute(
             f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
         )
-        connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", (revision,))
+        connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", (SCHEMA_HEAD,))
         for name, rows in tables.items():
             for row in rows:
                 marks = ", ".join("?" * len(row))
@@ -343,15 +270,14 @@ def export(database: Database, folder: Path, forms: tuple[str, ...] = FORMATS) -
     DatabaseError
         The folder cannot be made or written to.
     """
-    from db.state import SCHEMA_HEAD
-
-    tables = _content(database)
+    tables = _content(database) if {"csv", "sqlite"} & set(forms) else {}
+    studies = read_studies(database).values() if {"json", "bibtex", "ris"} & set(forms) else ()
     writers: dict[str, Callable[[], dict[str, bytes]]] = {
         "csv": lambda: to_csv(tables),
-        "json": lambda: to_json(tables),
-        "bibtex": lambda: to_bibtex(tables),
-        "ris": lambda: to_ris(tables),
-        "sqlite": lambda: to_sqlite(tables, SCHEMA_HEAD),
+        "json": lambda: to_json(studies),
+        "bibtex": lambda: to_bibtex(studies),
+        "ris": lambda: to_ris(studies),
+        "sqlite": lambda: to_sqlite(tables),
     }
     written = []
     try:

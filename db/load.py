@@ -19,7 +19,7 @@ from db.errors import DataFileError, Problem
 from db.packaged import PackagedData
 from db.records import SecondCodingRecord, StudyRecord
 from db.rows import Row, StudyRows, study_rows
-from db.tables import metadata
+from db.tables import dataset, metadata, run, study, study_dataset
 from db.vocabulary import fold
 
 T = TypeVar("T")
@@ -28,15 +28,8 @@ T = TypeVar("T")
 CHUNK = 1000
 
 #: Tables that hold rows of a study.
-CHILDREN = (
-    "study_backbone",
-    "study_tl_type",
-    "study_dataset",
-    "reported_metric",
-    "evidence",
-    "confirmation",
-    "disagreement",
-    "coding",
+CHILDREN = tuple(
+    name for name, table in metadata.tables.items() if "study_id" in table.columns and name != "run"
 )
 
 #: Values that both coders read of a study, compared by ``db agreement``.
@@ -114,7 +107,6 @@ def _delete_children(connection: Connection, ids: Iterable[int]) -> None:
 def delete_studies(connection: Connection, ids: list[int]) -> None:
     """Delete studies with all their rows; a run of one stays, without its study."""
     _delete_children(connection, ids)
-    run, study = table("run"), table("study")
     for chunk in chunks(ids, 500):
         connection.execute(update(run).where(run.c.study_id.in_(chunk)).values(study_id=None))
         connection.execute(delete(study).where(study.c.id.in_(chunk)))
@@ -122,7 +114,6 @@ def delete_studies(connection: Connection, ids: list[int]) -> None:
 
 def _upsert(connection: Connection, rows: list[Row], existing: Mapping[str, int]) -> dict[str, int]:
     """Insert studies or refresh those whose key exists; return the ids by key."""
-    study = table("study")
     new = [row for row in rows if row["key"] not in existing]
     old = [{"b_id": existing[row["key"]], **row} for row in rows if row["key"] in existing]
     if old:
@@ -149,7 +140,6 @@ def _write_studies(
 
 
 def _ids(connection: Connection, origin: str) -> dict[str, int]:
-    study = table("study")
     found = connection.execute(select(study.c.key, study.c.id).where(study.c.origin == origin))
     return {row.key: row.id for row in found}
 
@@ -181,17 +171,14 @@ def _load_backbones(connection: Connection, data: PackagedData) -> None:
 
 
 def _load_datasets(connection: Connection, data: PackagedData) -> None:
-    rows = [{"origin": "packaged", **dataset.model_dump()} for dataset in data.datasets]
+    rows = [{"origin": "packaged", **record.model_dump()} for record in data.datasets]
     _refresh_named(connection, "dataset", rows)
-    target = table("dataset")
-    names = {row["name"] for row in rows}
-    gone = set(
-        connection.execute(select(target.c.name).where(target.c.origin == "packaged")).scalars()
-    )
-    for name in gone - names:
-        used = table("study_dataset")
-        connection.execute(update(used).where(used.c.dataset == name).values(dataset=None))
-        connection.execute(delete(target).where(target.c.name == name))
+    packaged = select(dataset.c.name).where(dataset.c.origin == "packaged")
+    gone = set(connection.execute(packaged).scalars()) - {row["name"] for row in rows}
+    for name in gone:
+        used = update(study_dataset).where(study_dataset.c.dataset == name)
+        connection.execute(used.values(dataset=None))
+        connection.execute(delete(dataset).where(dataset.c.name == name))
 
 
 def _load_review(connection: Connection, data: PackagedData) -> None:
@@ -207,8 +194,7 @@ def _load_review(connection: Connection, data: PackagedData) -> None:
         for name in ("citation", "doi", "licence")
     ]
     _replace(connection, "review_fact", facts)
-    claims = [{**claim.model_dump(), "refs": list(claim.refs)} for claim in review.claims]
-    _replace(connection, "review_claim", claims)
+    _replace(connection, "review_claim", [claim.model_dump() for claim in review.claims])
 
 
 def _coding_rows(
@@ -223,26 +209,17 @@ def _coding_rows(
             value = getattr(record.values, name)
             first, note = None, None
             if value is not None:
-                adjudicated = value.adjudicated is not None
-                first = value.first_coding if adjudicated else value.value
                 note = value.adjudicated
-            first = list(first) if isinstance(first, tuple) else first
-            second_read = getattr(coded.values, name)
-            second_read = list(second_read) if isinstance(second_read, tuple) else second_read
-            for coder, read in ((1, first), (2, second_read)):
+                first = value.value if note is None else value.first_coding
+            place = {**base, "field": name, "adjudication": note}
+            for coder, read in ((1, first), (2, getattr(coded.values, name))):
                 if read is not None:
-                    yield {
-                        **base,
-                        "coder": coder,
-                        "field": name,
-                        "value": read,
-                        "adjudication": note,
-                    }
+                    yield {**place, "coder": coder, "value": read}
         headlines = {m.metric: m.value for m in record.metrics if m.headline}
         for coder, found in ((1, headlines), (2, coded.headlines)):
             for metric, read in found.items():
-                name = f"headline {metric}"
-                yield {**base, "coder": coder, "field": name, "value": read, "adjudication": None}
+                place = {**base, "field": f"headline {metric}", "adjudication": None}
+                yield {**place, "coder": coder, "value": read}
 
 
 def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
@@ -272,7 +249,6 @@ def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     gone = [study_id for key, study_id in mine.items() if key not in records]
     delete_studies(connection, gone)
     # A reference number may move from one key to another; free them all before they are set.
-    study = table("study")
     connection.execute(update(study).where(study.c.origin == "packaged").values(ref=None))
     ids = _write_studies(connection, rows, mine)
     _write(connection, "coding", list(_coding_rows(data.second_coding, records, ids)))
@@ -339,7 +315,6 @@ def load_user_studies(
         Keys, references or DOIs that other studies have; nothing may be kept.
     """
     report = LoadReport()
-    study = table("study")
     mine, packaged = _ids(connection, "user"), _ids(connection, "packaged")
     dois = connection.execute(select(study.c.doi, study.c.key).where(study.c.doi.is_not(None)))
     numbers = connection.execute(select(study.c.ref, study.c.key).where(study.c.ref.is_not(None)))

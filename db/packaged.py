@@ -37,17 +37,11 @@ class PackagedData:
     studies: list[StudyRecord]
 
 
-def backbone_lexicon(backbones: Iterable[BackboneRecord]) -> Lexicon:
-    """Return the names of backbones with their synonyms."""
-    backbones = list(backbones)
-    synonyms = {word: backbone.name for backbone in backbones for word in backbone.synonyms}
-    return Lexicon("backbone", [backbone.name for backbone in backbones], synonyms)
-
-
 def use_backbones(root: Path | None = None) -> list[BackboneRecord]:
     """Read ``backbones.yaml`` and let study files be checked against it."""
     backbones = read_list(BackboneRecord, (root or folder()) / "backbones.yaml")
-    known_backbones.set(backbone_lexicon(backbones))
+    synonyms = {word: backbone.name for backbone in backbones for word in backbone.synonyms}
+    known_backbones.set(Lexicon("backbone", [one.name for one in backbones], synonyms))
     return backbones
 
 
@@ -111,23 +105,16 @@ def read(root: Path | None = None) -> PackagedData:
             problems.append(Problem(path, 1, "key", f"the file must be named {record.key}.yaml."))
     problems += cross_check(studies)
     known = {dataset.name for dataset in datasets or ()}
-    for path, record in studies:
+    for path, record in studies if datasets is not None else ():
         for place, used in enumerate(record.datasets):
-            if used.dataset is not None and datasets is not None and used.dataset not in known:
-                problems.append(
-                    Problem(
-                        path,
-                        None,
-                        f"datasets.{place}.dataset",
-                        f"{used.dataset!r} is not a name in datasets.yaml.",
-                    )
-                )
+            if used.dataset is not None and used.dataset not in known:
+                text = f"{used.dataset!r} is not a name in datasets.yaml."
+                problems.append(Problem(path, None, f"datasets.{place}.dataset", text))
     keys = {record.key for _, record in studies}
     for coded in coding.codings if coding else ():
         if coded.key not in keys:
-            problems.append(
-                Problem(root / "second_coding.yaml", None, "key", f"no study {coded.key!r}.")
-            )
+            text = f"no study {coded.key!r}."
+            problems.append(Problem(root / "second_coding.yaml", None, "key", text))
     if problems or networks is None or datasets is None or review is None or coding is None:
         raise DataFileError(problems)
     return PackagedData(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import __version__
@@ -18,10 +18,8 @@ from db.errors import DatabaseError
 from db.load import LoadReport, load_packaged
 from db.location import Location
 from db.packaged import PackagedData, read
-from db.state import SCHEMA_HEAD, VERSION_TABLE, refuse_foreign, refuse_newer
-from db.tables import metadata
-
-__all__ = ["SCHEMA_HEAD", "VERSION_TABLE", "prepare", "upgrade"]
+from db.reader import ConnectionReader
+from db.state import SCHEMA_HEAD, State, state_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -35,24 +33,6 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
-
-
-def revision_of(connection: Connection) -> str | None:
-    """Return the revision of the tables; None where there are none of ours."""
-    tables = set(inspect(connection).get_table_names())
-    if VERSION_TABLE in tables:
-        found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-        return str(found) if found is not None else None
-    place = str(connection.engine.url.database)
-    ours = tables & set(metadata.tables)
-    refuse_foreign(place, tables if connection.dialect.name == "sqlite" else ours)
-    return None
-
-
-def _is_loaded(connection: Connection, data: PackagedData) -> bool:
-    rows = connection.execute(text("SELECT name, value FROM load_state"))
-    found = {row.name: row.value for row in rows}
-    return found == {"data_hash": data.hash, "package_version": __version__}
 
 
 def _make_folder(path: Path) -> None:
@@ -99,11 +79,11 @@ def prepare(
         with engine.begin() as connection:
             if location.path is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOAD_LOCK})
-            revision = revision_of(connection)
-            refuse_newer(str(location), revision)
-            if revision != SCHEMA_HEAD:
+            reader = ConnectionReader(connection, str(location))
+            state = state_of(reader, str(location), own_file=location.path is not None)
+            if state.revision != SCHEMA_HEAD:
                 upgrade(connection)
-            elif _is_loaded(connection, data) and not force:
+            elif state == State(SCHEMA_HEAD, data.hash, __version__) and not force:
                 return None
             report = load_packaged(connection, data)
             if location.path is not None:

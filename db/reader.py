@@ -11,11 +11,14 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from db.errors import DatabaseError
 from db.location import Location
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 Row = dict[str, Any]
 
@@ -85,14 +88,12 @@ class SqliteReader:
         self._connection.close()
 
 
-class ServerReader:
-    """A reader of a PostgreSQL database."""
+class ConnectionReader:
+    """A reader on a connection of SQLAlchemy, such as that of a PostgreSQL database."""
 
-    def __init__(self, location: Location) -> None:
-        from db.engine import connect
-
-        self._connection = connect(location)
-        self._place = str(location)
+    def __init__(self, connection: Connection, place: str) -> None:
+        self._connection = connection
+        self._place = place
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
@@ -108,12 +109,10 @@ class ServerReader:
             raise worded(error, self._place) from None
 
     def tables(self) -> set[str]:
-        """Return the names of the tables on the search path."""
-        found = self.rows(
-            "SELECT tablename FROM pg_catalog.pg_tables "
-            "WHERE schemaname = ANY (current_schemas(false))"
-        )
-        return {row["tablename"] for row in found}
+        """Return the names of the tables."""
+        from sqlalchemy import inspect
+
+        return set(inspect(self._connection).get_table_names())
 
     def close(self) -> None:
         """Close the connection and its pool."""
@@ -123,4 +122,8 @@ class ServerReader:
 
 def open_reader(location: Location) -> Reader:
     """Open a reader on a database that exists."""
-    return SqliteReader(location.path) if location.path is not None else ServerReader(location)
+    if location.path is not None:
+        return SqliteReader(location.path)
+    from db.engine import connect
+
+    return ConnectionReader(connect(location), str(location))

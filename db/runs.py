@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError
-from db.load import table
+from db.replications import RunValue
+from db.tables import run, run_metric, run_setting, study
 from db.vocabulary import METRICS, fold
 
 Failure = Literal["failed", "interrupted"]
@@ -32,33 +33,6 @@ class SettingRow:
     value: Any
     mark: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MetricRow:
-    """One outcome; where seed, repeat, fold or class is None it is of all of them.
-
-    `value` is None or NaN where it is undefined. `method` is that of the interval, `n` the number
-    of test images behind the value.
-    """
-
-    metric: str
-    value: float | None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    n: int | None = None
-    method: str | None = None
-    seed: int | None = None
-    repeat: int | None = None
-    fold: int | None = None
-    class_label: str | None = None
-    split: str | None = None
-
-    @classmethod
-    def of(cls, value: Any, split: str | None = None) -> MetricRow:
-        """Make a row of any object with these names, as ``replicate.evaluation`` has them."""
-        own = {f.name: getattr(value, f.name) for f in fields(cls) if f.name != "split"}
-        return cls(**own, split=split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +87,6 @@ def begin_run(database: Database, record: RunRecord) -> str:
     DatabaseError
         Nothing was written.
     """
-    run = table("run")
     values = {
         **asdict(record),
         "state": "running",
@@ -151,7 +124,7 @@ def finish_run(
     database: Database,
     run_id: str,
     *,
-    metrics: Sequence[MetricRow],
+    metrics: Sequence[RunValue],
     outcome: Mapping[str, Any],
     environment: Mapping[str, Any] | None = None,
     leakage: Mapping[str, Any] | None = None,
@@ -192,7 +165,6 @@ def finish_run(
         if row["value"] is None and all(row[name] is None for name in pooled)
     ]
     content = {**plain(outcome), **({"undefined": undefined} if undefined else {})}
-    run, metric = table("run"), table("run_metric")
     with database.writing() as connection:
         state = _state(connection, run_id)
         if state == "finished":
@@ -202,9 +174,9 @@ def finish_run(
                 f"run {run_id}: is finished, with other results than these.",
                 f"To replace them: medtl-meta replicate runs {run_id} --delete",
             )
-        connection.execute(delete(metric).where(metric.c.run_id == run_id))
+        connection.execute(delete(run_metric).where(run_metric.c.run_id == run_id))
         if known:
-            connection.execute(insert(metric), [{"run_id": run_id, **row} for row in known])
+            connection.execute(insert(run_metric), [{"run_id": run_id, **row} for row in known])
         values = {
             "state": "finished",
             "finished_at": datetime.now(UTC),
@@ -230,7 +202,6 @@ def fail_run(database: Database, run_id: str, state: Failure, error: str) -> boo
     NotFoundError
         The run never began.
     """
-    run = table("run")
     with database.writing() as connection:
         if _state(connection, run_id) == "finished":
             return False
@@ -252,7 +223,6 @@ def keep_verdicts(database: Database, run_id: str, verdicts: Sequence[Mapping[st
     ReplicationError
         It is not finished.
     """
-    run = table("run")
     with database.writing() as connection:
         if _state(connection, run_id) != "finished":
             raise ReplicationError(f"run {run_id}: is not finished and has no verdicts.")
@@ -271,9 +241,9 @@ def delete_run(database: Database, run_id: str) -> None:
     """
     with database.writing() as connection:
         _state(connection, run_id)
-        for name in ("run_metric", "run_setting"):
-            connection.execute(delete(table(name)).where(table(name).c.run_id == run_id))
-        connection.execute(delete(table("run")).where(table("run").c.id == run_id))
+        for mine in (run_metric, run_setting):
+            connection.execute(delete(mine).where(mine.c.run_id == run_id))
+        connection.execute(delete(run).where(run.c.id == run_id))
 
 
 def plain(value: Any) -> Any:
@@ -294,7 +264,7 @@ def metric_name(name: str) -> str:
     return next((term for term in METRICS if fold(term) == fold(name)), name)
 
 
-def _stored(row: MetricRow) -> dict[str, Any]:
+def _stored(row: RunValue) -> dict[str, Any]:
     values = {name: plain(value) for name, value in asdict(row).items()}
     return {**values, "metric": metric_name(row.metric)}
 
@@ -307,15 +277,13 @@ def _comparable(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _metrics(connection: Connection, run_id: str) -> list[tuple[Any, ...]]:
-    metric = table("run_metric")
     rows = connection.execute(
-        select(metric).where(metric.c.run_id == run_id).order_by(metric.c.id)
+        select(run_metric).where(run_metric.c.run_id == run_id).order_by(run_metric.c.id)
     ).mappings()
     return [_comparable(dict(row)) for row in rows]
 
 
 def _state(connection: Connection, run_id: str) -> str:
-    run = table("run")
     state = connection.execute(
         select(run.c.state).where(run.c.id == run_id).with_for_update()
     ).scalar()
@@ -327,16 +295,14 @@ def _state(connection: Connection, run_id: str) -> str:
 def _study_id(connection: Connection, key: str | None) -> int | None:
     if key is None:
         return None
-    study = table("study")
     found = connection.execute(select(study.c.id).where(study.c.key == key)).scalar()
     return None if found is None else int(found)
 
 
 def _write_ledger(connection: Connection, record: RunRecord) -> None:
-    setting = table("run_setting")
-    connection.execute(delete(setting).where(setting.c.run_id == record.id))
+    connection.execute(delete(run_setting).where(run_setting.c.run_id == record.id))
     rows = [
         {**asdict(line), "value": plain(line.value), "run_id": record.id} for line in record.ledger
     ]
     if rows:
-        connection.execute(insert(setting), rows)
+        connection.execute(insert(run_setting), rows)

@@ -15,29 +15,28 @@ SCHEMA_HEAD = "0002"
 VERSION_TABLE = "medtl_meta_version"
 
 
-#: The tables of `SCHEMA_HEAD` (a test holds them to ``db/tables.py``).
-TABLES = frozenset(
-    (
-        "study",
-        "backbone",
-        "backbone_synonym",
-        "study_backbone",
-        "study_tl_type",
-        "dataset",
-        "study_dataset",
-        "reported_metric",
-        "evidence",
-        "confirmation",
-        "disagreement",
-        "coding",
-        "review_fact",
-        "review_claim",
-        "run",
-        "run_setting",
-        "run_metric",
-        "load_state",
-    )
-)
+#: The tables of `SCHEMA_HEAD` (a test holds them to ``db/tables.py``), each after those that it
+#: refers to; what an export sorts each by (after the study, where its rows belong to one).
+TABLES = {
+    "backbone": ("name",),
+    "backbone_synonym": ("folded",),
+    "dataset": ("name",),
+    "study": ("ref", "key"),
+    "study_backbone": ("position",),
+    "study_tl_type": ("position",),
+    "study_dataset": ("position",),
+    "reported_metric": ("position",),
+    "evidence": ("field",),
+    "confirmation": ("field", "id"),
+    "disagreement": ("field", "id"),
+    "coding": ("field", "coder"),
+    "review_fact": ("name",),
+    "review_claim": ("id",),
+    "run": ("id",),
+    "run_setting": ("run_id", "name"),
+    "run_metric": ("run_id", "id"),
+    "load_state": ("name",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +86,14 @@ def state_of(reader: Reader, place: str, *, own_file: bool) -> State:
     """
     tables = reader.tables()
     if VERSION_TABLE not in tables:
-        refuse_foreign(place, tables if own_file else tables & TABLES)
+        refuse_foreign(place, tables if own_file else tables & TABLES.keys())
         return State()
     revisions = reader.rows(f"SELECT version_num FROM {VERSION_TABLE}")
     revision = str(revisions[0]["version_num"]) if revisions else None
     refuse_newer(place, revision)
     if revision != SCHEMA_HEAD:
         return State(revision)
-    missing = sorted(TABLES - tables)
+    missing = sorted(TABLES.keys() - tables)
     if missing:
         raise DatabaseError(
             f"{place}: is damaged, it lacks {', '.join(missing)}.",

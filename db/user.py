@@ -18,10 +18,11 @@ from db.database import Database
 from db.datafiles import read_json_lines, read_record
 from db.datafolder import folder
 from db.errors import DataFileError, MedtlError, NotFoundError, Problem
-from db.load import CHUNK, LoadReport, chunks, delete_studies, load_user_studies, table
+from db.load import CHUNK, LoadReport, chunks, delete_studies, load_user_studies
 from db.packaged import cross_check, use_backbones
 from db.records import StudyRecord
 from db.rows import StudyRows, study_rows
+from db.tables import study
 
 #: Fewer files than this are parsed faster in one process than others can be started.
 PARALLEL_FROM = 400
@@ -157,7 +158,6 @@ def remove_study(database: Database, key: str) -> None:
     NotFoundError
         There is none of the user's with this key.
     """
-    study = table("study")
     with database.writing() as connection:
         mine = (study.c.key == key) & (study.c.origin == "user")
         found = connection.execute(select(study.c.id).where(mine)).scalar()

@@ -68,6 +68,12 @@ TL_TYPES = (
     "random initialisation",
 )
 
+#: TL type of a network that takes over nothing but an architecture.
+RANDOM = "random initialisation"
+
+#: Backbone of studies whose authors built their own network.
+OWN_NETWORK = "custom"
+
 FAMILIES = (
     "AlexNet",
     "DenseNet",
@@ -115,6 +121,16 @@ SPLIT_UNITS = ("images", "patients")
 INCLUSIONS = ("overview block", "cited", "uncertain", "added")
 DEPTH_GROUPS = ("shallow", "deep")
 ACCESS = ("open", "registration", "credentialed")
+
+RUN_STATES = ("planned", "running", "finished", "failed", "interrupted")
+LEDGER_MARKS = ("reported", "assumed")
+#: How near a rerun is to the study: its own images, others of its task, or a stand-in.
+FIDELITIES = ("same data", "same task", "proxy")
+#: TL types of a rerun: one that does not say how far it unfreezes cannot be run.
+RUN_TL_TYPES = (
+    *(term for term in TL_TYPES if term != EXTENT_UNREPORTED),
+    "recommended protocol",
+)
 
 #: The review counts the patients, not the images, of studies of these modalities (its Figure 6).
 COUNTED_BY_PATIENT = ("CT", "MRI", "microscopy")

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from db.database import Database, open_database
+from db.database import Database, lent
+from db.literature import read_studies
 from metaanalysis import query
 
 #: Fields whose values are categories; a count of images is a number, for which kappa says nothing.
@@ -65,6 +66,19 @@ class FieldAgreement:
         """Values that at least one coder gives."""
         return self.compared + self.only_first + self.only_second
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything by name."""
+        return {
+            "field": self.field,
+            "compared": self.compared,
+            "agreed": self.agreed,
+            "percent": round(self.percent, 1),
+            "kappa": self.kappa,
+            "read_by_either": self.read,
+            "only_first": self.only_first,
+            "only_second": self.only_second,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -88,18 +102,7 @@ class Agreement:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a field."""
-        return pd.DataFrame(
-            {
-                "field": [field.field for field in self.fields],
-                "compared": [field.compared for field in self.fields],
-                "agreed": [field.agreed for field in self.fields],
-                "percent": [round(field.percent, 1) for field in self.fields],
-                "kappa": [field.kappa for field in self.fields],
-                "read_by_either": [field.read for field in self.fields],
-                "only_first": [field.only_first for field in self.fields],
-                "only_second": [field.only_second for field in self.fields],
-            }
-        )
+        return pd.DataFrame([field.to_dict() for field in self.fields])
 
 
 def _category(value: Any) -> Hashable:
@@ -133,7 +136,7 @@ def cohens_kappa(first: list[Hashable], second: list[Hashable]) -> float | None:
 
 
 def _decision(adjudication: str | None, stands: Any, first: Any) -> str:
-    shown = ", ".join(map(str, stands)) if isinstance(stands, list) else stands
+    shown = ", ".join(map(str, stands)) if isinstance(stands, (list, tuple)) else stands
     if adjudication is not None:
         return f"{adjudication}: {shown}"
     if first is None:
@@ -149,16 +152,9 @@ def agreement(database: Database | None = None) -> Agreement:
     database
         An open database; None opens the default one.
     """
-    own = database is None
-    database = database or open_database()
-    try:
-        rows = query.codings(database)
-        columns = ("key", "modality", "subject", "n_classes", "n_images", "n_patients", "n_test")
-        selection = query.select(database, columns=[*columns, "backbones", "tl_types"])
-    finally:
-        if own:
-            database.close()
-    stands = {row["key"]: row for row in selection.rows}
+    with lent(database) as base:
+        rows = query.codings(base)
+        stands = read_studies(base)
     read: dict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
     refs, notes = {}, {}
     for row in rows:
@@ -187,7 +183,7 @@ def agreement(database: Database | None = None) -> Agreement:
         for key, field, values in entries:
             one, other = values.get(1), values.get(2)
             if _category(one) != _category(other):
-                now = stands[key].get(field, one)
+                now = getattr(stands[key], field, one)
                 decision = _decision(notes[key, field], now, one)
                 differences.append(Difference(key, refs[key], field, one, other, decision))
     order = {name: place for place, name in enumerate(FIELDS)}

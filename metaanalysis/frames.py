@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from db.database import Database, open_database
+from db.database import Database, lent
 from metaanalysis import query
-from metaanalysis.filters import Filters
+from metaanalysis.query.filters import Filters
 
 _INTEGERS = (
     "ref",
@@ -71,13 +71,8 @@ def studies(
     >>> studies(modality="OCT")["ref"].tolist()
     [49, 112, 113, 115, 116, 122]
     """
-    own = database is None
-    database = database or open_database()
-    try:
-        selection = query.select(database, Filters.of(filters), columns=columns)
-    finally:
-        if own:
-            database.close()
+    with lent(database) as base:
+        selection = query.select(base, Filters.of(filters), columns=columns)
     frame = tidy(selection.rows, columns or query.DEFAULT_COLUMNS)
     frame.attrs["selection"] = selection.sentences()
     return frame
@@ -99,14 +94,9 @@ def reported_metrics(database: Database | None = None, **filters: Any) -> pd.Dat
         key, ref, metric, value, ci_low, ci_high, sd, headline, backbone, tl_type, task, split, n,
         basis, source; values are fractions (0..1).
     """
-    own = database is None
-    database = database or open_database()
-    try:
-        chosen = query.select(database, Filters.of(filters), columns=["key"])
-        rows = query.metrics(database, Filters.of(filters))
-    finally:
-        if own:
-            database.close()
+    with lent(database) as base:
+        chosen = query.select(base, Filters.of(filters), columns=["key"])
+        rows = query.metrics(base, Filters.of(filters))
     frame = tidy(rows, query.METRIC_FIELDS)
     frame.attrs["selection"] = chosen.sentences()
     return frame
@@ -129,11 +119,6 @@ def replications(database: Database | None = None, *, phantom: bool = False) -> 
         their intervals, over all seeds and folds. ``replicate.verdicts.compare`` sets them beside
         the reported ones.
     """
-    own = database is None
-    database = database or open_database()
-    try:
-        rows = query.replicated(database, phantom=phantom)
-    finally:
-        if own:
-            database.close()
+    with lent(database) as base:
+        rows = query.replicated(base, phantom=phantom)
     return tidy(rows, query.REPLICATED_COLUMNS)

@@ -281,14 +281,15 @@ def _note(
 
 def _finish(database: Database, result: RunResult) -> RunResult:
     """Write the outcome; return it with the verdicts, which need the study's rows."""
-    from db.runs import MetricRow, finish_run, keep_verdicts
+    from db.replications import RunValue
+    from db.runs import finish_run, keep_verdicts
     from replicate.verdicts.compare import compare_run
 
     finish_run(
         database,
         result.id,
         metrics=[
-            MetricRow(
+            RunValue(
                 metric=value.metric,
                 value=float("nan") if value.value is None else value.value,
                 ci_low=value.ci_low,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,14 @@ def packaged() -> PackagedData:
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A loaded SQLite database that tests only read."""
     with open_database(tmp_path_factory.mktemp("database") / "medtl-meta.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def own(tmp_path: Path, database: Database) -> Iterator[Database]:
+    """A loaded database of the test's own; a copy, since loading takes a second."""
+    assert database.location.path is not None
+    with open_database(shutil.copy(database.location.path, tmp_path / "own.sqlite")) as opened:
         yield opened
 
 

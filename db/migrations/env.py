@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from db.prepare import VERSION_TABLE
+from db.state import VERSION_TABLE
 from db.tables import metadata
 
 context.configure(

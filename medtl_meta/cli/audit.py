@@ -6,11 +6,12 @@ import textwrap
 
 import click
 
+from db.wording import listed, plural
 from medtl_meta.cli.options import database_option, format_option, opened, remark
 from medtl_meta.cli.output import width, write_rows
 from metaanalysis.audit import ATTENTION, CHECKS, FAULTS, VERDICTS, Finding, tally, with_verdict
 from metaanalysis.audit import audit as run
-from metaanalysis.audit.finding import REVIEW, listed, plural
+from metaanalysis.audit.finding import REVIEW
 
 COLUMNS = (
     "id",
@@ -126,7 +127,8 @@ def audit(
     if form == "table":
         _write_table(shown)
     else:
-        write_rows([finding.to_dict() for finding in shown], COLUMNS, form)
+        columns = (*COLUMNS, "values") if form == "json" else COLUMNS
+        write_rows([finding.to_dict() for finding in shown], columns, form)
     remark(_sentence(found))
     if len(shown) < len(found):
         rest = "--verdict shows the others; json and csv have all." if not verdicts else ""

@@ -11,7 +11,7 @@ from db.vocabulary import FAMILIES, METRICS, MODALITIES, SUBJECTS, TL_TYPES
 from medtl_meta.cli.options import database_option, format_option, opened, remark
 from medtl_meta.cli.output import write_rows
 from metaanalysis import query as ask
-from metaanalysis.filters import Filters
+from metaanalysis.query.filters import Filters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,20 +47,16 @@ HEADINGS = {
 }
 
 
-def _listed(words: tuple[str, ...]) -> str:
-    return ", ".join(words)
-
-
 FILTER_HELP = {
-    "modality": f"Imaging modality: {_listed(MODALITIES)}.",
-    "subject": f"Body system: {_listed(SUBJECTS)}; or an organ, such as brain or breast.",
+    "modality": f"Imaging modality: {', '.join(MODALITIES)}.",
+    "subject": f"Body system: {', '.join(SUBJECTS)}; or an organ, such as brain or breast.",
     "backbone": "Backbone by any of its names, such as VGG16, GoogLeNet or Inception v1.",
-    "family": f"Family of backbones: {_listed(FAMILIES)}.",
-    "tl": f"TL type: {_listed(TL_TYPES)}.",
+    "family": f"Family of backbones: {', '.join(FAMILIES)}.",
+    "tl": f"TL type: {', '.join(TL_TYPES)}.",
     "year": "Year of publication, such as 2019, 2018-2020 or >=2019.",
     "classes": "Number of classes, such as 2, 3-5 or >2.",
     "size": "Number of images, such as >=1000 or 500-2000.",
-    "metric": f'Headline value, such as "accuracy>=0.9" or AUC: {_listed(METRICS)}.',
+    "metric": 'Headline value, such as "accuracy>=0.9" or AUC: ' + ", ".join(METRICS) + ".",
     "dataset": "Words in the name of a data set that the study used.",
     "text": "Words in title, authors, journal, task, anatomy or notes.",
 }

@@ -8,16 +8,16 @@ from typing import Any
 
 import click
 
+from db.literature import PLACES
 from medtl_meta.cli.options import database_option, format_option, opened
 from medtl_meta.cli.output import UNKNOWN, cell, width, write_rows
+from medtl_meta.cli.prose import heading
 from metaanalysis import query as ask
 
 #: Columns of the study that cite it.
 CITATION = ("key", "ref", "authors", "title", "journal", "year", "volume", "pages", "doi", "pmid")
 
 VALUE_COLUMNS = ("field", "value", "basis", "source", "note", "confirmed_by", "disagreements")
-
-SHORT_SOURCES = {"title": "the study's title", "review text": "the review's text"}
 
 #: What the bases mean, in a word or two, for somebody who has not read the codebook.
 BASES = {
@@ -45,25 +45,10 @@ def value_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for name, entry in study["values"].items()
     ]
-    rows += [
-        {
-            "field": f"metric {metric['metric']}",
-            "value": metric["value"],
-            "basis": metric["basis"],
-            "source": metric["source"],
-            "note": metric_context(metric),
-        }
-        for metric in study["metrics"]
-    ]
-    rows += [
-        {
-            "field": "data set",
-            "value": dataset["name"],
-            "basis": dataset["basis"],
-            "source": dataset["source"],
-        }
-        for dataset in study["datasets"]
-    ]
+    for metric in study["metrics"]:
+        field = f"metric {metric['metric']}"
+        rows.append({**metric, "field": field, "note": metric_context(metric)})
+    rows += [{**used, "field": "data set", "value": used["name"]} for used in study["datasets"]]
     rows += [
         {"field": name, "value": row[name]}
         for name in ("data_note", "tl_note", "note")
@@ -119,17 +104,17 @@ def _print(study: dict[str, Any]) -> None:
         for line in textwrap.wrap(evidence, max(room - column, 30)):
             click.secho(" " * column + line, dim=True)
 
-    def heading(text: str) -> None:
-        click.echo()
-        click.secho(text, bold=True)
-
     sources: dict[str, int] = {}
 
     def cited(source: str) -> str:
         """Name a short source; number a long one, which is then listed once at the end."""
-        if source in SHORT_SOURCES:
-            return SHORT_SOURCES[source]
+        if source in PLACES:
+            return PLACES[source]
         return f"[{sources.setdefault(source, len(sources) + 1)}]"
+
+    def disagreement(other: dict[str, Any]) -> str:
+        note = f" {other['note']}" if other["note"] else ""
+        return f"{cell(other['value'])}, {cited(other['source'])}.{note}"
 
     reference = f"reference {row['ref']} of the review" if row["ref"] else "a study of your own"
     click.secho(f"{row['key']} ({reference})", bold=True)
@@ -156,15 +141,14 @@ def _print(study: dict[str, Any]) -> None:
         meaning = f" ({BASES[basis]})" if basis in BASES else ""
         evidence = f"{basis}{meaning}" + (f", {cited(value['source'])}" if value["source"] else "")
         if value["source"] == basis:  # read off the title: the basis says where
-            evidence = SHORT_SOURCES[basis]
+            evidence = PLACES[basis]
         entry(name, cell(value["value"]), evidence, column)
         if value["note"]:
             paragraph(f"Note: {value['note']}", column)
         for source in value["confirmed_by"]:
             paragraph(f"Confirmed by {cited(source)}.", column)
         for other in value["disagreements"]:
-            note = f" {other['note']}" if other["note"] else ""
-            paragraph(f"Disagrees: {cell(other['value'])}, {cited(other['source'])}.{note}", column)
+            paragraph(f"Disagrees: {disagreement(other)}", column)
 
     if study["metrics"]:
         heading("Reported outcomes (fractions)")
@@ -180,10 +164,7 @@ def _print(study: dict[str, Any]) -> None:
     if study["disagreements"]:
         heading("Other disagreements between sources")
         for other in study["disagreements"]:
-            note = f" {other['note']}" if other["note"] else ""
-            paragraph(
-                f"{other['field']}: {cell(other['value'])}, {cited(other['source'])}.{note}", 2
-            )
+            paragraph(f"{other['field']}: {disagreement(other)}", 2)
     notes = [row[name] for name in ("data_note", "tl_note", "note") if row[name]]
     if notes:
         heading("Notes")

@@ -8,7 +8,7 @@ Examples
 """
 
 from metaanalysis.audit.finding import ATTENTION, FAULTS, VERDICTS, Finding, tally, with_verdict
-from metaanalysis.audit.registry import CHECKS, Check, audit
+from metaanalysis.audit.registry import CHECKS, Check, audit, audit_studies
 
 __all__ = [
     "ATTENTION",
@@ -18,6 +18,7 @@ __all__ = [
     "Check",
     "Finding",
     "audit",
+    "audit_studies",
     "tally",
     "with_verdict",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
+from db.wording import listed as in_words
 from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding
-from metaanalysis.audit.finding import listed as in_words
 from metaanalysis.audit.material import Material
 from metaanalysis.review.labels import BACKBONE_BARS, MANY, TL_BARS
 from metaanalysis.review.prisma import LABELS, STEPS
@@ -35,17 +35,17 @@ def _sum(
         word = "more" if off > 0 else "less"
         text = f"{sign} {verb} {total}; {printed} is printed, {abs(off)} {word}."
         verdict = INCONSISTENT
-    return material.finding(
-        check, what, verdict, text, reported=str(printed), recomputed=str(total), place=place
+    return material.on(check, what, place)(
+        verdict, text, reported=str(printed), recomputed=str(total)
     )
 
 
 def flow(material: Material) -> Iterator[Finding]:
     """Check that each step of the search leaves what is printed (the review's Figure 3)."""
-    facts, place = material.facts["figure_3"], material.places["figure_3"]
+    facts = material.facts["figure_3"]
     for entered, removed, left in STEPS:
         parts = [(LABELS[entered], facts[entered]), (LABELS[removed], -facts[removed])]
-        yield _sum(material, "flow", left, facts[left], parts, place, verb="leaves")
+        yield _sum(material, "flow", left, facts[left], parts, "figure_3", verb="leaves")
 
 
 def _bars(material: Material, section: str, order: Iterable[str]) -> list[tuple[str, int]]:
@@ -67,9 +67,9 @@ def sums(material: Material) -> Iterator[Finding]:
     included = material.facts["totals"]["included"]
     bars = _bars(material, "figure_4b", BACKBONE_BARS)
     tl_bars = _bars(material, "figure_4c", TL_BARS)
-    yield _sum(material, "sum", "figure-4b", included, bars, material.places["figure_4b"])
-    yield _sum(material, "sum", "figure-4c", included, tl_bars, material.places["figure_4c"])
-    depth, place = material.facts["figure_4b_depth"], material.places["figure_4b_depth"]
+    yield _sum(material, "sum", "figure-4b", included, bars, "figure_4b")
+    yield _sum(material, "sum", "figure-4c", included, tl_bars, "figure_4c")
+    depth, place = material.facts["figure_4b_depth"], "figure_4b_depth"
     groups = list(depth.items())
     groups.append((f"{_OTHER}, Figure 4b", material.facts["figure_4b"][_OTHER]))
     yield _sum(material, "sum", "figure-4b-depth", included, groups, place)
@@ -84,8 +84,7 @@ def sums(material: Material) -> Iterator[Finding]:
         for name in six
         if name.startswith("excluded_")
     ]
-    shown = material.places["figure_6"]
-    yield _sum(material, "sum", "figure-6", six["shown"], parts, shown, verb="leaves")
+    yield _sum(material, "sum", "figure-6", six["shown"], parts, "figure_6", verb="leaves")
 
 
 #: The same quantity in two places of the review: name, section and name of each.
@@ -121,14 +120,11 @@ def _minor(material: Material) -> Finding:
     else:
         verdict = INCONSISTENT
         text = f"Figure 4b has {first} studies of other models, Figure 6 leaves out {second}."
-    return material.finding(
-        "text",
-        "minor-models",
+    return material.on("text", "minor-models", "figure_6")(
         verdict,
         text,
         reported=f"{second}, {material.places['figure_6']}",
         recomputed=f"{first}, {material.places['figure_4b']}",
-        place=material.places["figure_6"],
     )
 
 
@@ -137,32 +133,24 @@ def text(material: Material) -> Iterator[Finding]:
     for what, (section, name), (other, other_name) in _SAME:
         one, two = material.facts[section][name], material.facts[other][other_name]
         same = one == two
-        yield material.finding(
-            "text",
-            what,
+        yield material.on("text", what, section)(
             CONSISTENT if same else INCONSISTENT,
             "Both places print the same number." if same else f"One place has {one}, one {two}.",
             reported=f"{one}, {material.places[section]}",
             recomputed=f"{two}, {material.places[other]}",
-            place=material.places[section],
         )
     yield _minor(material)
     six = material.facts["figure_6"]
     fits = six["both_metrics"] <= six["shown"]
-    yield material.finding(
-        "text",
-        "both-metrics",
+    yield material.on("text", "both-metrics", "figure_6")(
         CONSISTENT if fits else INCONSISTENT,
         f"{six['both_metrics']} studies with both metrics among {six['shown']} shown.",
         reported=str(six["both_metrics"]),
         recomputed=f"at most {six['shown']}",
-        place=material.places["figure_6"],
     )
     until = str(material.facts["search"]["published_until"])
     late = [study for study in material.reviewed if study.year > int(until[:4])]
-    yield material.finding(
-        "text",
-        "published-until",
+    yield material.on("text", "published-until", "search")(
         SUSPICIOUS if late else CONSISTENT,
         f"The search was for studies published until {until}; "
         + (
@@ -173,15 +161,11 @@ def text(material: Material) -> Iterator[Finding]:
         ),
         reported=until,
         recomputed=str(max((study.year for study in material.reviewed), default=None)),
-        place=material.places["search"],
         rows=[f"{study.name}: year {study.year}" for study in late],
     )
-    yield material.finding(
-        "text",
-        "public-datasets",
+    yield material.on("text", "public-datasets", "totals")(
         NOT_CHECKABLE,
         "The review's table of public data sets is in an additional file that is not at hand; our "
         "own list is another one.",
         reported=str(material.facts["totals"]["public_datasets"]),
-        place=material.places["totals"],
     )

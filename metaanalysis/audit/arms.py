@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from db.literature import Reported, Study
 from metaanalysis.audit.averages import CROSS_VALIDATION, OF_ALL
-from metaanalysis.audit.material import Metric, Study
 
 #: Bases on which a value is the study's own print, and not what another says of it.
 OWN_PRINT = ("fulltext", "abstract", "title")
@@ -32,7 +32,7 @@ class Cases:
     assumed: bool
 
 
-def cases(study: Study, metric: Metric) -> Cases | None:
+def cases(study: Study, metric: Reported) -> Cases | None:
     """Return the number of cases behind a value: its own, else that of the test set; or None."""
     if metric.n is not None:
         return Cases(metric.n, f"{metric.n:,} cases", False)
@@ -55,21 +55,21 @@ def cases(study: Study, metric: Metric) -> Cases | None:
 class Arm:
     """Values of one network, on one task, on one part of the data: at most one a metric."""
 
-    rows: Mapping[str, Metric]
+    rows: Mapping[str, Reported]
 
     @property
-    def all(self) -> tuple[Metric, ...]:
+    def all(self) -> tuple[Reported, ...]:
         """Return the rows in the order of the file."""
         return tuple(sorted(self.rows.values(), key=lambda row: row.position))
 
-    def get(self, *names: str) -> list[Metric]:
+    def get(self, *names: str) -> list[Reported]:
         """Return the rows of these metrics, those that there are."""
         return [self.rows[name] for name in names if name in self.rows]
 
 
 def arms(study: Study) -> Iterable[Arm]:
     """Return the arms of a study; rows that stand twice for a metric make no arm."""
-    groups: dict[tuple[str | None, ...], list[Metric]] = defaultdict(list)
+    groups: dict[tuple[str | None, ...], list[Reported]] = defaultdict(list)
     for metric in study.metrics:
         key = (metric.backbone, metric.tl_type, metric.same_task, metric.split)
         groups[key].append(metric)
@@ -111,6 +111,6 @@ def class_cases(study: Study) -> dict[int, Cases]:
     return known
 
 
-def own_print(rows: Iterable[Metric]) -> bool:
+def own_print(rows: Iterable[Reported]) -> bool:
     """Return whether all values are the study's own print."""
     return all(row.basis in OWN_PRINT for row in rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
-from metaanalysis.audit.material import Metric, Study
+from db.literature import Reported, Study
 from metaanalysis.audit.printed import Printed, counts_cut_to, counts_giving
 
 #: Numbers of runs or folds over which a paper may have averaged without a word about it.
@@ -61,7 +61,7 @@ class Averaging:
     equal: bool = False
 
 
-def averaging(study: Study, metric: Metric) -> Averaging:
+def averaging(study: Study, metric: Reported) -> Averaging:
     """Read off the rows whether a value is a mean, and of how many."""
     task = metric.task or ""
     repeats = _REPEATS.search(task)

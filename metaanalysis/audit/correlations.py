@@ -53,12 +53,9 @@ def correlations(material: Material) -> Iterator[Finding]:
                 f"Needs {needed}, rounding allowed for; the figure shows {shown} studies at most, "
                 f"which would give {p_at}, and the review has only {included}."
             )
-        yield material.finding(
-            "correlation",
-            section.replace("_", "-"),
+        yield material.on("correlation", section.replace("_", "-"), section)(
             verdict,
             text,
             reported=f"r = {fact['rho']}, p = {fact['p']}",
             recomputed=p_at,
-            place=material.places[section],
         )

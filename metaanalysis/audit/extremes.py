@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from db.literature import Reported, Study
 from metaanalysis.audit.arms import arms, cases
 from metaanalysis.audit.averages import OF_ALL
-from metaanalysis.audit.finding import CONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding
+from metaanalysis.audit.finding import CONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding, on_study
 from metaanalysis.audit.joint import judge
-from metaanalysis.audit.material import Metric, Study
 from metaanalysis.audit.printed import fraction
 
 _CHANCE = 0.5
@@ -17,6 +17,7 @@ _CHANCE = 0.5
 def extremes(study: Study) -> Iterator[Finding]:
     """Find values of 100%, and AUCs below one half."""
     for metric in study.metrics:
+        say = on_study(study, "extreme", metric)
         if metric.value == 1.0:
             text = "Perfect. A leak from training to test data, or few cases, would explain it"
             found = cases(study, metric)
@@ -26,11 +27,9 @@ def extremes(study: Study) -> Iterator[Finding]:
                 least = 0.025 ** (1 / found.n)
                 text += f"; all of {found.said} right has a 95% interval from {least:.3f} on"
                 recomputed = f"95% interval from {least:.3f}"
-            yield study.finding("extreme", metric, SUSPICIOUS, f"{text}.", recomputed=recomputed)
+            yield say(SUSPICIOUS, f"{text}.", recomputed=recomputed)
         elif metric.metric == "AUC" and fraction(metric.value).high < _CHANCE:
-            yield study.finding(
-                "extreme", metric, SUSPICIOUS, "Worse than chance: the classes may be exchanged."
-            )
+            yield say(SUSPICIOUS, "Worse than chance: the classes may be exchanged.")
 
 
 def _majority(study: Study) -> dict[int, tuple[float, float, str]]:
@@ -57,30 +56,29 @@ def _majority(study: Study) -> dict[int, tuple[float, float, str]]:
     return known
 
 
-def _judge(study: Study, metric: Metric, share: tuple[float, float, str] | None) -> Finding:
+def _judge(study: Study, metric: Reported, share: tuple[float, float, str] | None) -> Finding:
     accuracy = fraction(metric.value)
+    say = on_study(study, "baseline", metric)
     if share is not None:
         low, high, why = share
         said = f"{low:.1%}" if round(low, 3) == round(high, 3) else f"{low:.1%} to {high:.1%}"
         recomputed = f"majority class {said}"
         if accuracy.high < low:
             text = f"Always the larger class would do better: it has {said} of the cases by {why}."
-            return study.finding("baseline", metric, SUSPICIOUS, text, recomputed=recomputed)
+            return say(SUSPICIOUS, text, recomputed=recomputed)
         if accuracy.low >= high:
             text = f"Above the larger class alone, which has {said} of the cases by {why}."
-            return study.finding("baseline", metric, CONSISTENT, text, recomputed=recomputed)
+            return say(CONSISTENT, text, recomputed=recomputed)
         text = f"The larger class has {said} of the cases by {why}: it may do as well alone."
-        return study.finding("baseline", metric, NOT_CHECKABLE, text, recomputed=recomputed)
+        return say(NOT_CHECKABLE, text, recomputed=recomputed)
     if study.n_classes is not None and accuracy.high < 1 / study.n_classes:
         text = (
             f"The largest of {study.n_classes} classes has at least {1 / study.n_classes:.1%} of "
             "the cases, so that always naming it would do better."
         )
         recomputed = f"majority class at least {1 / study.n_classes:.1%}"
-        return study.finding("baseline", metric, SUSPICIOUS, text, recomputed=recomputed)
-    return study.finding(
-        "baseline",
-        metric,
+        return say(SUSPICIOUS, text, recomputed=recomputed)
+    return say(
         NOT_CHECKABLE,
         "No row tells how many cases each class has, so what the larger class alone would give is "
         "not known.",

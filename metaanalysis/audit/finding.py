@@ -1,11 +1,13 @@
-"""What a check says of one number or statement, and the words in which it says it."""
+"""What a check says of one number or statement."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
+from db.literature import Reported, Study
 from db.vocabulary import Lexicon
 
 CONSISTENT = "consistent"
@@ -61,6 +63,8 @@ class Finding:
         Where the reported value was read.
     rows
         The rows that decide it, in words.
+    values
+        The reported values among these: key of the study, and position in its file.
     """
 
     id: str
@@ -73,10 +77,88 @@ class Finding:
     explanation: str
     source: str | None
     rows: tuple[str, ...] = ()
+    values: tuple[tuple[str, int], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name, `rows` as a list."""
-        return {**asdict(self), "rows": list(self.rows)}
+        """Return the fields by name, `rows` and `values` as lists."""
+        return {
+            **asdict(self),
+            "rows": list(self.rows),
+            "values": [list(one) for one in self.values],
+        }
+
+    def speaks_of(self, study: Study, value: Reported) -> bool:
+        """Return whether a reported value is among the rows that decide it."""
+        return (study.key, value.position) in self.values
+
+
+#: A row that decides: a reported value of a study, or what else a reader should see, in words.
+Shown = tuple[Study, Reported] | str
+
+
+#: Words a finding whose check and subject are settled; takes the rest as of :func:`_finding`.
+Say = Callable[..., Finding]
+
+
+def named(value: Reported) -> str:
+    """Return metric and value, with the interval where there is one."""
+    interval = "" if value.ci_low is None else f" [{value.ci_low}, {value.ci_high}]"
+    return f"{value.metric} {value.value}{interval}"
+
+
+def described(study: Study, value: Reported) -> str:
+    """Return a reported value in words."""
+    parts = (named(value), value.backbone, value.tl_type, value.task, value.split)
+    n = f"n = {value.n}" if value.n is not None else None
+    return f"{study.name}: {'; '.join(part for part in (*parts, n) if part)}"
+
+
+def on_study(study: Study, check: str, what: str | Reported) -> Say:
+    """Return what words findings of a check on a study, or on one of its reported values.
+
+    Of a reported value, what is printed, its source and the row that decides are its own unless
+    others are given.
+    """
+    name = what if isinstance(what, str) else f"{what.metric}.{what.position}"
+    say = partial(_finding, f"{check}.{study.key}.{name}", study.key, study.ref, check)
+    if isinstance(what, str):
+        return say
+    return partial(say, reported=named(what), source=what.source, rows=[(study, what)])
+
+
+def on_review(doi: str, check: str, what: str, place: str | None = None) -> Say:
+    """Return what words findings of a check on the review; `place` is where in it they stand."""
+    source = f"https://doi.org/{doi}" + (f", {place}" if place else "")
+    return partial(_finding, f"{check}.{what}", REVIEW, None, check, source=source)
+
+
+def _finding(
+    name: str,
+    subject: str,
+    ref: int | None,
+    check: str,
+    verdict: str,
+    explanation: str,
+    *,
+    reported: str | None = None,
+    recomputed: str | None = None,
+    source: str | None = None,
+    rows: Sequence[Shown] = (),
+) -> Finding:
+    """Return a finding with its rows in words."""
+    return Finding(
+        id=name.replace(" ", "-"),
+        subject=subject,
+        ref=ref,
+        check=check,
+        verdict=verdict,
+        reported=reported,
+        recomputed=recomputed,
+        explanation=explanation,
+        source=source,
+        rows=tuple(row if isinstance(row, str) else described(*row) for row in rows),
+        values=tuple((row[0].key, row[1].position) for row in rows if not isinstance(row, str)),
+    )
 
 
 def tally(findings: Iterable[Finding]) -> dict[str, int]:
@@ -98,17 +180,3 @@ def with_verdict(findings: Iterable[Finding], verdicts: Iterable[str]) -> list[F
     words = Lexicon("verdict", VERDICTS)
     wanted = {words.resolve(verdict) for verdict in verdicts}
     return [finding for finding in findings if finding.verdict in wanted]
-
-
-def listed(words: Iterable[object], last: str = "and") -> str:
-    """Join words as in a sentence: ``a, b and c``."""
-    *others, final = [str(word) for word in words] or [""]
-    return f"{', '.join(others)} {last} {final}" if others else final
-
-
-def plural(count: int, word: str) -> str:
-    """Return a count with its word: ``1 study``, ``2 studies``, ``2 cases``."""
-    if count == 1:
-        return f"1 {word}"
-    ending = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-    return f"{count:,} {ending}"

@@ -12,12 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from db.literature import Reported, Study
+from db.wording import listed as in_words
 from metaanalysis.audit.arms import Cases, cases, class_cases
 from metaanalysis.audit.averages import OF_ALL, OF_SOME, averaging
-from metaanalysis.audit.binomial import METHODS, Floats, auc_half_widths, positives_tried, wilson
-from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding
-from metaanalysis.audit.finding import listed as in_words
-from metaanalysis.audit.material import Metric, Study
+from metaanalysis.audit.binomial import (
+    METHODS,
+    Floats,
+    auc_half_widths,
+    positives_tried,
+    rounds_to,
+    wilson,
+)
+from metaanalysis.audit.finding import (
+    CONSISTENT,
+    INCONSISTENT,
+    NOT_CHECKABLE,
+    SUSPICIOUS,
+    Finding,
+    on_study,
+)
 from metaanalysis.audit.printed import Printed, counts_giving, fraction
 
 _CHECK = "interval"
@@ -49,7 +63,7 @@ class _Range:
     cut: bool
 
 
-def _range(metric: Metric, low: float, high: float) -> _Range:
+def _range(metric: Reported, low: float, high: float) -> _Range:
     lower, upper = fraction(low), fraction(high)
     slack = float(lower.unit + upper.unit) / 4
     half = metric.value - low if high >= 1 else (high - low) / 2
@@ -59,9 +73,7 @@ def _range(metric: Metric, low: float, high: float) -> _Range:
 def _matching(printed: _Range, counts: Floats, n: Floats) -> tuple[str, int, int] | None:
     """Return the method, count and n of the first interval that rounds to the printed one."""
     for name, method in METHODS.items():
-        low, high = method(counts, n)
-        fits = (low >= float(printed.low.low)) & (low <= float(printed.low.high))
-        fits &= (high >= float(printed.high.low)) & (high <= float(printed.high.high))
+        fits = rounds_to(method(counts, n), printed.low, printed.high)
         if fits.any():
             place = int(np.argmax(fits))
             return name, int(counts[place]), int(n[place])
@@ -88,7 +100,7 @@ def _size_like(share: float, printed: _Range) -> int:
 
 def _width(
     study: Study,
-    metric: Metric,
+    metric: Reported,
     printed: _Range,
     narrow: float,
     wide: float,
@@ -97,14 +109,13 @@ def _width(
 ) -> Finding:
     """Judge an interval by its half-width against the smallest and largest that the cases give."""
     why = averaging(study, metric).why
+    say = on_study(study, _CHECK, metric)
     if printed.half_high * _TOLERANCE < narrow:
         word, least = "narrower", narrow
     elif printed.half_low > wide * _TOLERANCE:
         word, least = "wider", wide
     else:
-        return study.finding(
-            _CHECK,
-            metric,
+        return say(
             CONSISTENT,
             f"About as wide as {found.said} give it ({how}).",
             recomputed=f"half-width {narrow:.3f}" + (f" to {wide:.3f}" if wide > narrow else ""),
@@ -118,20 +129,19 @@ def _width(
     verdict = NOT_CHECKABLE if found.assumed else SUSPICIOUS
     if found.assumed:
         text += ". The row does not give n, and it may be of other cases"
-    return study.finding(_CHECK, metric, verdict, f"{text}.", recomputed=f"half-width {least:.3f}")
+    return say(verdict, f"{text}.", recomputed=f"half-width {least:.3f}")
 
 
-def _of_known(study: Study, metric: Metric, printed: _Range, found: Cases) -> Finding:
+def _of_known(study: Study, metric: Reported, printed: _Range, found: Cases) -> Finding:
     """Judge the interval of a proportion of a known number of cases."""
     estimate = fraction(metric.value)
+    say = on_study(study, _CHECK, metric)
     n = float(found.n)
     giving = counts_giving(estimate, found.n)[:_MOST_COUNTS]
     mine = np.array(giving, dtype=np.float64)
     if match := _matching(printed, mine, np.full(mine.shape, n)):
         name, count, _ = match
-        return study.finding(
-            _CHECK,
-            metric,
+        return say(
             CONSISTENT,
             f"The {name} interval of {count} of {found.n:,}.",
             recomputed=f"{count}/{found.n}",
@@ -139,9 +149,7 @@ def _of_known(study: Study, metric: Metric, printed: _Range, found: Cases) -> Fi
     every = np.arange(0, min(found.n, _MOST_COUNTS) + 1, dtype=np.float64)
     if not giving and (match := _matching(printed, every, np.full(every.shape, n))):
         name, count, _ = match
-        return study.finding(
-            _CHECK,
-            metric,
+        return say(
             SUSPICIOUS,
             f"The {name} interval of {count} of {found.n:,}, which is "
             f"{estimate.shown(count / found.n)}, not of {metric.value}.",
@@ -151,42 +159,40 @@ def _of_known(study: Study, metric: Metric, printed: _Range, found: Cases) -> Fi
     return _width(study, metric, printed, half, half, found, "Wilson")
 
 
-def _of_unknown(study: Study, metric: Metric, printed: _Range) -> Finding:
+def _of_unknown(study: Study, metric: Reported, printed: _Range) -> Finding:
     """Look for a number of cases with which a proportion and its interval fit."""
     estimate = fraction(metric.value)
+    say = on_study(study, _CHECK, metric)
     limit = min(study.n_test or study.total or _LARGEST_CLASS, _LARGEST_CLASS)
     pairs = [(count, n) for n in range(1, limit + 1) for count in counts_giving(estimate, n)]
     table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     if match := _matching(printed, table[:, 0], table[:, 1]):
         name, count, n = match
-        return study.finding(
-            _CHECK,
-            metric,
+        return say(
             CONSISTENT,
             f"The {name} interval of {count} of {n:,}, for example; no row gives n.",
             recomputed=f"{count}/{n}",
         )
     size = _size_like(metric.value, printed)
-    return study.finding(
-        _CHECK,
-        metric,
+    return say(
         NOT_CHECKABLE,
         f"No row gives n; about {size:,} cases would give an interval of this width.",
         recomputed=f"about {size:,} cases",
     )
 
 
-def _of_auc(study: Study, metric: Metric, printed: _Range, found: Cases | None) -> Finding:
+def _of_auc(study: Study, metric: Reported, printed: _Range, found: Cases | None) -> Finding:
     """Judge the interval of an AUC by the range over all shares of positives."""
+    say = on_study(study, _CHECK, metric)
     if not 0 < metric.value < 1:
         text = "An AUC of 0 or 1 has no variance by Hanley and McNeil's formula."
-        return study.finding(_CHECK, metric, NOT_CHECKABLE, text)
+        return say(NOT_CHECKABLE, text)
     if found is None or found.n < 2:
         sizes = [n for n in _SIZES if auc_half_widths(metric.value, n).min() <= printed.half_high]
         text = "No row gives n"
         if sizes:
             text += f"; it takes up to {sizes[0]:,} cases at the best balance of classes"
-        return study.finding(_CHECK, metric, NOT_CHECKABLE, f"{text}.")
+        return say(NOT_CHECKABLE, f"{text}.")
     widths = auc_half_widths(metric.value, found.n)
     judged = _width(
         study,
@@ -207,9 +213,7 @@ def _of_auc(study: Study, metric: Metric, printed: _Range, found: Cases | None) 
     number = in_words(
         (f"{low:,}" if low == high else f"{low:,} to {high:,}" for low, high in spans), "or"
     )
-    return study.finding(
-        _CHECK,
-        metric,
+    return say(
         CONSISTENT,
         f"Fits {found.said} if {number} of them are positive (Hanley-McNeil).",
         recomputed=f"{number} positives",
@@ -223,11 +227,10 @@ def intervals(study: Study) -> Iterator[Finding]:
         if metric.ci_low is None or metric.ci_high is None:
             continue
         printed = _range(metric, metric.ci_low, metric.ci_high)
+        say = on_study(study, _CHECK, metric)
         found = cases(study, metric)
         if not metric.ci_low <= metric.value <= metric.ci_high:
-            yield study.finding(
-                _CHECK, metric, INCONSISTENT, "The interval does not hold its own estimate."
-            )
+            yield say(INCONSISTENT, "The interval does not hold its own estimate.")
         elif metric.metric == "AUC":
             yield _of_auc(study, metric, printed, found)
         elif metric.metric in OF_ALL and found is not None:
@@ -237,9 +240,6 @@ def intervals(study: Study) -> Iterator[Finding]:
         elif metric.metric in (*OF_ALL, *OF_SOME):
             yield _of_unknown(study, metric, printed)
         else:
-            yield study.finding(
-                _CHECK,
-                metric,
-                NOT_CHECKABLE,
-                f"{metric.metric} is no proportion; the interval holds its estimate.",
+            yield say(
+                NOT_CHECKABLE, f"{metric.metric} is no proportion; the interval holds its estimate."
             )

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from db.literature import Reported, Study
+from db.wording import listed as in_words
+from db.wording import plural
 from metaanalysis.audit.arms import Arm, Cases, arms, cases, class_counts, own_print
 from metaanalysis.audit.averages import RUNS, averaging, single_count
 from metaanalysis.audit.finding import (
@@ -17,10 +20,9 @@ from metaanalysis.audit.finding import (
     NOT_CHECKABLE,
     SUSPICIOUS,
     Finding,
-    plural,
+    named,
+    on_study,
 )
-from metaanalysis.audit.finding import listed as in_words
-from metaanalysis.audit.material import Metric, Study
 from metaanalysis.audit.printed import fraction
 from metaanalysis.audit.tables2x2 import ENUMERATED, Positives, means, prevalence, tables
 
@@ -54,7 +56,7 @@ class Judged:
     """
 
     arm: Arm
-    rows: tuple[Metric, ...]
+    rows: tuple[Reported, ...]
     mean: str | None
     cases: Cases | None
     shares: tuple[float, float] | None
@@ -68,7 +70,7 @@ class Judged:
         return self.positives is not None if self.tried else self.shares is not None
 
 
-def _impossible(study: Study, row: Metric) -> bool:
+def _impossible(study: Study, row: Reported) -> bool:
     """Return whether a value cannot be by itself, which the check of proportions tells."""
     found = cases(study, row)
     if row.metric != "accuracy" or found is None or averaging(study, row).why:
@@ -76,7 +78,7 @@ def _impossible(study: Study, row: Metric) -> bool:
     return single_count(fraction(row.value), found.n) is None
 
 
-def _cases(study: Study, arm: Arm, rows: tuple[Metric, ...]) -> Cases | None:
+def _cases(study: Study, arm: Arm, rows: tuple[Reported, ...]) -> Cases | None:
     counts = class_counts(study, arm)
     if counts is not None:
         return Cases(sum(counts), f"{sum(counts):,} cases, {counts[0]:,} of them positive", False)
@@ -182,9 +184,6 @@ def joint(study: Study) -> Iterator[Finding]:
         found = judge(study, arm)
         if found is None:
             continue
-        what = f"{found.rows[0].position}"
-        rows = [row.described(study) for row in found.rows]
-        reported = ", ".join(row.name for row in found.rows)
         recomputed = None
         if study.n_classes is None or study.n_classes > 2:
             verdict = NOT_CHECKABLE
@@ -199,13 +198,11 @@ def joint(study: Study) -> Iterator[Finding]:
                 text += f" They may be means ({found.mean}), so only the range was checked."
         else:
             verdict, text = _not_fitting(study, found)
-        yield study.finding(
-            _CHECK,
-            what,
+        yield on_study(study, _CHECK, f"{found.rows[0].position}")(
             verdict,
             text,
-            reported=reported,
+            reported=", ".join(map(named, found.rows)),
             recomputed=recomputed,
             source=found.rows[0].source,
-            rows=rows,
+            rows=[(study, row) for row in found.rows],
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from db.vocabulary import EXTENT_UNREPORTED
+from db.wording import listed as in_words
 from metaanalysis.audit.finding import (
     CONSISTENT,
     CONTRADICTED,
@@ -15,7 +16,6 @@ from metaanalysis.audit.finding import (
     SUSPICIOUS,
     Finding,
 )
-from metaanalysis.audit.finding import listed as in_words
 from metaanalysis.audit.material import Material
 from metaanalysis.review import counts
 from metaanalysis.review.classes import STATED_CLASSES, classes
@@ -39,15 +39,12 @@ def _bars(
         why = f"{found.unknown} curated studies have no known label and {missing} are not curated"
         if open_to.get(row.category):
             why += f"; {open_to[row.category]} are fine-tuned to an unreported extent"
-        yield material.finding(
-            "recount",
-            f"{section}.{row.category}".replace("_", "-"),
+        yield material.on("recount", f"{section}.{row.category}".replace("_", "-"), section)(
             CONSISTENT if fits else SUSPICIOUS,
             f"{low} curated studies have this label alone; {why}, so {low} to {low + free} are "
             f"possible. Our rule of one label a study need not be the review's.",
             reported=str(printed),
             recomputed=f"{low} to {low + free}",
-            place=material.places[section],
         )
 
 
@@ -70,14 +67,11 @@ def _majority(material: Material, what: str, statement: str, kind: str, found: M
             f"; a majority of {found.total} takes {found.missing} more among the {found.unknown} "
             "that are not known"
         )
-    return material.finding(
-        "statement",
-        what,
+    return material.on("statement", what, "figure_5")(
         _SPOKEN[found.verdict],
         f"{text}.",
         reported=statement,
         recomputed=f"{found.count} of {found.known}",
-        place=material.places["figure_5"],
     )
 
 
@@ -91,14 +85,11 @@ def statements(material: Material) -> Iterator[Finding]:
         else:
             verdict = NOT_CHECKABLE
             safe = f", and {row.turned_by} of the studies not curated could turn it"
-        yield material.finding(
-            "statement",
-            f"figure-4a.{position}",
+        yield material.on("statement", f"figure-4a.{position}", "figure_4a")(
             verdict,
             f"Curated: {row.evidence}{safe}.",
             reported=row.claim,
             recomputed=str(row.evidence),
-            place=material.places["figure_4a"],
         )
     found = subjects(material.database)
     ahead = sorted({organ for name in NAMED_ORGANS for organ in found.ahead_of(name)})
@@ -109,9 +100,7 @@ def statements(material: Material) -> Iterator[Finding]:
     # Where subject and organs say different things, it hangs on what the review calls a subject.
     verdict = CONTRADICTED if top else NOT_CHECKABLE if ahead else SUPPORTED
     before = in_words(f"{name} {found.of_organ(name)}" for name in ahead)
-    yield material.finding(
-        "statement",
-        "figure-5a",
+    yield material.on("statement", "figure-5a", "figure_5")(
         verdict,
         f"By organ, {numbers} curated studies"
         + (f"; ahead of one of them: {before}" if ahead else ", and no organ has more")
@@ -119,7 +108,6 @@ def statements(material: Material) -> Iterator[Finding]:
         + (f"{in_words(top)} more." if top else "more than any other."),
         reported=found.statement,
         recomputed=numbers,
-        place=material.places["figure_5"],
     )
     of_classes = classes(material.database)
     kind = f"have {STATED_CLASSES} classes"

@@ -7,13 +7,14 @@ is added gets it at once; no check knows a study by name. A check's module is im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from db.database import Database, open_database
+from db.database import Database, lent
 from db.errors import UsageError
+from db.literature import Study, read_studies
 from db.vocabulary import Lexicon
 from metaanalysis.audit.finding import VERDICTS, Finding
 from metaanalysis.audit.material import gather
@@ -50,7 +51,9 @@ CHECKS = {
     "table-1": Check(OF_REVIEW, "table1.table_1", "Are Table 1's networks as they are built?"),
     "claim": Check(OF_REVIEW, "claims.claims", "Does the evidence bear out its statements?"),
     "counts": Check(OF_STUDY, "study_counts.counts", "Do parts, images and patients add up?"),
-    "proportion": Check(OF_STUDY, "proportions.proportions", "Can n cases give the proportion?"),
+    "proportion": Check(
+        OF_STUDY, "proportion.proportion_of_cases", "Can n cases give the proportion?"
+    ),
     "joint": Check(OF_STUDY, "joint.joint", "Do sensitivity, specificity, accuracy fit?"),
     "interval": Check(OF_STUDY, "intervals.intervals", "Does the interval fit estimate and n?"),
     "same-count": Check(
@@ -95,9 +98,6 @@ def audit(
     NotFoundError
         No such study.
     """
-    if database is None:
-        with open_database() as opened:
-            return audit(opened, studies=studies, checks=checks)
     known = Lexicon("check", CHECKS)
     names = list(dict.fromkeys(known.resolve(name) for name in checks or CHECKS))
     if studies is not None:
@@ -108,13 +108,34 @@ def audit(
                 "Leave out the studies, or the check.",
             )
         names = [name for name in names if CHECKS[name].of == OF_STUDY]
-    keys = None if studies is None else {find_study(database, name)["key"] for name in studies}
-    material = gather(database)
-    chosen = [study for study in material.studies if keys is None or study.key in keys]
-    findings: list[Finding] = []
-    for check in (CHECKS[name] for name in names):
-        subjects: Sequence[Any] = [material] if check.of == OF_REVIEW else chosen
-        for subject in subjects:
-            findings += check.run(subject)
+    with lent(database) as base:
+        if studies is not None:
+            keys = {find_study(base, name) for name in studies}
+            return audit_studies(read_studies(base, keys).values(), names)
+        material = gather(base)
+        return _run(names, {OF_REVIEW: [material], OF_STUDY: material.studies})
+
+
+def audit_studies(studies: Iterable[Study], checks: Iterable[str] | None = None) -> list[Finding]:
+    """Check what studies print that have been read already; see :func:`audit`.
+
+    Parameters
+    ----------
+    studies
+        Any number of them.
+    checks
+        Names of checks of a study; None runs all of these.
+    """
+    of_study = [name for name, check in CHECKS.items() if check.of == OF_STUDY]
+    return _run(of_study if checks is None else checks, {OF_STUDY: list(studies)})
+
+
+def _run(names: Iterable[str], subjects: Mapping[str, Sequence[Any]]) -> list[Finding]:
+    findings = [
+        finding
+        for check in (CHECKS[name] for name in names)
+        for subject in subjects[check.of]
+        for finding in check.run(subject)
+    ]
     severity = {verdict: place for place, verdict in enumerate(VERDICTS)}
     return sorted(findings, key=lambda finding: severity[finding.verdict])

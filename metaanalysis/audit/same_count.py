@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from db.literature import Reported, Study
 from metaanalysis.audit.arms import Cases, cases, class_cases, own_print
 from metaanalysis.audit.averages import OF_ALL, RUNS, averaging
-from metaanalysis.audit.binomial import METHODS, Interval
-from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, SUSPICIOUS, Finding
-from metaanalysis.audit.material import Metric, Study
+from metaanalysis.audit.binomial import METHODS, rounds_to
+from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, SUSPICIOUS, Finding, on_study
 from metaanalysis.audit.printed import Printed, fraction
 
 _CHECK = "same-count"
@@ -42,20 +41,14 @@ class _Count:
     alone: bool
 
 
-def _fits(interval: Interval, low: Printed, high: Printed) -> NDArray[np.bool_]:
-    """Return which intervals round to the printed one."""
-    below, above = interval
-    fits = (below >= float(low.low)) & (below <= float(low.high))
-    return np.asarray(fits & (above >= float(high.low)) & (above <= float(high.high)))
-
-
 def _count_of(low: Printed, high: Printed, n: int) -> _Count | None:
     """Return the count out of `n` to which an interval belongs; None if to none."""
     every = np.arange(0, n + 1, dtype=np.float64)
+    size = np.full(every.shape, float(n))
     found = [
         (int(count), name)
         for name in _OF_COUNTS
-        for count in every[_fits(METHODS[name](every, np.full(every.shape, float(n))), low, high)]
+        for count in every[rounds_to(METHODS[name](every, size), low, high)]
     ]
     if not found:
         return None
@@ -86,15 +79,16 @@ def _of_the_value(value: Printed, low: Printed, high: Printed, n: int) -> bool:
 
 
 def _judged(
-    study: Study, metric: Metric, found: Cases, ends: tuple[Printed, Printed]
+    study: Study, metric: Reported, found: Cases, ends: tuple[Printed, Printed]
 ) -> Finding | None:
     n, value = found.n, fraction(metric.value)
     count = _count_of(*ends, n)
     if count is None:
         return None
+    say = on_study(study, _CHECK, metric)
     if _of_the_value(value, *ends, n):
         text = "The interval can be computed from the value."
-        return study.finding(_CHECK, metric, CONSISTENT, text)
+        return say(CONSISTENT, text)
     share = value.shown(count.count / n)
     text = (
         f"The interval is the {count.method} interval of {count.count:,} of {n:,}, which is "
@@ -111,12 +105,8 @@ def _judged(
             if found.assumed or not own_print([metric])
             else " Its few digits leave room for chance."
         )
-    return study.finding(
-        _CHECK,
-        metric,
-        INCONSISTENT if certain else SUSPICIOUS,
-        text,
-        recomputed=f"{count.count}/{n} = {share}",
+    return say(
+        INCONSISTENT if certain else SUSPICIOUS, text, recomputed=f"{count.count}/{n} = {share}"
     )
 
 

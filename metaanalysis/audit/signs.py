@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from metaanalysis.audit.finding import SUSPICIOUS, Finding
-from metaanalysis.audit.finding import listed as in_words
-from metaanalysis.audit.material import Metric, Study
-
-#: TL type of a network that takes over nothing but an architecture.
-NOT_TRANSFERRED = "random initialisation"
-
-#: Backbone of studies whose authors built their own.
-OWN_NETWORK = "custom"
+from db.literature import Reported, Study
+from db.vocabulary import OWN_NETWORK, RANDOM
+from db.wording import listed as in_words
+from metaanalysis.audit.finding import SUSPICIOUS, Finding, on_study
 
 
 def retractions(study: Study) -> Iterator[Finding]:
     """Find studies that have been retracted."""
     if study.retracted:
-        yield study.finding(
-            "retraction",
-            "retracted",
+        yield on_study(study, "retraction", "retracted")(
             SUSPICIOUS,
             "The study has been retracted: leave it out of any analysis.",
             reported="retracted",
@@ -33,7 +26,7 @@ def _plain(value: Any) -> str | None:
     """Return a value in words: lists with semicolons, what has fields by their contents."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "; ".join(_plain(item) or "unknown" for item in value)
     if isinstance(value, dict):
         return " ".join(str(item) for item in value.values() if not isinstance(item, bool))
@@ -43,21 +36,19 @@ def _plain(value: Any) -> str | None:
 def disagreements(study: Study) -> Iterator[Finding]:
     """Find values on which sources disagree."""
     for position, row in enumerate(study.disagreements, start=1):
-        note = f" {row['note']}" if row["note"] else ""
-        ours, theirs = _plain(row["ours"]), _plain(row["theirs"])
-        yield study.finding(
-            "disagreement",
-            f"{row['field']}.{position}",
+        note = f" {row.note}" if row.note else ""
+        ours, theirs = _plain(study.value(row.field)), _plain(row.value)
+        yield on_study(study, "disagreement", f"{row.field}.{position}")(
             SUSPICIOUS,
-            f"Another source gives {theirs} for {row['field']}, this database has "
+            f"Another source gives {theirs} for {row.field}, this database has "
             f"{ours or 'no value'}.{note}",
             reported=ours,
             recomputed=theirs,
-            source=row["source"],
+            source=row.source,
         )
 
 
-def _others(study: Study, metric: Metric) -> list[Metric]:
+def _others(study: Study, metric: Reported) -> list[Reported]:
     """Return the values of the same metric and part of the data for transferred networks."""
     return [
         row
@@ -66,7 +57,7 @@ def _others(study: Study, metric: Metric) -> list[Metric]:
         and row.split == metric.split
         and row.same_task == metric.same_task
         and row.backbone not in (None, OWN_NETWORK)
-        and row.tl_type != NOT_TRANSFERRED
+        and row.tl_type != RANDOM
     ]
 
 
@@ -75,7 +66,7 @@ def headlines(study: Study) -> Iterator[Finding]:
     for metric in study.metrics:
         if not metric.headline:
             continue
-        if metric.tl_type == NOT_TRANSFERRED:
+        if metric.tl_type == RANDOM:
             text = "The headline value belongs to a network that starts from random weights"
         elif metric.backbone == OWN_NETWORK:
             text = "The headline value belongs to a network of the authors' own"
@@ -87,11 +78,9 @@ def headlines(study: Study) -> Iterator[Finding]:
             text += f"; others beside it reach {values}"
         else:
             text += "; no row has another one beside it"
-        yield study.finding(
-            "headline",
-            metric,
+        yield on_study(study, "headline", metric)(
             SUSPICIOUS,
             f"{text}.",
             recomputed=None if not others else in_words(str(row.value) for row in others),
-            rows=[row.described(study) for row in (metric, *others)],
+            rows=[(study, row) for row in (metric, *others)],
         )

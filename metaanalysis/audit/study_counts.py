@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from db.literature import Study
+from db.wording import listed as in_words
+from db.wording import plural
 from metaanalysis.audit.finding import (
     CONSISTENT,
     INCONSISTENT,
     NOT_CHECKABLE,
     SUSPICIOUS,
     Finding,
-    plural,
+    on_study,
 )
-from metaanalysis.audit.finding import listed as in_words
-from metaanalysis.audit.material import Study
 
 _CHECK = "counts"
 
@@ -61,9 +62,7 @@ def _parts(study: Study) -> Iterator[Finding]:
         missing = " and ".join(word for word in _PARTS.values() if word not in known)
         verdict = CONSISTENT
         text = f"Leaves {total - added:,} of {total:,} {unit} for {missing}, which no row gives."
-    yield study.finding(
-        _CHECK,
-        "parts",
+    yield on_study(study, _CHECK, "parts")(
         verdict,
         text,
         reported=named,
@@ -78,9 +77,7 @@ def counts(study: Study) -> Iterator[Finding]:
     images, patients = study.n_images, study.n_patients
     if images is not None and patients is not None:
         fits = patients <= images
-        yield study.finding(
-            _CHECK,
-            "patients",
+        yield on_study(study, _CHECK, "patients")(
             CONSISTENT if fits else SUSPICIOUS,
             f"{images:,} images of {patients:,} patients"
             + ("." if fits else ": a patient without an image."),
@@ -90,9 +87,7 @@ def counts(study: Study) -> Iterator[Finding]:
         )
     if study.cv_folds is not None and study.total is not None:
         fits = study.cv_folds <= study.total
-        yield study.finding(
-            _CHECK,
-            "folds",
+        yield on_study(study, _CHECK, "folds")(
             CONSISTENT if fits else INCONSISTENT,
             f"{plural(study.cv_folds, 'fold')} of {study.total:,} {study.split_unit}.",
             reported=plural(study.cv_folds, "fold"),
@@ -102,11 +97,10 @@ def counts(study: Study) -> Iterator[Finding]:
     for metric in study.metrics:
         if metric.n is None:
             continue
+        say = on_study(study, _CHECK, metric)
         most = max((n for n in (images, patients) if n is not None), default=None)
         if most is not None and images is not None and metric.n > most:
-            yield study.finding(
-                _CHECK,
-                metric,
+            yield say(
                 SUSPICIOUS,
                 f"Rests on {metric.n:,} cases, more than the {most:,} that the study has in all; "
                 "they may be of another kind.",
@@ -114,9 +108,7 @@ def counts(study: Study) -> Iterator[Finding]:
                 recomputed=f"at most {most:,}",
             )
         elif metric.split == "test" and study.n_test is not None and metric.n > study.n_test:
-            yield study.finding(
-                _CHECK,
-                metric,
+            yield say(
                 SUSPICIOUS,
                 f"Rests on {metric.n:,} cases, and the test set has {study.n_test:,} "
                 f"{study.split_unit or 'cases'}; they may be of another kind.",

@@ -9,9 +9,9 @@ from typing import Any
 
 from db.packaged import read_networks
 from db.records import NetworkRecord
+from db.wording import listed as in_words
 from metaanalysis import query
 from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding
-from metaanalysis.audit.finding import listed as in_words
 from metaanalysis.audit.material import Material
 from metaanalysis.audit.printed import Printed, rounded_count
 
@@ -92,14 +92,11 @@ def _parameters(material: Material, row: dict[str, Any], networks: list[NetworkR
             )
         else:
             verdict, text = CONSISTENT, f"Fits {_called(network)}{cut}."
-    return material.finding(
-        "table-1",
-        f"{row['model']}.parameters",
+    return material.on("table-1", f"{row['model']}.parameters", "table_1")(
         verdict,
         text,
         reported=_numbers(total, fe_only),
         recomputed=recomputed,
-        place=material.places["table_1"],
         rows=[f"{_called(n)}: {n.derivation}" for n in networks],
     )
 
@@ -130,14 +127,11 @@ def _layers(material: Material, row: dict[str, Any], networks: list[NetworkRecor
             )
             if conv == depth + dense:
                 text += f" {conv} already counts the fully connected one."
-    return material.finding(
-        "table-1",
-        f"{row['model']}.layers",
+    return material.on("table-1", f"{row['model']}.layers", "table_1")(
         verdict,
         text,
         reported=str(printed),
         recomputed=recomputed,
-        place=material.places["table_1"],
     )
 
 
@@ -148,7 +142,6 @@ def table_1(material: Material) -> Iterator[Finding]:
     for row in material.facts["table_1"]["rows"]:
         name = known.resolve(row["model"])
         ways = [network for network in networks if network.backbone == name]
-        place = material.places["table_1"]
         if ways:
             # The network as torchvision builds it first, else as published.
             order = ("torchvision", "paper", "variant")
@@ -156,24 +149,18 @@ def table_1(material: Material) -> Iterator[Finding]:
             yield _parameters(material, row, ways)
             yield _layers(material, row, ways)
         else:
-            yield material.finding(
-                "table-1",
-                f"{row['model']}.parameters",
+            yield material.on("table-1", f"{row['model']}.parameters", "table_1")(
                 NOT_CHECKABLE,
                 "data/networks.yaml does not hold this network.",
                 reported=f"{row['parameters']:,}",
-                place=place,
             )
         year = material.backbones[name]["year"]
         same = year == row["released"]
-        yield material.finding(
-            "table-1",
-            f"{row['model']}.released",
+        yield material.on("table-1", f"{row['model']}.released", "table_1")(
             NOT_CHECKABLE if year is None else CONSISTENT if same else INCONSISTENT,
             "The year is not in our list of backbones."
             if year is None
             else f"Our list of backbones has {year}.",
             reported=str(row["released"]),
             recomputed=None if year is None else str(year),
-            place=place,
         )

@@ -11,15 +11,16 @@ from metaanalysis.query.facts import (
     codings,
     contents,
     coverage,
+    printed,
     public_datasets,
     review_claims,
     review_facts,
 )
-from metaanalysis.query.provenance import disagreements, evidence, printed
 from metaanalysis.query.runs import (
     REPLICATED_COLUMNS,
     RUN_COLUMNS,
     find_run,
+    find_runs,
     replicated,
     run_details,
     runs,
@@ -33,7 +34,7 @@ from metaanalysis.query.select import (
     metrics,
     select,
 )
-from metaanalysis.query.study import find_study, study_in_full
+from metaanalysis.query.study import find_study, study_in_full, study_named
 
 __all__ = [
     "COLUMNS",
@@ -49,9 +50,8 @@ __all__ = [
     "codings",
     "contents",
     "coverage",
-    "disagreements",
-    "evidence",
     "find_run",
+    "find_runs",
     "find_study",
     "metrics",
     "printed",
@@ -63,4 +63,5 @@ __all__ = [
     "runs",
     "select",
     "study_in_full",
+    "study_named",
 ]

@@ -57,6 +57,16 @@ def review_facts(database: Database, section: str) -> dict[str, Any]:
     return {row["name"].removeprefix(f"{section}."): json.loads(row["value"]) for row in rows}
 
 
+def printed(database: Database) -> list[Row]:
+    """Return everything that the review prints: section, name, place in the review, value."""
+    result = []
+    for row in database.rows("SELECT name, place, value FROM review_fact ORDER BY name"):
+        section, _, name = row["name"].partition(".")
+        value = None if row["value"] is None else json.loads(row["value"])
+        result.append({"section": section, "name": name, "place": row["place"], "value": value})
+    return result
+
+
 def backbones(database: Database) -> list[Row]:
     """Return all backbones with their groups."""
     return database.rows("SELECT * FROM backbone ORDER BY family, name")
@@ -85,35 +95,30 @@ def review_claims(database: Database) -> list[Row]:
 def contents(database: Database) -> list[Row]:
     """Return what the database holds, as rows of ``what`` and ``count``."""
     filled = ("modality", "subject", "n_classes", "n_images", "n_patients", "doi")
-    columns = ", ".join(f"COUNT({name}) AS {name}" for name in filled)
-    study = database.rows(
-        f"SELECT COUNT(*) AS studies, {columns} FROM study WHERE inclusion <> 'added'"
-    )[0]
-    rows = [{"what": "curated studies", "count": study["studies"]}]
-    rows += [{"what": f"... with known {name}", "count": study[name]} for name in filled]
-    for label, table in (
-        ("known backbones", "study_backbone"),
-        ("known tl_types", "study_tl_type"),
-        ("any reported metric", "reported_metric"),
-    ):
-        sql = (
-            f"SELECT COUNT(DISTINCT c.study_id) AS n FROM {table} c "
-            "JOIN study s ON s.id = c.study_id WHERE s.inclusion <> 'added'"
-        )
-        rows.append({"what": f"... with {label}", "count": database.rows(sql)[0]["n"]})
-    beside = "SELECT COUNT(*) AS n FROM study WHERE inclusion = 'added'"
-    rows.append({"what": "studies added beside them", "count": database.rows(beside)[0]["n"]})
-    for label, table in (
-        ("reported values", "reported_metric"),
-        ("evidence entries", "evidence"),
-        ("confirmations by further sources", "confirmation"),
-        ("disagreements between sources", "disagreement"),
-        ("backbones", "backbone"),
-        ("public data sets", "dataset"),
-        ("review facts", "review_fact"),
-        ("review claims", "review_claim"),
-        ("replication runs", "run"),
-    ):
-        sql = f"SELECT COUNT(*) AS n FROM {table}"
-        rows.append({"what": label, "count": database.rows(sql)[0]["n"]})
-    return rows
+    reviewed = "study s WHERE s.inclusion <> 'added'"
+    having = "study_id IN (SELECT s.id FROM study s WHERE s.inclusion <> 'added')"
+    counts = {
+        "curated studies": f"COUNT(*) FROM {reviewed}",
+        **{f"... with known {name}": f"COUNT(s.{name}) FROM {reviewed}" for name in filled},
+        **{
+            f"... with {label}": f"COUNT(DISTINCT study_id) FROM {table} WHERE {having}"
+            for label, table in (
+                ("known backbones", "study_backbone"),
+                ("known tl_types", "study_tl_type"),
+                ("any reported metric", "reported_metric"),
+            )
+        },
+        "studies added beside them": "COUNT(*) FROM study WHERE inclusion = 'added'",
+        "reported values": "COUNT(*) FROM reported_metric",
+        "evidence entries": "COUNT(*) FROM evidence",
+        "confirmations by further sources": "COUNT(*) FROM confirmation",
+        "disagreements between sources": "COUNT(*) FROM disagreement",
+        "backbones": "COUNT(*) FROM backbone",
+        "public data sets": "COUNT(*) FROM dataset",
+        "review facts": "COUNT(*) FROM review_fact",
+        "review claims": "COUNT(*) FROM review_claim",
+        "replication runs": "COUNT(*) FROM run",
+    }
+    columns = ", ".join(f"(SELECT {sql}) AS c{n}" for n, sql in enumerate(counts.values()))
+    found = database.rows(f"SELECT {columns}")[0]
+    return [{"what": what, "count": found[f"c{n}"]} for n, what in enumerate(counts)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from db.database import Database
 from db.errors import UsageError
+from db.literature import REPORTED_FIELDS
 from db.reader import Row
 from db.vocabulary import METRICS, Lexicon
-from metaanalysis.filters import Condition, Filters, Parameters
 from metaanalysis.query.facts import Coverage, backbone_names, coverage
+from metaanalysis.query.filters import Condition, Filters, Parameters
 
 #: Columns of ``study`` that a query can show.
 STUDY_COLUMNS = (
@@ -148,7 +149,6 @@ def _conditions(database: Database, filters: Filters) -> list[Condition]:
         sql = "SELECT DISTINCT LOWER(anatomy) AS a FROM study WHERE anatomy IS NOT NULL"
         return {row["a"] for row in database.rows(sql)}
 
-    filters.notes.clear()
     names = backbone_names(database) if filters.backbone else Lexicon("backbone", ())
     return filters.conditions(names, anatomies)
 
@@ -198,23 +198,11 @@ _LISTS = {
 }
 
 
-#: Placeholders in one query: within the limits of both databases.
-_CHUNK = 10_000
-
-
-def _of_studies(database: Database, sql: str, ids: Sequence[int], rest: str = "") -> Iterator[Row]:
-    """Run ``sql ... study_id IN (ids) rest`` in chunks: the filter is not evaluated again."""
-    for start in range(0, len(ids), _CHUNK):
-        parameters = Parameters()
-        listed = ", ".join(parameters.add(one) for one in ids[start : start + _CHUNK])
-        yield from database.rows(f"{sql} IN ({listed}) {rest}", parameters.values)
-
-
 def _fill_lists(database: Database, name: str, rows: dict[int, Row]) -> None:
     for row in rows.values():
         row[name] = None  # an empty list would say that there are none; unknown is None
-    sql = f"{_LISTS[name]} WHERE c.study_id"
-    for item in _of_studies(database, sql, list(rows), "ORDER BY c.study_id, c.position"):
+    sql = f"{_LISTS[name]} WHERE {{among}} ORDER BY c.study_id, c.position"
+    for item in database.rows_among(sql, "c.study_id", rows):
         row = rows[item["study_id"]]
         if row[name] is None:
             row[name] = []
@@ -226,11 +214,8 @@ def _fill_metrics(database: Database, columns: Sequence[str], rows: dict[int, Ro
     column_of = {METRIC_COLUMNS[column]: column for column in columns}
     for row in rows.values():
         row.update(dict.fromkeys(columns))
-    sql = (
-        "SELECT m.study_id, m.metric, m.value FROM reported_metric m "
-        "WHERE m.headline AND m.study_id"
-    )
-    for item in _of_studies(database, sql, list(rows)):
+    sql = "SELECT study_id, metric, value FROM reported_metric WHERE headline AND {among}"
+    for item in database.rows_among(sql, "study_id", rows):
         if item["metric"] in column_of:
             rows[item["study_id"]][column_of[item["metric"]]] = item["value"]
 
@@ -295,28 +280,12 @@ def select(
         counted = Parameters()
         matched = _count(database, _where(conditions, counted), counted)
     possible, unknown = _unknown(database, conditions, matched)
-    notes = list(filters.notes)
+    notes = [note for condition in conditions for note in condition.notes]
     return Selection(result, matched, coverage(database), possible, unknown, notes)
 
 
 #: Columns of :func:`metrics`.
-METRIC_FIELDS = (
-    "key",
-    "ref",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "sd",
-    "headline",
-    "backbone",
-    "tl_type",
-    "task",
-    "split",
-    "n",
-    "basis",
-    "source",
-)
+METRIC_FIELDS = ("key", "ref", *REPORTED_FIELDS)
 
 
 def metrics(database: Database, filters: Filters | None = None) -> list[Row]:
@@ -329,7 +298,7 @@ def metrics(database: Database, filters: Filters | None = None) -> list[Row]:
     """
     parameters = Parameters()
     where = _where(_conditions(database, filters or Filters()), parameters)
-    own = ", ".join(f"m.{name}" for name in METRIC_FIELDS[2:])
+    own = ", ".join(f"m.{name}" for name in REPORTED_FIELDS)
     rows = database.rows(
         f"SELECT s.key, s.ref, {own} FROM reported_metric m JOIN study s ON s.id = m.study_id "
         f"WHERE {where} "

@@ -1,14 +1,15 @@
-"""One study in full, each value with its evidence."""
+"""One study by any of its names: as an object, and as the record that ``show`` prints."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 from db.database import Database
 from db.errors import NotFoundError
-from db.reader import Row
+from db.literature import REPORTED_FIELDS, STUDY_FIELDS, Study, read_studies
 from db.vocabulary import Lexicon
 
 
@@ -28,8 +29,8 @@ def _bare_doi(text: str) -> str:
     return re.sub(r"^(https?://(dx\.)?doi\.org/|doi:\s*)", "", text.strip().lower())
 
 
-def find_study(database: Database, name: str) -> Row:
-    """Return the ``study`` row for a key, a reference number, a DOI or a PubMed number.
+def find_study(database: Database, name: str) -> str:
+    """Return the key of a study, given that, a reference number, a DOI or a PubMed number.
 
     Raises
     ------
@@ -38,16 +39,16 @@ def find_study(database: Database, name: str) -> Row:
     """
     wanted = name.strip()
     bare = wanted.removeprefix("[").removesuffix("]").removeprefix("ref ").strip()
+    doi = _bare_doi(wanted)
+    conditions: dict[str, str | int] = {"key = :name": wanted.lower()}
     if bare.isdigit():
-        found = database.rows("SELECT * FROM study WHERE ref = :ref", {"ref": int(bare)})
-    elif (doi := _bare_doi(wanted)).startswith("10."):
-        found = database.rows("SELECT * FROM study WHERE LOWER(doi) = :doi", {"doi": doi})
-    else:
-        found = database.rows("SELECT * FROM study WHERE key = :key", {"key": wanted.lower()})
-    if bare.isdigit() and not found:
-        found = database.rows("SELECT * FROM study WHERE pmid = :pmid", {"pmid": bare})
-    if found:
-        return found[0]
+        conditions = {"ref = :name": int(bare), "pmid = :name": bare}
+    elif doi.startswith("10."):
+        conditions = {"LOWER(doi) = :name": doi}
+    for condition, value in conditions.items():
+        found = database.rows(f"SELECT key FROM study WHERE {condition}", {"name": value})
+        if found:
+            return str(found[0]["key"])
     if bare.isdigit():
         hint = f"Curated are the review's references {curated_references(database)}."
     else:
@@ -58,8 +59,14 @@ def find_study(database: Database, name: str) -> Row:
     raise NotFoundError(f"no study {name!r}.", hint)
 
 
+def study_named(database: Database, name: str) -> Study:
+    """Return a study; `name` and what is raised are as of :func:`find_study`."""
+    key = find_study(database, name)
+    return read_studies(database, [key])[key]
+
+
 def study_in_full(database: Database, name: str) -> dict[str, Any]:
-    """Return everything that is known of one study, each value with basis and source.
+    """Return everything that is known of one study as plain data, each value with its evidence.
 
     Returns
     -------
@@ -72,51 +79,25 @@ def study_in_full(database: Database, name: str) -> dict[str, Any]:
     NotFoundError
         No such study.
     """
-    study = find_study(database, name)
-    mine = {"id": study.pop("id")}
-    del study["search_text"]  # the notes once more, for searching only
-    for name_ in ("tl_seen", "retracted"):
-        study[name_] = bool(study[name_])
-
-    def of(table: str, columns: str) -> list[Row]:
-        sql = f"SELECT {columns} FROM {table} WHERE study_id = :id ORDER BY id"
-        return database.rows(sql, mine)
-
-    values: dict[str, dict[str, Any]] = {}
-    for row in of("evidence", "field, value, basis, source, note"):
-        value = None if row["value"] is None else json.loads(row["value"])
-        values[row["field"]] = {
-            "value": value,
-            "basis": row["basis"],
-            "source": row["source"],
-            "note": row["note"],
-            "confirmed_by": [],
-            "disagreements": [],
-        }
-    for row in of("confirmation", "field, source"):
-        values[row["field"]]["confirmed_by"].append(row["source"])
+    study = study_named(database, name)
+    beside: dict[str, list[dict[str, Any]]] = {name: [] for name in study.values}
     others = []
-    for row in of("disagreement", "field, other_value, source, note"):
-        other = None if row["other_value"] is None else json.loads(row["other_value"])
-        entry = {"value": other, "source": row["source"], "note": row["note"]}
-        if row["field"] in values:
-            values[row["field"]]["disagreements"].append(entry)
+    for other in map(asdict, study.disagreements):
+        if other["field"] in beside:
+            beside[other.pop("field")].append(other)
         else:
-            others.append({"field": row["field"], **entry})
-    metrics = of(
-        "reported_metric",
-        "metric, value, ci_low, ci_high, sd, headline, backbone, tl_type, task, split, n, "
-        "basis, source",
-    )
-    datasets = of("study_dataset", "name, public, url, dataset, basis, source")
-    for row in metrics:
-        row["headline"] = bool(row["headline"])
-    for row in datasets:
-        row["public"] = None if row["public"] is None else bool(row["public"])
-    return {
-        "study": study,
-        "values": values,
-        "metrics": metrics,
-        "datasets": datasets,
+            others.append(other)
+    record = {
+        "study": {name: getattr(study, name) for name in STUDY_FIELDS},
+        "values": {
+            name: {**asdict(entry), "disagreements": beside[name]}
+            for name, entry in study.values.items()
+        },
+        "metrics": [
+            {name: getattr(one, name) for name in REPORTED_FIELDS} for one in study.metrics
+        ],
+        "datasets": [asdict(used) for used in study.datasets],
         "disagreements": others,
     }
+    # Tuples become lists, as in a file.
+    return dict(json.loads(json.dumps(record)))

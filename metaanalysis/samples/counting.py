@@ -136,7 +136,7 @@ def _split(item: Reported, cases: Cases, allowed: Assumptions) -> tuple[float, f
     return (positive, cases.n - positive) if cases.n >= 2 else NO_CLASS_COUNTS
 
 
-def proportions(kept: list[Reported], outcome: str, allowed: Assumptions) -> Counted:
+def events_of(kept: list[Reported], outcome: str, allowed: Assumptions) -> Counted:
     """Return the values as events out of n; for sensitivity and specificity out of their class."""
     used: list[Reported] = []
     known: list[Cases] = []

@@ -14,8 +14,8 @@ from db.errors import StatisticsError, UsageError
 from db.reader import Row
 from db.vocabulary import METRICS, SYNONYMS, Lexicon, lexicon
 from metaanalysis import query
-from metaanalysis.filters import Filters
-from metaanalysis.samples.counting import Assumptions, Reported, areas, proportions
+from metaanalysis.query.filters import Filters
+from metaanalysis.samples.counting import Assumptions, Reported, areas, events_of
 from metaanalysis.samples.sample import Kind, LeftOut, Remark, Sample
 from metaanalysis.samples.values import (
     MODERATOR_SYNONYMS,
@@ -123,7 +123,7 @@ def from_literature(
         else:
             left_out.append(item.out(reason))
     if OUTCOMES[name] == "proportion":
-        counted = proportions(kept, name, allowed)
+        counted = events_of(kept, name, allowed)
     else:
         counted = areas(kept, allowed)
     used, gone = counted.used, [*left_out, *counted.left_out]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from db.errors import UsageError
+from db.literature import Study
 from db.vocabulary import fold
 from replicate.images.image_set import ImageSet
 from replicate.setup.files import Setup, Source, datasets
 from replicate.setup.ledger import Account
-from replicate.setup.literature import Study
 from replicate.spec import Fidelity
 
 #: Name of the data where images are still to be found.
@@ -131,7 +131,7 @@ def enter(
     """
     source = data.source
     used = source.used if source is not None else None
-    row = next((row for row in study.data if row.name == used), None) if study else None
+    row = next((row for row in study.datasets if row.name == used), None) if study else None
     if row is not None and data.fidelity == "same data":
         account.report("data.name", data.name, f"{row.name}: {row.source or row.basis}")
     else:
@@ -141,7 +141,7 @@ def enter(
         )
     real = "synthetic images" if data.phantom else "real images"
     account.assume("data.phantom", data.phantom, real)
-    task = study.facts.get("task") if study is not None else None
+    task = study.values.get("task") if study is not None else None
     mapping = "our mapping of the set's classes to the study's task"
     if task is not None:
         mapping += f" ({task.value})"

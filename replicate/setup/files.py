@@ -14,13 +14,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from db.database import Database, lent
 from db.datafiles import line_of, read_list, read_record, read_text
 from db.datafolder import folder
 from db.errors import DataFileError, NotFoundError, Problem, UsageError
+from db.literature import Reported, Study, read_studies
 from db.records import DatasetRecord, Key, Metric, Positive, Record, Text
 from db.vocabulary import Lexicon, fold
 from replicate.setup.defaults import BY_TL_TYPE, COMMON
-from replicate.setup.literature import ReportedValue, Study, packaged_study
 from replicate.spec import Fidelity
 
 #: Every path that a setup may set; what belongs to the data is said by its sources.
@@ -115,7 +116,7 @@ class Comparison(Record):
             raise ValueError("cases: a note must say where the number comes from.")
         return self
 
-    def finds(self, row: ReportedValue) -> bool:
+    def finds(self, row: Reported) -> bool:
         """Tell whether a reported value is the one that is meant."""
         return row.metric == self.metric and all(
             wanted is None or wanted == getattr(row, name)
@@ -186,7 +187,7 @@ def backing(setting: Setting, path: str, study: Study) -> str:
             raise ValueError(f"{place} of {study.key} does not say {setting.says!r}.")
         # Notes carry no source of their own; the study is where to check them.
         return f'curators\' note: "{setting.says}" ({study.address or study.key})'
-    fact = study.facts.get(place)
+    fact = study.values.get(place)
     if fact is None or fact.value is None:
         raise ValueError(f"the record of {study.key} holds no {place}.")
     if setting.says is not None:
@@ -239,8 +240,16 @@ def setup_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in setups_folder().glob("*.yaml")))
 
 
-def read_setup(name: str | Path) -> Setup:
+def read_setup(name: str | Path, database: Database | None = None) -> Setup:
     """Read a setup by name, by its study's key or reference number, or from a file.
+
+    Parameters
+    ----------
+    name
+        A packaged setup, a study that one is of, or a file.
+    database
+        Holds the studies, whose records say what may be called reported; None opens the default
+        one.
 
     Raises
     ------
@@ -249,20 +258,30 @@ def read_setup(name: str | Path) -> Setup:
     DataFileError
         The file is at fault, or claims as reported what the study's record does not hold.
     """
+    with lent(database) as base:
+        setup, path = _found(name, base)
+        studies = read_studies(base, [setup.study]) if setup.study is not None else {}
+    if problems := _faults(setup, path, studies.get(setup.study or "")):
+        raise DataFileError(problems)
+    return setup
+
+
+def _found(name: str | Path, database: Database) -> tuple[Setup, Path]:
     text = str(name).strip()
     if isinstance(name, Path) or text.endswith((".yaml", ".yml")):
-        return _read(Path(name))
-    names = setup_names()
+        return _read(Path(name)), Path(name)
+    paths = {one: setups_folder() / f"{one}.yaml" for one in setup_names()}
     wanted = text.lower()
-    if wanted in names:
-        return _read(setups_folder() / f"{wanted}.yaml")
+    if wanted in paths:
+        return _read(paths[wanted]), paths[wanted]
     number = text.removeprefix("[").removesuffix("]").removeprefix("ref ").strip()
     if number.isdigit():
-        for found in names:
-            setup = _read(setups_folder() / f"{found}.yaml")
-            if setup.study and packaged_study(setup.study).ref == int(number):
-                return setup
-    near = Lexicon("setup", names).nearest(wanted)
+        setups = {path: _read(path) for path in paths.values()}
+        studies = read_studies(database, {s.study for s in setups.values() if s.study})
+        for path, setup in setups.items():
+            if setup.study in studies and studies[setup.study].ref == int(number):
+                return setup, path
+    near = Lexicon("setup", paths).nearest(wanted)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise NotFoundError(
         f"no setup {text!r}.",
@@ -272,14 +291,10 @@ def read_setup(name: str | Path) -> Setup:
 
 @cache
 def _read(path: Path) -> Setup:
-    setup = read_record(Setup, path)
-    problems = list(_faults(setup, path))
-    if problems:
-        raise DataFileError(problems)
-    return setup
+    return read_record(Setup, path)
 
 
-def _faults(setup: Setup, path: Path) -> list[Problem]:
+def _faults(setup: Setup, path: Path, study: Study | None) -> list[Problem]:
     """Find what only the study's record and the list of data sets show."""
     found: list[Problem] = []
     text = read_text(path)
@@ -288,12 +303,8 @@ def _faults(setup: Setup, path: Path) -> list[Problem]:
         field = ".".join(map(str, place))
         found.append(Problem(path, line_of(text, place), field, message))
 
-    study = None
-    if setup.study is not None:
-        try:
-            study = packaged_study(setup.study)
-        except NotFoundError:
-            fault(("study",), f"no study {setup.study!r} in data/studies.")
+    if study is None and setup.study is not None:
+        fault(("study",), f"no study {setup.study!r} in the database.")
     tables: list[tuple[tuple[int | str, ...], Mapping[str, Setting]]] = [
         (("settings",), setup.settings)
     ]
@@ -309,7 +320,7 @@ def _faults(setup: Setup, path: Path) -> list[Problem]:
                 backing(setting, name, study)
             except ValueError as error:
                 fault((*place, name), str(error))
-    rows = study.outcomes if study else ()
+    rows = study.metrics if study else ()
     for position, comparison in enumerate(setup.compare):
         count = sum(comparison.finds(row) for row in rows)
         if count != 1:
@@ -323,7 +334,7 @@ def _faults(setup: Setup, path: Path) -> list[Problem]:
         if source.dataset is not None and source.dataset not in known:
             message = f"{source.dataset!r} is not a name in datasets.yaml."
             fault(("sources", position, "dataset"), message)
-        used = {data.name for data in study.data} if study else set()
+        used = {data.name for data in study.datasets} if study else set()
         if source.used is not None and source.used not in used:
             message = f"the record of {setup.study} names no data set {source.used!r}."
             fault(("sources", position, "used"), message)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from db.vocabulary import EXTENT_UNREPORTED
+from db.literature import Study
+from db.vocabulary import EXTENT_UNREPORTED, OWN_NETWORK, RANDOM
 from replicate.setup.files import Setting, Setup
-from replicate.setup.literature import Study
 from replicate.spec import TL_TYPES
 
 
@@ -16,8 +16,8 @@ def from_study(study: Study) -> Setup:
     """
     settings: dict[str, Setting] = {}
     missing = []
-    backbones = [name for name in study.value("backbones") or () if name != "custom"]
-    best = next((row.backbone for row in study.outcomes if row.headline and row.backbone), None)
+    backbones = [name for name in study.value("backbones") or () if name != OWN_NETWORK]
+    best = next((row.backbone for row in study.metrics if row.headline and row.backbone), None)
     if backbones:
         name = best if best in backbones else backbones[0]
         settings["network.name"] = Setting(value=name, reported="backbones")
@@ -34,7 +34,7 @@ def from_study(study: Study) -> Setup:
         )
     else:
         missing.append("the record names no TL type")
-    if study.value("pretrained_on") and runnable != "random initialisation":
+    if study.value("pretrained_on") and runnable != RANDOM:
         settings["network.weights"] = Setting(value="pretrained", reported="pretrained_on")
     if study.value("cv_folds") is not None and study.value("cv_folds") >= 2:
         settings["split.kind"] = Setting(value="k-fold", reported="cv_folds")
@@ -42,7 +42,7 @@ def from_study(study: Study) -> Setup:
     by = {"images": "image", "patients": "group"}.get(study.value("split_unit") or "")
     if by is not None:
         settings["split.by"] = Setting(value=by, reported="split_unit")
-    named = [data.name + (f" ({data.url})" if data.url else "") for data in study.data]
+    named = [data.name + (f" ({data.url})" if data.url else "") for data in study.datasets]
     missing.append(
         "images: the record names " + "; ".join(named) if named else "images: none are named"
     )

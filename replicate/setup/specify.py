@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from db.errors import UsageError
+from db.database import Database, lent
+from db.errors import NotFoundError, UsageError
+from db.literature import Reported, Study, read_studies
 from db.packaged import use_backbones
 from db.records import known_backbones
 from db.vocabulary import EXTENT_UNREPORTED, HEADLINE_METRICS
@@ -35,7 +37,6 @@ from replicate.setup.files import (
     setup_names,
 )
 from replicate.setup.ledger import Account
-from replicate.setup.literature import ReportedValue, Study, packaged_study
 from replicate.setup.of_study import from_study
 from replicate.spec import HYBRID_HEADS, RECOMMENDED, TL_TYPES, Fidelity, Ledger, Spec
 
@@ -113,7 +114,7 @@ class Specified:
 
     spec: Spec
     ledger: Ledger
-    reported: tuple[ReportedValue, ...]
+    reported: tuple[Reported, ...]
     fidelity: FidelityNote | None
     source: Source | None
     substitution: str | None
@@ -121,16 +122,12 @@ class Specified:
     setup: Setup | None
     study: Study | None
 
-    @property
-    def data_source(self) -> Source | None:
-        """The described images."""
-        return self.source
-
 
 def specify(
     setup: Setup,
     *,
     study: Study | None = None,
+    database: Database | None = None,
     source: str | None = None,
     images: ImageSet | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -144,7 +141,9 @@ def specify(
     setup
         What is rerun.
     study
-        What the literature says of it; by default the packaged record of the setup's study.
+        What the literature says of it; by default it is read from the database.
+    database
+        Where the setup's study is looked up; None opens the default one.
     source
         Which of the setup's sources the images are; by default recognised by the classes of
         `images`, or the setup's first.
@@ -163,12 +162,14 @@ def specify(
         Settings that do not go together, an unknown source or setting, images with other classes.
     UnknownTermError
         A backbone that does not exist.
+    NotFoundError
+        The database does not hold the setup's study.
     """
     asked = dict(overrides or {})
     if unknown := sorted(asked.keys() - OVERRIDES):
         raise UsageError(f"no such setting {unknown[0]!r}.", f"Settings: {', '.join(PATHS)}.")
     if study is None and setup.study is not None:
-        study = packaged_study(setup.study)
+        study = _study(setup.study, database)
     follows = _consequences(setup, asked)
     data = images_of(setup, source, images)
     account = Account()
@@ -203,6 +204,14 @@ def specify(
         setup=setup,
         study=study,
     )
+
+
+def _study(key: str, database: Database | None) -> Study:
+    with lent(database) as base:
+        found = read_studies(base, [key])
+    if not found:
+        raise NotFoundError(f"no study {key!r} in the database.", "Load it: medtl-meta db load")
+    return found[key]
 
 
 def specify_free(
@@ -308,7 +317,7 @@ def _fitted(account: Account, tl_type: str, setup: Setup, asked: Mapping[str, An
 
 def _among(study: Study, field: str) -> str:
     """Return where the record says a value that is one of several."""
-    fact = study.facts[field]
+    fact = study.values[field]
     return among(fact.value, fact.where)
 
 
@@ -364,7 +373,7 @@ def _canonical(name: str) -> str | None:
     return known_backbones.get().find(name)
 
 
-def _outcomes(setup: Setup, study: Study | None, spec: Spec) -> tuple[ReportedValue, ...]:
+def _outcomes(setup: Setup, study: Study | None, spec: Spec) -> tuple[Reported, ...]:
     """Choose the reported outcomes that a rerun is compared with."""
     if study is None:
         return ()
@@ -378,10 +387,10 @@ def _outcomes(setup: Setup, study: Study | None, spec: Spec) -> tuple[ReportedVa
                 of_class=comparison.of_class,
             )
             for comparison in setup.compare
-            for row in filter(comparison.finds, study.outcomes)
+            for row in filter(comparison.finds, study.metrics)
         ]
     else:
-        rows = [row for row in study.outcomes if row.headline and row.metric in HEADLINE_METRICS]
+        rows = [row for row in study.metrics if row.headline and row.metric in HEADLINE_METRICS]
     told = []
     for row in rows:
         notes = [row.note] if row.note else []

@@ -7,58 +7,31 @@ reported value.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError, UsageError
+from db.literature import Reported, Study, read_studies
+from db.replications import Run, RunValue, read_runs
 from db.runs import metric_name
 from db.vocabulary import HEADLINE_METRICS, METRICS, fold
 from metaanalysis import query
-from metaanalysis.audit import audit
+from metaanalysis.audit import audit_studies
 from metaanalysis.audit.finding import INCONSISTENT
-from metaanalysis.audit.material import Material, Study, gather
-from metaanalysis.query.runs import find_run, values_by_class
-from replicate.verdicts.comparison import ROW_COLUMNS, Compared, Comparison
+from metaanalysis.query.runs import in_order, summary
+from replicate.verdicts.comparison import Compared, Comparison
 from replicate.verdicts.matching import Arm, match
-from replicate.verdicts.verdicts import (
-    MARGIN,
-    VERDICTS,
-    Replicated,
-    Reported,
-    Verdict,
-    verdict,
-)
-
-__all__ = [
-    "MARGIN",
-    "ROW_COLUMNS",
-    "VERDICTS",
-    "Compared",
-    "Comparison",
-    "Replicated",
-    "Reported",
-    "Verdict",
-    "compare",
-    "compare_run",
-    "compare_runs",
-    "counted",
-    "verdict",
-]
+from replicate.verdicts.verdicts import MARGIN, VERDICTS, Replicated, verdict
+from replicate.verdicts.words import Code, Reason, because
 
 #: Metrics that are means over the classes where there are more than two.
 _AVERAGED = ("AUC", "sensitivity", "specificity", "precision", "F1")
 #: Metrics that say nothing of skill on their own: naming one class throughout makes some of them 1.
 _ONE_SIDED = ("sensitivity", "specificity", "precision", "NPV", "F1")
-
-
-class Outcome(Protocol):
-    """A reported value as a setup names it (``replicate.setup.literature.ReportedValue``)."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return its fields by name."""
+#: What tells a reported value that a setup names among those of its study.
+_SAME = ("metric", "value", "task", "backbone", "split")
 
 
 def compare_run(
@@ -66,7 +39,7 @@ def compare_run(
     run_id: str,
     *,
     margin: float = MARGIN,
-    reported: Sequence[Outcome | Mapping[str, Any]] | None = None,
+    reported: Sequence[Reported | Mapping[str, Any]] | None = None,
 ) -> Comparison:
     """Compare one finished run with what its study reports.
 
@@ -88,14 +61,14 @@ def compare_run(
     ReplicationError
         It is not finished.
     """
-    row = find_run(database, run_id)
-    if row["state"] != "finished":
-        why = f" ({row['error']})" if row["error"] else ""
+    run = read_runs(database, [query.find_run(database, run_id)]).popitem()[1]
+    if run.state != "finished":
+        why = f" ({run.error})" if run.error else ""
         raise ReplicationError(
-            f"run {row['id']}: is {row['state']}{why}; there is nothing to compare.",
+            f"run {run.id}: is {run.state}{why}; there is nothing to compare.",
             "medtl-meta replicate run with the same words resumes it.",
         )
-    return compare_runs(database, [row["id"]], margin=margin, reported=reported)[0]
+    return _compare(database, [run], margin, reported)[0]
 
 
 def compare(database: Database, what: str, *, margin: float = MARGIN) -> list[Comparison]:
@@ -111,11 +84,11 @@ def compare(database: Database, what: str, *, margin: float = MARGIN) -> list[Co
     NotFoundError
         It is none of these, or nothing was run of it.
     """
-    of_setup = query.runs(database, setup=what, state="finished")
+    of_setup = query.find_runs(database, setup=what, state="finished")
     if of_setup:
-        return compare_runs(database, [row["id"] for row in of_setup], margin=margin)
+        return _compare(database, of_setup, margin)
     try:
-        study = query.find_study(database, what)["key"]
+        study = query.find_study(database, what)
     except NotFoundError as no_study:
         if not _looks_like_id(what):
             raise NotFoundError(
@@ -123,10 +96,10 @@ def compare(database: Database, what: str, *, margin: float = MARGIN) -> list[Co
                 no_study.hint,
             ) from None
         return [compare_run(database, what, margin=margin)]
-    of_study = query.runs(database, study=study, state="finished")
+    of_study = query.find_runs(database, study=study, state="finished")
     if not of_study:
         raise NotFoundError(f"{study}: no finished run.", f"Run: medtl-meta replicate run {study}")
-    return compare_runs(database, [row["id"] for row in of_study], margin=margin)
+    return _compare(database, of_study, margin)
 
 
 def compare_runs(
@@ -134,7 +107,7 @@ def compare_runs(
     run_ids: Sequence[str] | None = None,
     *,
     margin: float = MARGIN,
-    reported: Sequence[Outcome | Mapping[str, Any]] | None = None,
+    reported: Sequence[Reported | Mapping[str, Any]] | None = None,
 ) -> list[Comparison]:
     """Compare finished runs, in the order of their studies; None takes all.
 
@@ -145,33 +118,34 @@ def compare_runs(
     UsageError
         A negative margin.
     """
+    read = read_runs(database, run_ids)
+    if run_ids is None:
+        chosen = [run for run in read.values() if not run.phantom and run.pooled]
+    else:
+        chosen = [read[one] for one in run_ids]
+    return _compare(database, [run for run in chosen if run.state == "finished"], margin, reported)
+
+
+def _compare(
+    database: Database,
+    runs: Sequence[Run],
+    margin: float,
+    reported: Sequence[Reported | Mapping[str, Any]] | None = None,
+) -> list[Comparison]:
+    """Compare runs that have been read; what they are compared with is read once for all."""
     if margin < 0:
         raise UsageError(f"margin: {margin:g} is negative.", "Give 0.02 for two points.")
-    values = query.replicated(database, run_ids, phantom=run_ids is not None)
-    short = {row["id"]: row for row in query.runs(database, state="finished")}
-    by_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for value in values:
-        by_run[value["run"]].append(value)
-    if run_ids is not None:
-        order = {run: place for place, run in enumerate(run_ids)}
-        by_run = defaultdict(
-            list, {run: by_run[run] for run in sorted(by_run, key=order.__getitem__)}
-        )
-        for run in run_ids:
-            by_run.setdefault(run, [])
-    known = _Literature(database) if any(short[run]["study"] for run in by_run) else None
-    single = values_by_class(database, list(by_run))
+    keys = {run.study_key for run in runs if run.study_key is not None and not run.phantom}
+    studies = _audited(read_studies(database, keys)) if keys else {}
+    families = (
+        {row["name"]: str(row["family"]) for row in query.backbones(database)} if keys else {}
+    )
     return [
-        _compared(
-            find_run(database, run),
-            short[run],
-            of_run,
-            single.get(run, {}),
-            known,
-            margin,
-            reported,
+        Comparison(
+            {**summary(run), "ref": run.ref},
+            tuple(_compared(run, studies.get(run.study_key or ""), families, margin, reported)),
         )
-        for run, of_run in by_run.items()
+        for run in runs
     ]
 
 
@@ -179,125 +153,87 @@ def _looks_like_id(text: str) -> bool:
     return all(letter in "0123456789abcdef" for letter in text.strip().lower())
 
 
-class _Literature:
-    """What the studies report, with the audit's faults beside each value; read once."""
+def _audited(studies: Mapping[str, Study]) -> dict[str, Study]:
+    """Return studies with what the audit finds of reported values that contradict themselves."""
+    faults = [
+        finding for finding in audit_studies(studies.values()) if finding.verdict == INCONSISTENT
+    ]
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._material: Material = gather(database)
-        self.families = {name: str(row["family"]) for name, row in self._material.backbones.items()}
-        self._studies = {study.key: study for study in self._material.studies}
-        self._rows: dict[str, list[dict[str, Any]]] = {}
+    def judged(study: Study, value: Reported) -> Reported:
+        found = [fault.explanation for fault in faults if fault.speaks_of(study, value)]
+        return replace(value, impossible=" ".join(found) or None)
 
-    def study(self, key: str | None) -> Study | None:
-        return self._studies.get(key or "")
-
-    def rows(self, key: str | None) -> list[dict[str, Any]]:
-        """Return the reported values of a study, each with `impossible`."""
-        study = self.study(key)
-        if study is None:
-            return []
-        if study.key not in self._rows:
-            faults = [
-                finding
-                for finding in audit(self._database, studies=[study.key])
-                if finding.verdict == INCONSISTENT
-            ]
-            self._rows[study.key] = [
-                {
-                    **asdict(metric),
-                    "impossible": " ".join(
-                        fault.explanation
-                        for fault in faults
-                        if metric.described(study) in fault.rows
-                    )
-                    or None,
-                }
-                for metric in study.metrics
-            ]
-        return self._rows[study.key]
+    return {
+        key: replace(study, metrics=tuple(judged(study, value) for value in study.metrics))
+        for key, study in studies.items()
+    }
 
 
 def _compared(
-    run: Mapping[str, Any],
-    short: Mapping[str, Any],
-    values: Sequence[Mapping[str, Any]],
-    single: Mapping[tuple[str, str], Mapping[str, Any]],
-    known: _Literature | None,
+    run: Run,
+    study: Study | None,
+    families: Mapping[str, str],
     margin: float,
-    named: Sequence[Outcome | Mapping[str, Any]] | None,
-) -> Comparison:
-    outcome = run["outcome"] if isinstance(run["outcome"], dict) else {}
-    study = known.study(run["study_key"]) if known else None
-    about = {**short, "ref": study.ref if study else None}
-    rows: list[dict[str, Any]] = []
-    chosen = False
-    if known is not None and not run["phantom"]:
-        rows = known.rows(run["study_key"])
-        picked = named if named is not None else outcome.get("reported")
-        if picked:
-            chosen, rows = True, [_named(one, rows) for one in picked]
-    arm = _arm(run, outcome, known)
-    reported_metrics = {row["metric"] for row in rows}
-    compared = []
-    for value in values:
-        metric = value["metric"]
+    named: Sequence[Reported | Mapping[str, Any]] | None,
+) -> Iterator[Compared]:
+    outcome = run.outcome if isinstance(run.outcome, dict) else {}
+    rows = study.metrics if study else ()
+    picked = named if named is not None else outcome.get("reported")
+    if picked and run.study_key is not None:
+        rows = tuple(_named(one, rows) for one in picked)
+    arm = _arm(run, outcome, families)
+    reported_metrics = {row.metric for row in rows}
+    for value in in_order(run):
+        metric = value.metric
         if metric not in METRICS or (
             metric not in HEADLINE_METRICS and metric not in reported_metrics
         ):
             continue
-        ours = _replicated(value, outcome)
-        if run["phantom"]:
-            said = verdict(None, ours, margin=margin, phantom=True)
-            compared.append(Compared(None, ours, said))
+        ours = _replicated(run, value, outcome)
+        if run.phantom:
+            yield Compared(None, ours, verdict(None, ours, margin=margin, phantom=True))
             continue
         if study is None:
-            text = f"The study {run['study_key']} is not in the database."
-            why = text if run["study_key"] else "The run is of no study: nothing is reported."
-            compared.append(Compared(None, ours, verdict(None, ours, margin=margin, mismatch=why)))
+            gone = run.study_key is not None
+            why = because(Code.STUDY_GONE, study=run.study_key) if gone else because(Code.NO_STUDY)
+            yield Compared(None, ours, verdict(None, ours, margin=margin, mismatch=why))
             continue
-        found = match(
-            metric,
-            rows,
-            arm,
-            families=known.families if known else {},
-            study_classes=study.n_classes,
-            chosen=chosen,
-        )
-        theirs = _reported(found.row) if found.row is not None else None
+        found = match(metric, rows, arm, study_classes=study.n_classes, chosen=bool(picked))
+        theirs = found.row
         own_class = None
         if theirs is not None and theirs.of_class is not None and theirs.of_class != arm.positive:
-            own_class = single.get((metric, theirs.of_class))
+            own_class = run.by_class.get((metric, theirs.of_class))
         if own_class is not None:
-            ours = _of_class(own_class, single.get(("AUC", own_class["class_label"])), ours)
-        notes = [*found.remarks, *_remarks(metric, arm, run, found.row, own_class is None)]
+            ours = _of_class(
+                own_class, run.by_class.get(("AUC", own_class.class_label or "")), ours
+            )
+        notes = [*found.remarks, *_remarks(metric, arm, run, theirs, own_class is None)]
         said = verdict(
             theirs,
             ours,
             margin=margin,
-            fidelity=run["fidelity"],
+            fidelity=run.fidelity,
             mismatch=found.reason,
             remarks=notes if theirs else (),
         )
-        compared.append(Compared(theirs, ours, said))
-    return Comparison(about, tuple(compared))
+        yield Compared(theirs, ours, said)
 
 
-def _named(one: Outcome | Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _named(one: Reported | Mapping[str, Any], rows: Sequence[Reported]) -> Reported:
     """Return what a setup names, with what the audit found of the study's row that it is."""
-    own = dict(one) if isinstance(one, Mapping) else one.to_dict()
+    known = {f.name for f in fields(Reported)}
+    told = one.to_dict() if isinstance(one, Reported) else one
+    own = {name: value for name, value in told.items() if name in known}
     own["metric"] = metric_name(own["metric"])
     for row in rows:
-        same = ("metric", "value", "task", "backbone", "split")
-        if all(row.get(name) == own.get(name) for name in same):
-            return {**row, **own, "impossible": row["impossible"], "position": row["position"]}
-    return own
+        if all(getattr(row, name) == own.get(name) for name in _SAME):
+            return replace(row, **own)
+    return Reported(**own)
 
 
-def _arm(run: Mapping[str, Any], outcome: Mapping[str, Any], known: _Literature | None) -> Arm:
-    spec = run["spec"] if isinstance(run["spec"], dict) else {}
-    backbone = run["backbone_reported"] or run["backbone"]
-    families = known.families if known else {}
+def _arm(run: Run, outcome: Mapping[str, Any], families: Mapping[str, str]) -> Arm:
+    spec = run.spec if isinstance(run.spec, dict) else {}
+    backbone = run.backbone_reported or run.backbone
     names = {fold(name): family for name, family in families.items()}
     classes = outcome.get("classes") or (outcome.get("confusion") or {}).get("classes")
     if not classes:
@@ -305,9 +241,9 @@ def _arm(run: Mapping[str, Any], outcome: Mapping[str, Any], known: _Literature 
     kind = (spec.get("split") or {}).get("kind")
     return Arm(
         backbone=backbone,
-        built=run["backbone"],
+        built=run.backbone,
         family=names.get(fold(backbone)) if backbone else None,
-        tl_type=run["tl_type"],
+        tl_type=run.tl_type,
         split="cross-validation" if kind == "k-fold" else "test",
         n_classes=len(classes) or None,
         classes=tuple(classes),
@@ -315,17 +251,10 @@ def _arm(run: Mapping[str, Any], outcome: Mapping[str, Any], known: _Literature 
     )
 
 
-def _replicated(value: Mapping[str, Any], outcome: Mapping[str, Any]) -> Replicated:
-    metric = value["metric"]
-    own = Replicated(
-        metric,
-        value["value"],
-        value["ci_low"],
-        value["ci_high"],
-        value["n"],
-        value["seeds"],
-        value["sd"],
-    )
+def _replicated(run: Run, value: RunValue, outcome: Mapping[str, Any]) -> Replicated:
+    metric = value.metric
+    seeds, sd = run.seeds(metric)
+    own = Replicated(metric, value.value, value.ci_low, value.ci_high, value.n, seeds, sd)
     found = outcome.get("baseline")
     baselines = found if isinstance(found, dict) else {"accuracy": found}
     if metric in _ONE_SIDED:
@@ -342,35 +271,27 @@ def _replicated(value: Mapping[str, Any], outcome: Mapping[str, Any]) -> Replica
     return replace(own, baseline=number)
 
 
-def _unskilled(baselines: Mapping[str, Any], metric: str) -> str | None:
+def _unskilled(baselines: Mapping[str, Any], metric: str) -> Reason | None:
     test = (baselines.get("above") or {}).get("balanced_accuracy")
     if not test or test["above"]:
         return None
-    return (
-        f"The run's balanced accuracy is not significantly above {test['baseline']:.3f}, which "
-        f"takes no skill: a {metric} of such a run says nothing."
-    )
+    return because(Code.UNSKILLED, baseline=test["baseline"], metric=metric)
 
 
-def _of_class(
-    value: Mapping[str, Any], area: Mapping[str, Any] | None, whole: Replicated
-) -> Replicated:
+def _of_class(value: RunValue, area: RunValue | None, whole: Replicated) -> Replicated:
     """Return the value of one class; the spread between seeds is known of the whole only.
 
     Whether the class is told from the others at all is said by its area.
     """
     blind = whole.unskilled
-    if whole.metric in _ONE_SIDED and area is not None and (area["ci_low"] or 0.0) <= 0.5:
-        blind = (
-            f"The run does not tell {value['class_label']} from the others (the interval of its "
-            f"AUC reaches down to 0.5): a {whole.metric} of such a run says nothing."
-        )
+    if whole.metric in _ONE_SIDED and area is not None and (area.ci_low or 0.0) <= 0.5:
+        blind = because(Code.BLIND, of_class=value.class_label, metric=whole.metric)
     return replace(
         whole,
-        value=value["value"],
-        ci_low=value["ci_low"],
-        ci_high=value["ci_high"],
-        n=value["n"],
+        value=value.value,
+        ci_low=value.ci_low,
+        ci_high=value.ci_high,
+        n=value.n,
         sd=None,
         baseline=0.5 if whole.metric == "AUC" else None,
         above_baseline=None,
@@ -378,25 +299,15 @@ def _of_class(
     )
 
 
-def _reported(row: Mapping[str, Any]) -> Reported:
-    names = (
-        "metric", "value", "n", "ci_low", "ci_high", "backbone", "tl_type", "task", "split",
-        "source", "impossible", "position", "of_class",
-    )  # fmt: skip
-    return Reported(**{name: row[name] for name in names if name in row})
-
-
 def _remarks(
-    metric: str, arm: Arm, run: Mapping[str, Any], row: Mapping[str, Any] | None, whole: bool
-) -> list[str]:
-    texts = []
-    if row is not None and row.get("note"):
-        texts.append(f"Note: {row['note']}")
+    metric: str, arm: Arm, run: Run, row: Reported | None, whole: bool
+) -> Iterator[Reason]:
+    if row is not None and row.note:
+        yield because(Code.NOTE, note=row.note)
     if whole and metric in _AVERAGED and arm.n_classes is not None and arm.n_classes > 2:
-        texts.append(f"The replicated {metric} is the mean over {arm.n_classes} classes.")
-    if run["backbone_reported"] and run["backbone"]:
-        texts.append(f"{run['backbone']} stands in for {run['backbone_reported']}.")
-    return texts
+        yield because(Code.MEAN_OVER_CLASSES, metric=metric, classes=arm.n_classes)
+    if run.backbone_reported and run.backbone:
+        yield because(Code.STANDS_IN, run=run.backbone, reported=run.backbone_reported)
 
 
 def counted(comparisons: Sequence[Comparison]) -> dict[str, int]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replicate.verdicts.verdicts import Replicated, Reported, Verdict
+from db.literature import Reported
+from replicate.verdicts.verdicts import Replicated, Verdict, interval
 
 #: Columns of :meth:`Comparison.rows`.
 ROW_COLUMNS = (
@@ -16,6 +17,18 @@ ROW_COLUMNS = (
     "ci_high", "n", "seeds", "sd", "baseline", "verdict", "difference", "difference_low",
     "difference_high", "margin", "test", "reason", "reported_settings", "assumed_settings",
 )  # fmt: skip
+#: What rows hold beside these, for JSON: the reason as codes with their values.
+CODE_COLUMNS = ("why", "remarks")
+#: What is told of a reported value.
+_TOLD = (
+    "metric", "value", "n", "ci_low", "ci_high", "backbone", "tl_type", "task", "split", "source",
+    "impossible", "position", "of_class",
+)  # fmt: skip
+
+
+def _told(value: Reported) -> dict[str, Any]:
+    told = {name: getattr(value, name) for name in _TOLD}
+    return {**told, "position": value.position or None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +41,12 @@ class Compared:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, JSON-able."""
+        blind = self.replicated.unskilled
+        unskilled = None if blind is None else blind.to_dict()
         return {
             "metric": self.replicated.metric,
-            "reported": None if self.reported is None else asdict(self.reported),
-            "replicated": asdict(self.replicated),
+            "reported": None if self.reported is None else _told(self.reported),
+            "replicated": {**asdict(self.replicated), "unskilled": unskilled},
             **self.verdict.to_dict(),
         }
 
@@ -56,11 +71,11 @@ class Comparison:
         return {"run": dict(self.run), "values": [value.to_dict() for value in self.values]}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one flat row a metric, with :data:`ROW_COLUMNS`: of the table and the figure."""
+        """Return one flat row a metric, with :data:`ROW_COLUMNS` and :data:`CODE_COLUMNS`."""
         rows = []
         for value in self.values:
             reported, replicated, said = value.reported, value.replicated, value.verdict
-            own = reported.interval() if reported is not None else None
+            own = interval(reported) if reported is not None else None
             row = {
                 **self.run,
                 "run": self.run["id"],
@@ -75,5 +90,5 @@ class Comparison:
                 "replicated": replicated.value,
                 **said.to_dict(),
             }
-            rows.append({name: row[name] for name in ROW_COLUMNS})
+            rows.append({name: row[name] for name in (*ROW_COLUMNS, *CODE_COLUMNS)})
         return rows

@@ -24,14 +24,12 @@ but for random weights and numbers of classes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from db.vocabulary import EXTENT_UNREPORTED, fold
-
-#: How the reason ends where the study has no such value.
-ABSENT = "of the study is on record."
+from db.literature import Reported
+from db.vocabulary import EXTENT_UNREPORTED, RANDOM, fold
+from replicate.verdicts.words import Code, Reason, because
 
 _COUNTED = re.compile(r"\b(\d+|two|three|four|five|six|seven|eight|nine|ten)[- ](?:\w+[- ])?"
                       r"(?:class(?:es)?|types?|way)\b", re.IGNORECASE)  # fmt: skip
@@ -40,7 +38,6 @@ _VERSUS = re.compile(r"\s(?:vs\.?|versus)\s", re.IGNORECASE)
 
 #: Runs that train more than the head: what "fine-tuned" without its extent may mean.
 _FINE_TUNED = ("fine-tuning", "fine-tuning from scratch", "recommended protocol")
-_RANDOM = "random initialisation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +79,14 @@ class Match:
     row
         The reported value; None where none is of the same arm.
     reason
-        Where there is none: why, as a sentence.
+        Where there is none: why.
     remarks
-        In what the value may differ from the run, sentences.
+        In what the value may differ from the run.
     """
 
-    row: Mapping[str, Any] | None
-    reason: str | None = None
-    remarks: tuple[str, ...] = ()
+    row: Reported | None
+    reason: Reason | None = None
+    remarks: tuple[Reason, ...] = ()
 
 
 def classes_of(task: str | None) -> int | None:
@@ -107,10 +104,9 @@ def classes_of(task: str | None) -> int | None:
 
 def match(
     metric: str,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Reported],
     arm: Arm,
     *,
-    families: Mapping[str, str],
     study_classes: int | None = None,
     chosen: bool = False,
 ) -> Match:
@@ -121,112 +117,104 @@ def match(
     metric
         By the vocabulary's name.
     rows
-        The study's reported values (or those that the setup names): metric, value, backbone,
-        tl_type, task, split, headline.
-    families
-        Backbone -> family.
+        The study's reported values, or those that the setup names.
     study_classes
         Number of classes of the study, for values whose task does not tell.
     chosen
         The rows are those that the setup names: another backbone or TL type is only remarked.
     """
-    of_metric = [row for row in rows if row["metric"] == metric]
+    of_metric = [row for row in rows if row.metric == metric]
     if not of_metric:
-        return Match(None, f"No {metric} {ABSENT}")
-    best: tuple[tuple[int, ...], Mapping[str, Any], tuple[str, ...]] | None = None
-    against: list[str] = []
+        return Match(None, because(Code.NOT_REPORTED, metric=metric))
+    best: tuple[tuple[int, ...], Reported, tuple[Reason, ...]] | None = None
+    against: list[Reason] = []
     for place, row in enumerate(of_metric):
         steps = (
-            _backbone(row, arm, families, chosen),
+            _backbone(row, arm, chosen),
             _tl_type(row, arm, chosen),
             _classes(row, arm, study_classes, alone=len(of_metric) == 1, chosen=chosen),
             _split(row, arm),
         )
-        refused = [text for rank, text in steps if rank is None and text]
+        refused = [why for rank, why in steps if rank is None and why is not None]
         if refused:
             against += refused
             continue
         ranks = [rank for rank, _ in steps if rank is not None]
         # A setup names first what it wants first; a file is in the order of the article.
-        order = (*ranks, 0 if chosen or row.get("headline") else 1, place)
+        order = (*ranks, 0 if chosen or row.headline else 1, place)
         if best is None or order < best[0]:
-            best = (order, row, tuple(text for _, text in steps if text))
+            best = (order, row, tuple(remark for _, remark in steps if remark is not None))
     if best is None:
-        return Match(None, f"No {metric} that is reported is of the same arm: {_listed(against)}.")
+        return Match(None, because(Code.OTHER_ARM, metric=metric, against=tuple(against)))
     return Match(best[1], None, best[2])
 
 
-#: Rank (smaller is nearer, None is refused) and what must be said, or an empty text.
-Step = tuple[int | None, str]
+#: Rank (smaller is nearer, None is refused), and why or what must be said.
+Step = tuple[int | None, Reason | None]
 
 
-def _backbone(row: Mapping[str, Any], arm: Arm, families: Mapping[str, str], chosen: bool) -> Step:
-    stated = row.get("backbone")
+def _backbone(row: Reported, arm: Arm, chosen: bool) -> Step:
+    stated = row.backbone
     if stated is None:
-        return 1, ""
-    if arm.backbone is not None and fold(stated) == fold(arm.backbone):
-        return 0, ""
-    if arm.built is not None and fold(stated) == fold(arm.built):
-        return 0, ""
+        return 1, None
+    if fold(stated) in (fold(name) for name in (arm.backbone, arm.built) if name is not None):
+        return 0, None
     run = arm.backbone or arm.built or "another network"
-    if chosen or (arm.family is not None and families.get(stated) == arm.family):
-        return 2, f"Reported is the value of {stated}, not of {run}."
-    return None, f"of {stated}"
+    if chosen or (arm.family is not None and row.family == arm.family):
+        return 2, because(Code.OTHER_BACKBONE, reported=stated, run=run)
+    return None, because(Code.OF_BACKBONE, reported=stated)
 
 
-def _tl_type(row: Mapping[str, Any], arm: Arm, chosen: bool) -> Step:
-    stated = row.get("tl_type")
+def _tl_type(row: Reported, arm: Arm, chosen: bool) -> Step:
+    stated = row.tl_type
     if stated == arm.tl_type and stated is not None:
-        return 0, ""
-    if arm.tl_type == _RANDOM:
-        return None, f"of {stated or 'an arm that is not said to start from random weights'}"
+        return 0, None
+    if arm.tl_type == RANDOM:
+        if stated is None:
+            return None, because(Code.NOT_FROM_RANDOM)
+        return None, because(Code.OF_TL_TYPE, reported=stated)
     if stated is None:
-        return 2, ""
+        return 2, None
     if stated == EXTENT_UNREPORTED and arm.tl_type in _FINE_TUNED:
-        return 1, ""
+        return 1, None
     if chosen or arm.tl_type == "recommended protocol":
-        return 3, f"Reported is the value of {stated}, not of {arm.tl_type}."
-    return None, f"of {stated}"
+        return 3, because(Code.OTHER_TL_TYPE, reported=stated, run=arm.tl_type)
+    return None, because(Code.OF_TL_TYPE, reported=stated)
 
 
 def _classes(
-    row: Mapping[str, Any], arm: Arm, study_classes: int | None, *, alone: bool, chosen: bool
+    row: Reported, arm: Arm, study_classes: int | None, *, alone: bool, chosen: bool
 ) -> Step:
-    single = row.get("of_class")
-    if single is not None and arm.classes:
-        return _one_class(single, arm)
-    stated = classes_of(row.get("task"))
+    if row.of_class is not None and arm.classes:
+        return _one_class(row.of_class, arm)
+    stated = classes_of(row.task)
     if stated is None and alone and not chosen:
         # The study's one value is of the study's one task; of several values this is not known.
         stated = study_classes
     if stated is None and chosen and arm.n_classes not in (None, study_classes):
-        told = f"The study tells {study_classes} classes apart, the run {arm.n_classes}."
-        return 1, "" if study_classes is None else told
+        if study_classes is None:
+            return 1, None
+        return 1, because(Code.OTHER_CLASSES, reported=study_classes, run=arm.n_classes)
     if stated is None or arm.n_classes is None:
-        return 1, ""
+        return 1, None
     if stated == arm.n_classes:
-        return 0, ""
-    return None, f"of {stated} classes (the run has {arm.n_classes})"
+        return 0, None
+    return None, because(Code.OF_CLASSES, reported=stated, run=arm.n_classes)
 
 
 def _one_class(name: str, arm: Arm) -> Step:
-    others = [one for one in arm.classes if one != name]
+    others = tuple(one for one in arm.classes if one != name)
     if len(others) < len(arm.classes):
-        return 0, f"Both values are of {name} against {' and '.join(others)}."
+        return 0, because(Code.ONE_CLASS, of_class=name, others=others)
     if len(others) == 2:
         positive = arm.positive or arm.classes[-1]
-        return 1, f"Reported is the value of {name}, replicated that of {positive}."
-    return None, f"of {name} (the run has no such class)"
+        return 1, because(Code.OTHER_CLASS, reported=name, run=positive)
+    return None, because(Code.OF_ABSENT_CLASS, reported=name)
 
 
-def _split(row: Mapping[str, Any], arm: Arm) -> Step:
-    stated = row.get("split")
-    if stated == arm.split:
-        return 0, ""
-    if stated is None:
-        return 1, ""
-    return 2, f"Reported is a value of {stated}, replicated one of {arm.split}."
-
-
-def _listed(words: Sequence[str]) -> str:
-    return "; ".join(dict.fromkeys(words))
+def _split(row: Reported, arm: Arm) -> Step:
+    if row.split == arm.split:
+        return 0, None
+    if row.split is None:
+        return 1, None
+    return 2, because(Code.OTHER_SPLIT, reported=row.split, run=arm.split)

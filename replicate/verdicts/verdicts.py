@@ -32,16 +32,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from db.literature import Reported
 from metaanalysis.audit.binomial import wilson
 from metaanalysis.audit.printed import fraction
 from metaanalysis.stats.effects import hanley_mcneil
-from replicate.verdicts.matching import ABSENT
+from replicate.verdicts.words import Code, Reason, because, text_of
 
 REPRODUCED = "reproduced"
 CONSISTENT = "consistent"
@@ -77,76 +78,41 @@ _EQUAL = 1e-9
 _COARSEST = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """A value as a study prints it.
+def rounding(reported: Reported) -> tuple[float, float]:
+    """Return the values that are printed so: half a unit of the last digit to either side.
 
-    Parameters
-    ----------
-    metric, value
-        By the vocabulary's name; a fraction.
-    n
-        Cases behind it; None if unknown.
-    ci_low, ci_high
-        Its interval, where the study prints one.
-    backbone, tl_type, task, split, source
-        What it is of, and where it was read.
-    impossible
-        Why it contradicts itself, in the audit's words; None where nothing was found.
-    position
-        Place among the study's reported values, from 1.
-    of_class
-        The class whose own value it is, against all others; None: of the task as a whole.
+    At most half a per cent: a zero at the end is lost in the database.
     """
+    printed = fraction(reported.value)
+    low, high = reported.value - _COARSEST, reported.value + _COARSEST
+    return max(float(printed.low), low), min(float(printed.high), high)
 
-    metric: str
-    value: float
-    n: int | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    backbone: str | None = None
-    tl_type: str | None = None
-    task: str | None = None
-    split: str | None = None
-    source: str | None = None
-    impossible: str | None = None
-    position: int | None = None
-    of_class: str | None = None
 
-    @property
-    def rounding(self) -> tuple[float, float]:
-        """Return the values that are printed so: half a unit of the last digit to either side.
+def interval(reported: Reported) -> tuple[float, float, str] | None:
+    """Return a reported value's 95% interval and where it comes from; None where n is unknown.
 
-        At most half a per cent: a zero at the end is lost in the database.
-        """
-        printed = fraction(self.value)
-        low, high = self.value - _COARSEST, self.value + _COARSEST
-        return max(float(printed.low), low), min(float(printed.high), high)
-
-    def interval(self) -> tuple[float, float, str] | None:
-        """Return its 95% interval and where that comes from; None where n is unknown.
-
-        Notes
-        -----
-        Printed ones are taken as they are. Else Wilson (1927) for proportions, and for the AUC
-        Hanley and McNeil (1982) with as many cases of either class: the least uncertain split of
-        n, so that a difference is rather seen than missed; the text says so. Of a sensitivity or
-        specificity n is often that of all classes, and the interval then too narrow.
-        """
-        if self.ci_low is not None and self.ci_high is not None:
-            return self.ci_low, self.ci_high, "as printed"
-        if not self.n:
-            return None
-        n = np.array([float(self.n)])
-        if self.metric in PROPORTIONS:
-            low, high = wilson(np.array([self.value]) * n, n)
-            return float(low[0]), float(high[0]), f"Wilson, n = {self.n:,}"
-        if self.metric == "AUC" and self.n > 1:
-            variance = hanley_mcneil(np.array([self.value]), n / 2, n / 2)
-            half = _Z * math.sqrt(max(float(variance[0]), 0.0))
-            text = f"Hanley-McNeil, n = {self.n:,} in equal halves"
-            return max(self.value - half, 0.0), min(self.value + half, 1.0), text
+    Notes
+    -----
+    Printed ones are taken as they are. Else Wilson (1927) for proportions, and for the AUC Hanley
+    and McNeil (1982) with as many cases of either class: the least uncertain split of n, so that a
+    difference is rather seen than missed; the text says so. Of a sensitivity or specificity n is
+    often that of all classes, and the interval then too narrow.
+    """
+    value, n = reported.value, reported.n
+    if reported.ci_low is not None and reported.ci_high is not None:
+        return reported.ci_low, reported.ci_high, "as printed"
+    if not n:
         return None
+    cases = np.array([float(n)])
+    if reported.metric in PROPORTIONS:
+        low, high = wilson(np.array([value]) * cases, cases)
+        return float(low[0]), float(high[0]), f"Wilson, n = {n:,}"
+    if reported.metric == "AUC" and n > 1:
+        variance = hanley_mcneil(np.array([value]), cases / 2, cases / 2)
+        half = _Z * math.sqrt(max(float(variance[0]), 0.0))
+        text = f"Hanley-McNeil, n = {n:,} in equal halves"
+        return max(value - half, 0.0), min(value + half, 1.0), text
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +130,7 @@ class Replicated:
     above_baseline
         What a test on the same images says; None leaves it to the interval.
     unskilled
-        Why the run has learnt nothing, where another of its metrics shows that; a sentence.
+        Why the run has learnt nothing, where another of its metrics shows that.
     """
 
     metric: str
@@ -176,7 +142,7 @@ class Replicated:
     sd: float | None = None
     baseline: float | None = None
     above_baseline: bool | None = None
-    unskilled: str | None = None
+    unskilled: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +153,10 @@ class Verdict:
     ----------
     verdict
         A word out of :data:`VERDICTS`.
-    reason
-        Why, in a sentence or two.
+    why
+        What decides.
+    remarks
+        What else a reader must know of the pair.
     margin
         That was used.
     difference
@@ -200,16 +168,29 @@ class Verdict:
     """
 
     verdict: str
-    reason: str
+    why: Reason
     margin: float
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
     test: str | None = None
+    remarks: tuple[Reason, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why, and what must be known, in a few sentences."""
+        return text_of((self.why, *self.remarks))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
+        """Return the fields by name: the reason in words, and as codes with their values."""
+        numbers = ("margin", "difference", "difference_low", "difference_high", "test")
+        return {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            **{name: getattr(self, name) for name in numbers},
+            "why": self.why.to_dict(),
+            "remarks": [remark.to_dict() for remark in self.remarks],
+        }
 
 
 def verdict(
@@ -219,8 +200,8 @@ def verdict(
     margin: float = MARGIN,
     fidelity: str | None = None,
     phantom: bool = False,
-    mismatch: str | None = None,
-    remarks: Sequence[str] = (),
+    mismatch: Reason | None = None,
+    remarks: Sequence[Reason] = (),
 ) -> Verdict:
     """Compare a replicated value with the reported one.
 
@@ -237,8 +218,8 @@ def verdict(
     phantom
         Whether the run is of made images.
     mismatch
-        Why the two cannot be compared (other number of classes, positive class or averaging), a
-        sentence; None where they can.
+        Why the two cannot be compared (other number of classes, positive class or averaging); None
+        where they can.
     remarks
         What else a reader must know of the pair; they follow the reason.
 
@@ -259,34 +240,29 @@ def verdict(
     if margin < 0:
         raise ValueError("a margin is not negative")
     excluded = _excluded(reported, replicated, phantom, mismatch)
-    if excluded is not None or reported is None:
-        return Verdict(NOT_COMPARABLE, excluded or "", margin)
-    difference = replicated.value - reported.value
+    if excluded is not None:
+        return Verdict(NOT_COMPARABLE, excluded, margin)
+    if reported is None:
+        return Verdict(NOT_COMPARABLE, because(Code.NOT_REPORTED, metric=replicated.metric), margin)
     low, high, test = _difference(reported, replicated)
-    word, reason = _judged(reported, replicated, margin, low, high)
-    sentences = [reason, *_fidelity(fidelity, word), *remarks]
-    return Verdict(word, " ".join(map(_stopped, sentences)), margin, difference, low, high, test)
-
-
-def _stopped(text: str) -> str:
-    """Return a sentence with its full stop."""
-    text = text.strip()
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    word, why = _judged(reported, replicated, margin, low, high)
+    told = (*_fidelity(fidelity, word), *remarks)
+    return Verdict(
+        word, why, margin, replicated.value - reported.value, low, high, test, remarks=told
+    )
 
 
 def _excluded(
-    reported: Reported | None, replicated: Replicated, phantom: bool, mismatch: str | None
-) -> str | None:
+    reported: Reported | None, replicated: Replicated, phantom: bool, mismatch: Reason | None
+) -> Reason | None:
     if phantom:
-        return "The run is of a phantom: it checks the pipeline and is no evidence on a study."
-    if reported is None:
-        return mismatch or f"No {replicated.metric} {ABSENT}"
-    if mismatch is not None:
+        return because(Code.PHANTOM)
+    if reported is None or mismatch is not None:
         return mismatch
     if reported.metric != replicated.metric:
-        return f"Reported is the {reported.metric}, replicated the {replicated.metric}."
+        return because(Code.OTHER_METRIC, reported=reported.metric, replicated=replicated.metric)
     if replicated.ci_low is None or replicated.ci_high is None:
-        return "The replicated value has no interval."
+        return because(Code.NO_INTERVAL)
     return None
 
 
@@ -300,7 +276,7 @@ def _limits(replicated: Replicated) -> tuple[float, float]:
 def _difference(reported: Reported, replicated: Replicated) -> tuple[float, float, str]:
     low, high = _limits(replicated)
     parts = ["interval of the replicated value"]
-    own = reported.interval()
+    own = interval(reported)
     below = above = 0.0
     if own is None:
         parts.append("reported taken as exact (n unknown)")
@@ -312,7 +288,7 @@ def _difference(reported: Reported, replicated: Replicated) -> tuple[float, floa
     if replicated.sd and replicated.seeds and replicated.seeds > 1:
         spread = _Z * replicated.sd * math.sqrt(1 + 1 / replicated.seeds)
         parts.append(f"SD over {replicated.seeds} seeds")
-    smallest, largest = reported.rounding
+    smallest, largest = rounding(reported)
     difference = replicated.value - reported.value
     down = math.hypot(replicated.value - low, above, spread) + (largest - reported.value)
     up = math.hypot(high - replicated.value, below, spread) + (reported.value - smallest)
@@ -321,74 +297,57 @@ def _difference(reported: Reported, replicated: Replicated) -> tuple[float, floa
 
 def _judged(
     reported: Reported, replicated: Replicated, margin: float, low: float, high: float
-) -> tuple[str, str]:
+) -> tuple[str, Reason]:
     if reported.impossible is not None:
-        return IMPOSSIBLE, f"The reported value contradicts itself: {reported.impossible}"
+        return IMPOSSIBLE, because(Code.IMPOSSIBLE, explanation=reported.impossible)
     ci_low, ci_high = _limits(replicated)
-    interval = f"[{ci_low:.3f}, {ci_high:.3f}]"
+    ends = {"ci_low": ci_low, "ci_high": ci_high}
     baseline = replicated.baseline
     above = replicated.above_baseline
     if baseline is not None and (ci_low <= baseline + _EQUAL if above is None else not above):
-        return AT_BASELINE, (
-            f"The replicated value, interval {interval}, is not significantly above "
-            f"{baseline:.3f}, which takes no skill."
-        )
+        return AT_BASELINE, because(Code.NOT_ABOVE_BASELINE, **ends, baseline=baseline)
     if replicated.unskilled is not None:
         return AT_BASELINE, replicated.unskilled
-    smallest, largest = reported.rounding
+    smallest, largest = rounding(reported)
     covers = ci_low <= largest + _EQUAL and ci_high >= smallest - _EQUAL
     difference = replicated.value - reported.value
-    size = f"{abs(difference):.3f}"
-    exact = "" if reported.interval() else " The reported value has no n and is taken as exact."
-    if covers and abs(difference) <= margin + _EQUAL:
-        return REPRODUCED, (
-            f"The interval {interval} covers the reported value, and they differ by {size}, "
-            f"not more than the margin of {margin:g}."
-        )
+    distance = abs(difference)
+    near = distance <= margin + _EQUAL
     if covers:
-        return CONSISTENT, (
-            f"The interval {interval} covers the reported value, but they differ by {size}, "
-            f"more than the margin of {margin:g}."
-        )
-    span = f"[{low:+.3f}, {high:+.3f}]".replace("-", "−")
+        code = Code.COVERED if near else Code.COVERED_APART
+        why = because(code, **ends, distance=distance, margin=margin)
+        return REPRODUCED if near else CONSISTENT, why
+    numbers = {"difference_low": low, "difference_high": high, "margin": margin}
     if low <= _EQUAL and high >= -_EQUAL:
-        return CONSISTENT, (
-            f"The interval {interval} does not cover the reported value, but the difference "
-            f"{span} is within what both are uncertain by{_by_spread(reported, replicated)}."
-        )
-    word = LOWER if difference < 0 else HIGHER
-    side = "below" if difference < 0 else "above"
-    more = "" if abs(difference) > margin + _EQUAL else f" (within the margin of {margin:g})"
-    return word, (
-        f"The replicated value lies {size} {side} the reported one{more}; the difference {span} "
-        f"is significant.{exact}"
+        spread = _spread(reported, replicated)
+        return CONSISTENT, because(Code.UNCERTAIN, **ends, **numbers, **spread)
+    return LOWER if difference < 0 else HIGHER, because(
+        Code.APART,
+        distance=distance,
+        difference=difference,
+        **numbers,
+        within_margin=near,
+        exact=interval(reported) is None,
     )
 
 
-def _by_spread(reported: Reported, replicated: Replicated) -> str:
-    """Say where it is the spread over seeds alone that keeps a difference from significance."""
+def _spread(reported: Reported, replicated: Replicated) -> dict[str, Any]:
+    """Tell whether it is the spread over seeds alone that keeps a difference from significance."""
     low, high, _ = _difference(reported, replace(replicated, sd=None))
     if low <= _EQUAL and high >= -_EQUAL:
-        return ""
+        return {"by_spread": False}
     ci_low, ci_high = _limits(replicated)
-    smallest, largest = reported.rounding
-    own = reported.interval() or (smallest, largest, "")
-    apart = own[1] < ci_low or own[0] > ci_high
-    without = "the two intervals do not overlap, and " if apart else ""
-    return (
-        f" and the spread over {replicated.seeds} seeds (SD {replicated.sd:.3f}) together: "
-        f"{without}without the spread the difference would be significant"
-    )
+    own = interval(reported) or rounding(reported)
+    return {
+        "by_spread": True,
+        "intervals_apart": own[1] < ci_low or own[0] > ci_high,
+        "seeds": replicated.seeds,
+        "sd": replicated.sd,
+    }
 
 
-def _fidelity(fidelity: str | None, word: str) -> list[str]:
-    if word in (IMPOSSIBLE, NOT_COMPARABLE):
+def _fidelity(fidelity: str | None, word: str) -> list[Reason]:
+    if word == IMPOSSIBLE:
         return []
-    if fidelity == "proxy":
-        return [
-            "A proxy: other images of a like task, so this speaks on whether the setup carries "
-            "over, not on the study's own number."
-        ]
-    if fidelity == "same task":
-        return ["Same task on other images: the difference is also one between data sets."]
-    return []
+    told = {"proxy": Code.PROXY, "same task": Code.SAME_TASK}.get(fidelity or "")
+    return [because(told)] if told else []

@@ -18,8 +18,8 @@ from db.prepare import prepare
 from db.reader import open_reader
 from db.records import StudyRecord
 from db.user import PARALLEL_FROM, add_studies, check_files, remove_study
-from metaanalysis.filters import Filters
 from metaanalysis.query import coverage, select, study_in_full
+from metaanalysis.query.filters import Filters
 from metaanalysis.review.curated import curated
 from tests.study_files import GOOD, good, write
 

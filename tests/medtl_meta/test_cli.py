@@ -21,8 +21,8 @@ from medtl_meta.cli import COMMANDS, cli
 from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.replicate import COMMANDS as REPLICATE_COMMANDS
 from medtl_meta.cli.replicate import replicate
-from metaanalysis.filters import Filters
 from metaanalysis.query import select
+from metaanalysis.query.filters import Filters
 from tests.study_files import GOOD, write
 
 ROOT = Path(__file__).parents[2]

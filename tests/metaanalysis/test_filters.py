@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from db.errors import UnknownTermError, UsageError
-from metaanalysis.filters import Filters, Parameters, Range, parse_range
+from metaanalysis.query.filters import Filters, Parameters, Range, parse_range
 
 
 @pytest.mark.parametrize(

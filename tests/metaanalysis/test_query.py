@@ -10,7 +10,6 @@ import pytest
 
 from db.database import Database
 from db.errors import NotFoundError, UnknownTermError, UsageError
-from metaanalysis.filters import Filters
 from metaanalysis.query import (
     COLUMNS,
     METRIC_FIELDS,
@@ -23,6 +22,7 @@ from metaanalysis.query import (
     select,
     study_in_full,
 )
+from metaanalysis.query.filters import Filters
 from tests.study_files import curated, headline, value
 
 STUDIES = curated()
@@ -251,7 +251,7 @@ def test_wrong_columns(either: Database, words: dict[str, Any], says: str) -> No
     "name", ["karri2017", "KARRI2017", "49", "[49]", "10.1364/BOE.8.000579", "https://doi.org/10.1364/boe.8.000579", "doi:10.1364/BOE.8.000579", "28270969"]
 )  # fmt: skip
 def test_a_study_by_key_number_or_doi(either: Database, name: str) -> None:
-    assert find_study(either, name)["key"] == "karri2017"
+    assert find_study(either, name) == "karri2017"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from db.errors import StatisticsError, UsageError
 from metaanalysis.analyses.analysis import Model
 from metaanalysis.analyses.pooling import pool_sample, subgroup_sample
 from metaanalysis.analyses.robustness import bias_of, multiverse_of
-from metaanalysis.filters import Filters
+from metaanalysis.query.filters import Filters
 from metaanalysis.samples.counting import Assumptions
 from metaanalysis.samples.literature import from_literature, pairs_from_literature
 from metaanalysis.samples.sample import by_reason

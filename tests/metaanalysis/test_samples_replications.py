@@ -11,7 +11,7 @@ import pytest
 
 from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
-from db.runs import MetricRow
+from db.replications import RunValue
 from metaanalysis.analyses.pooling import pool_sample
 from metaanalysis.samples import from_replications
 from tests.replicate.made_runs import KARRI, add, metrics
@@ -79,8 +79,8 @@ def test_a_contest_is_one_row_a_set_and_a_mean_over_classes_no_count(own: Databa
     assert [item.reason for item in sample.left_out] == [why, why]
     (said,) = sample.said(sample.notes)
     assert "On images that another row rests on too" in said
-    mean = [MetricRow("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 classes; bootstrap")]
-    plain = [MetricRow("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 models; bootstrap")]
+    mean = [RunValue("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 classes; bootstrap")]
+    plain = [RunValue("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 models; bootstrap")]
     add(own, replace(KARRI, id="d", study_key="shi2018"), mean)
     add(own, replace(KARRI, id="e", study_key="deepak2019"), plain)
     assert from_replications(own, "sensitivity").shorts == ("e",)

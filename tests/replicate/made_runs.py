@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from db.database import Database
-from db.runs import MetricRow, RunRecord, SettingRow, begin_run, finish_run
+from db.replications import RunValue
+from db.runs import RunRecord, SettingRow, begin_run, finish_run
 
 KARRI = RunRecord(
     id="aaaa00000001",
@@ -31,23 +32,21 @@ KARRI = RunRecord(
 THREE = {"classes": ["AMD", "DME", "normal"], "baseline": {"accuracy": 0.5}}
 
 
-def metrics(
-    value: float, half: float = 0.02, sd: float = 0.0, auc: float = 0.97
-) -> list[MetricRow]:
+def metrics(value: float, half: float = 0.02, sd: float = 0.0, auc: float = 0.97) -> list[RunValue]:
     return [
-        MetricRow("accuracy", value, value - half, min(value + half, 1.0), 300, "wilson"),
-        MetricRow("auc", auc, auc - 0.02, min(auc + 0.02, 1.0), 300, "bootstrap"),
-        *(MetricRow("accuracy", value + step * sd, n=300, seed=i) for i, step in enumerate((-1, 0, 1))),
-        MetricRow("accuracy", 0.1, n=50, seed=0, repeat=0, fold=1),
-        MetricRow("sensitivity", 0.2, n=50, class_label="AMD"),
-        MetricRow("log_loss", 0.2, n=300),
+        RunValue("accuracy", value, value - half, min(value + half, 1.0), 300, "wilson"),
+        RunValue("auc", auc, auc - 0.02, min(auc + 0.02, 1.0), 300, "bootstrap"),
+        *(RunValue("accuracy", value + step * sd, n=300, seed=i) for i, step in enumerate((-1, 0, 1))),
+        RunValue("accuracy", 0.1, n=50, seed=0, repeat=0, fold=1),
+        RunValue("sensitivity", 0.2, n=50, class_label="AMD"),
+        RunValue("log_loss", 0.2, n=300),
     ]  # fmt: skip
 
 
 def add(
     database: Database,
     record: RunRecord,
-    values: Sequence[MetricRow],
+    values: Sequence[RunValue],
     outcome: dict[str, Any] | None = None,
 ) -> None:
     begin_run(database, record)

@@ -207,17 +207,11 @@ def agreement(form: str, where: str | None) -> None:
         for difference in found.differences
     ]
     fields = [
-        {
-            "field": field.field,
-            "compared": field.compared,
-            "agreed": field.agreed,
-            "percent": round(field.percent, 1),
-            "kappa": None if field.kappa is None else round(field.kappa, 3),
-            "only_first": field.only_first,
-            "only_second": field.only_second,
-        }
-        for field in found.fields
+        {**row, "kappa": None if row["kappa"] is None else round(row["kappa"], 3)}
+        for row in (field.to_dict() for field in found.fields)
     ]
+    for row in fields:
+        del row["read_by_either"]
     if form == "json":
         both = {"studies": found.studies, "fields": fields, "differences": differences}
         click.echo(json.dumps(both, indent=2, ensure_ascii=False))

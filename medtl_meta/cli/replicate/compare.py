@@ -18,7 +18,7 @@ from medtl_meta.cli.options import (
 )
 from medtl_meta.cli.output import UNKNOWN, width, write_rows
 from medtl_meta.cli.prose import WIDEST, paragraph, wrapped
-from replicate.verdicts.matching import ABSENT
+from replicate.verdicts.words import Code
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
 MARGIN = 0.02
@@ -78,8 +78,9 @@ def compare(
       medtl-meta replicate compare karri2017 --margin 0.01
       medtl-meta replicate compare 49 --out out --figure png,csv
     """
-    from replicate.verdicts.compare import ROW_COLUMNS, compare_runs, counted
     from replicate.verdicts.compare import compare as compare_all
+    from replicate.verdicts.compare import compare_runs, counted
+    from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 
     wanted = chosen_formats(forms, FIGURE_FORMATS)
     left = 0
@@ -105,7 +106,8 @@ def compare(
                 click.echo()
             _write(one.run, one.rows())
     else:
-        write_rows(rows, _SHORT if form == "markdown" else ROW_COLUMNS, form)
+        full = (*ROW_COLUMNS, *CODE_COLUMNS) if form == "json" else ROW_COLUMNS
+        write_rows(rows, _SHORT if form == "markdown" else full, form)
     for path in drawn:
         remark(f"Drawn: {path}")
     if out is not None and rows and not drawn:
@@ -166,12 +168,9 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
             for row in bare
         )
         paragraph(f"Without a reported value: {text}.", room, 2, 4)
-        reasons = [
-            (named, reason)
-            for reason, named in _together(bare, "reason").items()
-            if run["kind"] != "phantom" and not reason.endswith(ABSENT)
-        ]
-        for named, reason in reasons:
+        unsaid = (Code.PHANTOM, Code.NOT_REPORTED)
+        told = [row for row in bare if row["why"]["code"] not in unsaid]
+        for reason, named in _together(told, "reason").items():
             paragraph(f"{named}: {reason}", room, 2, 4)
 
 

@@ -16,8 +16,8 @@ from medtl_meta.cli.replicate.settings import images_option, spec_options
 from medtl_meta.cli.sections import SectionedCommand
 
 if TYPE_CHECKING:
+    from db.literature import Reported
     from replicate.cost.estimate import Estimate
-    from replicate.setup.literature import ReportedValue
     from replicate.setup.specify import Setup, Specified
 
 SETUP_COLUMNS = (
@@ -60,7 +60,8 @@ SUMMARY = (
 
 @click.command()
 @format_option
-def setups(form: str) -> None:
+@database_option
+def setups(form: str, where: str | None) -> None:
     """List the cited studies that come with a setup to rerun them.
 
     Any other study of the database can be planned and run as well: what its record holds is taken,
@@ -74,8 +75,11 @@ def setups(form: str) -> None:
     from replicate.setup.specify import read_setup, setup_names, specify
 
     rows: list[dict[str, Any]] = []
-    for name in setup_names():
-        specified = specify(read_setup(name))
+    with opened(where) as database:
+        plans = {
+            name: specify(read_setup(name, database), database=database) for name in setup_names()
+        }
+    for name, specified in plans.items():
         study, spec = specified.study, specified.spec
         row = {
             "setup": name,
@@ -107,7 +111,7 @@ def _left_out(room: int) -> tuple[str, ...]:
     return ("task", "data") if room >= 86 else ("task", "data", "ref")
 
 
-def _shortened(row: Mapping[str, Any], first: ReportedValue | None) -> dict[str, Any]:
+def _shortened(row: Mapping[str, Any], first: Reported | None) -> dict[str, Any]:
     """Return a row as a table has room for it."""
     value = None
     if first is not None:
@@ -120,7 +124,7 @@ def _shortened(row: Mapping[str, Any], first: ReportedValue | None) -> dict[str,
     }
 
 
-def _values(reported: Sequence[ReportedValue]) -> list[str]:
+def _values(reported: Sequence[Reported]) -> list[str]:
     return [f"{value.metric} {value.value}" for value in reported]
 
 
@@ -244,15 +248,16 @@ def find_setup(name: str, where: str | None) -> tuple[Setup, Any]:
         Neither is there; names the nearest.
     """
     from db.errors import NotFoundError
-    from replicate.setup.literature import study_of_database
+    from metaanalysis.query import study_named
     from replicate.setup.specify import from_study, read_setup
 
-    try:
-        return read_setup(name), None
-    except NotFoundError as missing:
-        with opened(where) as database:
+    with opened(where) as database:
+        try:
+            setup = read_setup(name, database)
+            return setup, study_named(database, setup.study) if setup.study else None
+        except NotFoundError as missing:
             try:
-                study = study_of_database(database, name)
+                study = study_named(database, name)
             except NotFoundError:
                 raise missing from None
     remark(f"{study.key} has no setup of its own: what its record holds, and house defaults.")
@@ -392,7 +397,7 @@ def _print_source(specified: Specified, room: int) -> None:
             paragraph(f"{text}.", room)
 
 
-def _reported(value: ReportedValue) -> str:
+def _reported(value: Reported) -> str:
     text = f"{value.metric} {value.value}"
     if value.ci_low is not None and value.ci_high is not None:
         text += f" (interval {value.ci_low}–{value.ci_high})"

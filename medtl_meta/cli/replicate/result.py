@@ -15,7 +15,7 @@ from medtl_meta.cli.replicate.ledger import summary
 from replicate.evaluation.values import Evaluation, MetricValue
 from replicate.outcome import RunResult
 from replicate.splits.splits import GROUPS
-from replicate.verdicts.matching import ABSENT
+from replicate.verdicts.words import Code
 
 if TYPE_CHECKING:
     from replicate.setup.specify import Specified
@@ -155,7 +155,7 @@ def verdict_sentences(result: RunResult) -> list[str]:
         metric, said = metric_words(value.replicated.metric), value.verdict
         if value.reported is not None and value.reported.of_class:
             metric += f" of {value.reported.of_class}"
-        if value.reported is None and said.verdict == word and said.reason.endswith(ABSENT):
+        if said.why.code is Code.NOT_REPORTED:
             bare.append(metric)
             continue
         theirs = "" if value.reported is None else f" ({_pair(value)})"

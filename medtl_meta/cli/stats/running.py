@@ -112,7 +112,7 @@ def _from_replications(given: Given, *, pairs: bool) -> Sample:
 
 
 def _from_literature(given: Given, *, pairs: bool) -> Sample:
-    from metaanalysis.filters import Filters
+    from metaanalysis.query.filters import Filters
     from metaanalysis.samples.counting import Assumptions
     from metaanalysis.samples.literature import from_literature, pairs_from_literature
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from db.reader import Row
 from db.vocabulary import EXTENT_UNREPORTED
-from metaanalysis.audit.claims.comparisons import compare, weigh
+from db.wording import listed as in_words
+from metaanalysis.audit.claims.contrasts import contrasts, weigh
 from metaanalysis.audit.claims.part import Part
 from metaanalysis.audit.finding import CONTRADICTED, NOT_CHECKABLE, SUPPORTED
-from metaanalysis.audit.finding import listed as in_words
-from metaanalysis.audit.material import Material, Metric
+from metaanalysis.audit.material import Material
 from metaanalysis.review import counts
 from metaanalysis.review.labels import MANY
 from metaanalysis.review.performance import METRIC_COLUMNS, points
@@ -25,31 +25,22 @@ _TRAINED = ("fine-tuning", "fine-tuning from scratch", EXTENT_UNREPORTED)
 _FROM_SCRATCH = ("fine-tuning from scratch",)
 _TRAINED_LESS = (*_FROZEN, "fine-tuning")
 
-_NUMBER = re.compile(r"\b\d+\b")
-_FEWER = re.compile(r"below (\w+) with ([\d.]+) times fewer")
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A rule for "of so many, so many were excluded": the numbers must add up."""
 
-def _tl_type(row: Metric) -> str | None:
-    return row.tl_type
+    assessed: int
+    excluded: int
+    included: int
 
-
-def _family(row: Metric) -> str | None:
-    return row.family
-
-
-def _backbone(row: Metric) -> str | None:
-    return row.backbone
-
-
-def flow(_: Material, claim: Row) -> Iterator[Part]:
-    """Whether the numbers that the claim names add up."""
-    assessed, excluded, included = (int(number) for number in _NUMBER.findall(claim["claim"])[:3])
-    left = assessed - excluded
-    verdict = SUPPORTED if left == included else CONTRADICTED
-    text = f"{assessed} less {excluded} is {left}, not {included}."
-    if left == included:
-        text = f"{assessed} less {excluded} is {left}."
-    yield Part(verdict, text, recomputed=str(left))
+    def __call__(self, _: Material, claim: Row) -> Iterator[Part]:
+        """Judge the numbers that the claim names."""
+        left = self.assessed - self.excluded
+        holds = left == self.included
+        text = f"{self.assessed} less {self.excluded} is {left}"
+        text += "." if holds else f", not {self.included}."
+        yield Part(SUPPORTED if holds else CONTRADICTED, text, recomputed=str(left))
 
 
 def most_used(material: Material, _: Row) -> Iterator[Part]:
@@ -77,19 +68,19 @@ def most_used(material: Material, _: Row) -> Iterator[Part]:
         f"{int(single['curated'][wanted])} curated",
         (bars["curated"],),
     )
-    pairs = compare(material.reviewed, _family, ("ResNet",), (wanted,), _tl_type)
+    pairs = contrasts(material.reviewed, "family", ("ResNet",), (wanted,), "tl_type")
     yield weigh(pairs, ("ResNet", wanted), "stronger")
 
 
 def frozen_recommended(material: Material, _: Row) -> Iterator[Part]:
     """Whether deep networks lose nothing when their convolutional layers stay frozen."""
     deep = {name for name, row in material.backbones.items() if row["depth_group"] == "deep"}
-    pairs = compare(
+    pairs = contrasts(
         material.reviewed,
-        _tl_type,
+        "tl_type",
         _FROZEN,
         _TRAINED,
-        _backbone,
+        "backbone",
         only=lambda row: row.backbone in deep,
     )
     yield weigh(pairs, ("a frozen deep network", "the same network trained further"), "performance")
@@ -98,7 +89,7 @@ def frozen_recommended(material: Material, _: Row) -> Iterator[Part]:
 
 def scratch_no_gain(material: Material, _: Row) -> Iterator[Part]:
     """Whether training all layers ever does better than training fewer."""
-    pairs = compare(material.reviewed, _tl_type, _TRAINED_LESS, _FROM_SCRATCH, _backbone)
+    pairs = contrasts(material.reviewed, "tl_type", _TRAINED_LESS, _FROM_SCRATCH, "backbone")
     yield weigh(pairs, ("training fewer layers", "fine-tuning from scratch"))
 
 
@@ -134,21 +125,35 @@ def size(material: Material, _: Row) -> Iterator[Part]:
         yield Part(verdict, text, metric, said, rows)
 
 
-def fewer_parameters(material: Material, claim: Row) -> Iterator[Part]:
-    """Whether the ratios of parameters that the claim names are those of the review's Table 1."""
-    rows = {row["model"]: row["parameters"] for row in material.facts["table_1"]["rows"]}
-    model = claim["claim"].partition(" on ")[0].split()[-1]
-    computed = []
-    holds = True
-    for other, printed in _FEWER.findall(claim["claim"]):
-        ratio = rows[other] / rows[model]
-        holds &= f"{ratio:.1f}" == printed
-        computed.append(f"{other} {rows[other]:,} / {rows[model]:,} = {ratio:.2f}")
-    yield Part(
-        SUPPORTED if holds else CONTRADICTED,
-        f"By Table 1 itself, {in_words(computed)}. The check table-1 says of what networks its "
-        "numbers are.",
-        "parameters",
-        in_words(computed),
-    )
-    yield Part(NOT_CHECKABLE, "Error rates on ILSVRC are in no row.", "errors")
+@dataclass(frozen=True, slots=True)
+class FewerParameters:
+    """A rule for "with so many times fewer parameters": as of the review's Table 1.
+
+    Attributes
+    ----------
+    model
+        That has fewer.
+    times
+        Model -> how many times fewer than that, as printed.
+    """
+
+    model: str
+    times: Mapping[str, str]
+
+    def __call__(self, material: Material, claim: Row) -> Iterator[Part]:
+        """Judge the ratios that the claim names."""
+        rows = {row["model"]: row["parameters"] for row in material.facts["table_1"]["rows"]}
+        own = rows[self.model]
+        ratios = {other: rows[other] / own for other in self.times}
+        computed = in_words(
+            f"{other} {rows[other]:,} / {own:,} = {ratio:.2f}" for other, ratio in ratios.items()
+        )
+        holds = all(f"{ratios[other]:.1f}" == printed for other, printed in self.times.items())
+        yield Part(
+            SUPPORTED if holds else CONTRADICTED,
+            f"By Table 1 itself, {computed}. The check table-1 says of what networks its "
+            "numbers are.",
+            "parameters",
+            computed,
+        )
+        yield Part(NOT_CHECKABLE, "Error rates on ILSVRC are in no row.", "errors")

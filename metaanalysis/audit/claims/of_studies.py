@@ -7,17 +7,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from db.literature import Reported, Study
 from db.reader import Row
-from metaanalysis.audit.claims.comparisons import compare, weigh
+from db.wording import listed as in_words
+from db.wording import plural
+from metaanalysis.audit.claims.contrasts import contrasts, weigh
 from metaanalysis.audit.claims.part import Part
-from metaanalysis.audit.finding import CONTRADICTED, NOT_CHECKABLE, SUPPORTED, plural
-from metaanalysis.audit.finding import listed as in_words
-from metaanalysis.audit.material import Material, Metric, Study
+from metaanalysis.audit.finding import (
+    CONTRADICTED,
+    NOT_CHECKABLE,
+    SUPPORTED,
+    Shown,
+    named,
+)
+from metaanalysis.audit.material import Material
 
 #: Metrics that rank networks; sensitivity alone can be had by calling everything positive.
 _RANKING = ("accuracy", "AUC", "F1")
 
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 _DIMENSION = re.compile(r"\b(2\.5|2|3)D\b")
 
 
@@ -33,13 +40,16 @@ class Best:
         TL type that it names, if any.
     rivals
         Backbones or families that it says were beaten.
+    value
+        Value of the winner that it prints, if any.
     """
 
     winner: str
     tl_type: str | None = None
     rivals: tuple[str, ...] = ()
+    value: float | None = None
 
-    def wins(self, row: Metric) -> bool:
+    def wins(self, row: Reported) -> bool:
         """Return whether a row belongs to the arm that the claim names."""
         named = self.winner in (row.backbone, row.family)
         return named and self.tl_type in (None, row.tl_type)
@@ -52,10 +62,10 @@ class Best:
     def __call__(self, material: Material, claim: Row) -> Iterator[Part]:
         """Judge the claim by the rows of each study that it cites."""
         for study in material.cited(claim["refs"]):
-            yield self._of(study, claim)
+            yield self._of(study)
 
-    def _of(self, study: Study, claim: Row) -> Part:
-        tasks: dict[tuple[str, str, str | None], list[Metric]] = defaultdict(list)
+    def _of(self, study: Study) -> Part:
+        tasks: dict[tuple[str, str, str | None], list[Reported]] = defaultdict(list)
         for row in study.metrics:
             if row.metric in _RANKING and row.backbone is not None:
                 tasks[row.metric, row.same_task, row.split].append(row)
@@ -66,7 +76,7 @@ class Best:
         }
         if not mine:
             return Part(NOT_CHECKABLE, f"No row of {study.name} has a value of {self.name}.")
-        shown = tuple(row.described(study) for task in mine for row in tasks[task])
+        shown = tuple((study, row) for task in mine for row in tasks[task])
         for task, best in mine.items():
             top = max(tasks[task], key=_value)
             if top.value > best.value:
@@ -78,21 +88,20 @@ class Best:
                     recomputed=f"{top.value} ({arm})",
                     rows=shown,
                 )
-        return self._ahead(study, claim, mine, tasks, shown)
+        return self._ahead(study, mine, tasks, shown)
 
     def _ahead(
         self,
         study: Study,
-        claim: Row,
-        mine: dict[tuple[str, str, str | None], Metric],
-        tasks: dict[tuple[str, str, str | None], list[Metric]],
-        shown: tuple[str, ...],
+        mine: dict[tuple[str, str, str | None], Reported],
+        tasks: dict[tuple[str, str, str | None], list[Reported]],
+        shown: tuple[Shown, ...],
     ) -> Part:
         values = {row.value for row in mine.values()}
-        printed = [round(float(number) / 100, 6) for number in _PERCENT.findall(claim["claim"])]
-        other = [number for number in printed if number not in values]
-        if other:
-            text = f"The claim has {other[0]:.1%}; the rows of {self.name} have {in_words(values)}."
+        if self.value is not None and self.value not in values:
+            text = (
+                f"The claim has {self.value:.1%}; the rows of {self.name} have {in_words(values)}."
+            )
             return Part(CONTRADICTED, text, recomputed=in_words(values), rows=shown)
         listed = {*(study.backbones or ()), *(study.families or ())}
         absent = [rival for rival in self.rivals if rival not in listed]
@@ -104,45 +113,41 @@ class Best:
             return Part(NOT_CHECKABLE, text, rows=shown)
         beaten = sum(1 for task in mine for row in tasks[task] if not self.wins(row))
         best = min(mine.values(), key=lambda row: (not row.headline, _RANKING.index(row.metric)))
-        text = f"The headline value is of {self.name}: {best.name}"
+        text = f"The headline value is of {self.name}: {named(best)}"
         if beaten:
             text += f", and none of {plural(beaten, 'row')} of other arms is above it."
-            return Part(SUPPORTED, text, recomputed=best.name, rows=shown)
+            return Part(SUPPORTED, text, recomputed=named(best), rows=shown)
         others = [b for b in study.backbones or () if b != best.backbone]
         if self.rivals or (others and self.tl_type is None):
             text += (
                 f", among {len(others) + 1} backbones that {study.name} lists. No other has a "
                 "value in the rows."
             )
-            return Part(SUPPORTED, text, recomputed=best.name, rows=shown)
+            return Part(SUPPORTED, text, recomputed=named(best), rows=shown)
         text += ". The rows hold no other arm to compare it with."
-        return Part(NOT_CHECKABLE, text, recomputed=best.name, rows=shown)
+        return Part(NOT_CHECKABLE, text, recomputed=named(best), rows=shown)
 
 
-def _value(row: Metric) -> float:
+def _value(row: Reported) -> float:
     return row.value
 
 
-def beats_in_each(first: str, second: str) -> _BeatsInEach:
-    """Return the rule for "these studies compare two families and find the first better"."""
-    return _BeatsInEach(first, second)
-
-
 @dataclass(frozen=True, slots=True)
-class _BeatsInEach:
+class BeatsInEach:
+    """A rule for "these studies compare two families and find the first better"."""
+
     first: str
     second: str
 
     def __call__(self, material: Material, claim: Row) -> Iterator[Part]:
+        """Judge the claim by each study that it cites."""
         said: list[str] = []
-        rows: list[str] = []
+        rows: list[Shown] = []
         against = for_it = 0
         studies = material.cited(claim["refs"])
         for study in studies:
             listed = set(study.families or ())
-            pairs = compare(
-                [study], _family, (self.first,), (self.second,), lambda row: row.tl_type
-            )
+            pairs = contrasts([study], "family", (self.first,), (self.second,), "tl_type")
             for pair in pairs:
                 rows += pair.rows
             if any(pair.difference < 0 for pair in pairs):
@@ -170,19 +175,11 @@ class _BeatsInEach:
         )
 
 
-def _family(row: Metric) -> str | None:
-    return row.family
-
-
 def frozen_beats_scratch(material: Material, claim: Row) -> Iterator[Part]:
     """Whether training only the new layers beats training all of them, in the studies cited."""
     studies = material.cited(claim["refs"])
-    pairs = compare(
-        studies,
-        lambda row: row.tl_type,
-        ("feature extractor",),
-        ("fine-tuning from scratch",),
-        lambda row: row.backbone,
+    pairs = contrasts(
+        studies, "tl_type", ("feature extractor",), ("fine-tuning from scratch",), "backbone"
     )
     if pairs and len({pair.first.backbone for pair in pairs}) > 1:
         worse = [pair for pair in pairs if pair.difference <= 0]
@@ -194,8 +191,8 @@ def frozen_beats_scratch(material: Material, claim: Row) -> Iterator[Part]:
     yield Part(NOT_CHECKABLE, found.text, rows=_all_rows(studies))
 
 
-def _all_rows(studies: Iterable[Study]) -> tuple[str, ...]:
-    return tuple(row.described(study) for study in studies for row in study.metrics)
+def _all_rows(studies: Iterable[Study]) -> tuple[Shown, ...]:
+    return tuple((study, row) for study in studies for row in study.metrics)
 
 
 def trained_layers(material: Material, claim: Row) -> Iterator[Part]:
@@ -212,16 +209,14 @@ def trained_layers(material: Material, claim: Row) -> Iterator[Part]:
         )
 
 
-def family_and_layers(best: Best) -> _FamilyAndLayers:
-    """Return the rule for "this network is best with so many layers trained"."""
-    return _FamilyAndLayers(best)
-
-
 @dataclass(frozen=True, slots=True)
-class _FamilyAndLayers:
+class FamilyAndLayers:
+    """A rule for "this network is best with so many layers trained"."""
+
     best: Best
 
     def __call__(self, material: Material, claim: Row) -> Iterator[Part]:
+        """Judge the network; say what is known of the layers."""
         for part in self.best(material, claim):
             yield Part(part.verdict, part.text, "network", part.recomputed, part.rows)
         yield from trained_layers(material, claim)
@@ -230,27 +225,27 @@ class _FamilyAndLayers:
 def three_dimensions(material: Material, claim: Row) -> Iterator[Part]:
     """Whether the values of 3D networks are ahead, by the dimension that their task names."""
     for study in material.cited(claim["refs"]):
-        named = [
-            (found[0], row)
+        found = [
+            (said[0], row)
             for row in study.metrics
-            if row.metric in _RANKING and (found := _DIMENSION.search(row.task or ""))
+            if row.metric in _RANKING and (said := _DIMENSION.search(row.task or ""))
         ]
-        rows = tuple(row.described(study) for _, row in named)
-        if not named:
+        rows = tuple((study, row) for _, row in found)
+        if not found:
             text = f"No row of {study.name} says whether its network is 2D or 3D."
             yield Part(NOT_CHECKABLE, text, study.key, rows=_all_rows([study]))
             continue
-        dimension, best = max(named, key=lambda pair: (pair[1].value, pair[1].headline))
-        alone = len({name for name, _ in named}) == 1
+        dimension, best = max(found, key=lambda pair: (pair[1].value, pair[1].headline))
+        alone = len({name for name, _ in found}) == 1
         if alone and not best.headline:
             text = f"{study.name} has values of {dimension} networks only."
-            yield Part(NOT_CHECKABLE, text, study.key, best.name, rows)
+            yield Part(NOT_CHECKABLE, text, study.key, named(best), rows)
             continue
         how = "headline" if alone else "best"
         yield Part(
             SUPPORTED if dimension == "3D" else CONTRADICTED,
-            f"The {how} value of {study.name}, {best.name}, is of a {dimension} network.",
+            f"The {how} value of {study.name}, {named(best)}, is of a {dimension} network.",
             study.key,
-            f"{best.name} ({dimension})",
+            f"{named(best)} ({dimension})",
             rows,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from db.reader import Row
+from metaanalysis.audit.finding import Shown
 from metaanalysis.audit.material import Material
 
 
@@ -31,7 +32,7 @@ class Part:
     text: str
     name: str = ""
     recomputed: str | None = None
-    rows: tuple[str, ...] = ()
+    rows: tuple[Shown, ...] = ()
 
 
 #: A rule takes everything there is and one claim (id, claim, refs).

@@ -22,7 +22,7 @@ from medtl_meta.cli.replicate.compare import compare
 from medtl_meta.cli.replicate.runs import runs
 from metaanalysis.query import RUN_COLUMNS
 from replicate.verdicts import verdicts
-from replicate.verdicts.compare import ROW_COLUMNS
+from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 from tests.replicate.made_runs import KARRI, add, metrics
 
 
@@ -123,7 +123,7 @@ def test_comparing(place: str) -> None:
 
 def test_comparing_as_data(place: str) -> None:
     rows = json.loads(call(compare, place, "-f", "json").stdout)
-    assert [tuple(row) for row in rows] == [ROW_COLUMNS] * 2
+    assert [tuple(row) for row in rows] == [(*ROW_COLUMNS, *CODE_COLUMNS)] * 2
     assert {row["kind"] for row in rows} == {"replicated"}  # phantoms only where they are named
     assert rows[0]["verdict"] == "lower"
     wide = json.loads(call(compare, place, "49", "--margin", "0.5", "-f", "json").stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pytest
 
 from db.database import Database
+from db.literature import Reported, Study
 from metaanalysis.audit.claims import RULES, claims
-from metaanalysis.audit.claims.comparisons import FEWEST_STUDIES
+from metaanalysis.audit.claims.contrasts import FEWEST_STUDIES
+from metaanalysis.audit.claims.of_all import FewerParameters, Flow
+from metaanalysis.audit.claims.of_studies import Best
 from metaanalysis.audit.finding import Finding
-from metaanalysis.audit.material import Material, Metric, Study, gather
+from metaanalysis.audit.material import Material, gather
 from tests.metaanalysis.audit.made import metric, study
 
 
@@ -25,15 +29,15 @@ def by_id(findings: Iterable[Finding]) -> dict[str, Finding]:
     return {finding.id.removeprefix("claim."): finding for finding in findings}
 
 
-def judged(material: Material, claim: str, *studies: Study, text: str = "") -> dict[str, Finding]:
+def judged(material: Material, claim: str, *studies: Study) -> dict[str, Finding]:
     """Judge one claim by these studies alone; `refs` are theirs."""
     row = next(row for row in material.claims if row["id"] == claim)
     refs = [made.ref for made in studies] if row["refs"] else row["refs"]
-    row = {**row, "refs": refs, "claim": text or row["claim"]}
+    row = {**row, "refs": refs}
     return by_id(claims(replace(material, studies=studies, claims=(row,))))
 
 
-def reviewed(ref: int, *metrics: Metric, **columns: Any) -> Study:
+def reviewed(ref: int, *metrics: Reported, **columns: Any) -> Study:
     return study(*metrics, key=f"s{ref}", ref=ref, origin="packaged", **columns)
 
 
@@ -91,8 +95,21 @@ def test_a_claim_without_a_rule_is_said_to_have_none(material: Material) -> None
 
 
 def test_a_flow_that_adds_up_is_supported(material: Material) -> None:
-    text = "Of 236 full texts, 115 were excluded and 121 included."
-    assert judged(material, "prisma-flow", text=text)["prisma-flow"].verdict == "supported"
+    (part,) = Flow(assessed=236, excluded=115, included=121)(material, {})
+    assert part.verdict == "supported"
+
+
+def test_the_numbers_of_a_rule_stand_in_its_statement(material: Material) -> None:
+    text = {row["id"]: row["claim"] for row in material.claims}
+    assert RULES["prisma-flow"] == Flow(
+        *(int(number) for number in re.findall(r"\d+", text["prisma-flow"]))
+    )
+    fewer = dict(re.findall(r"below (\w+) with ([\d.]+) times fewer", text["resnet50-top5"]))
+    assert RULES["resnet50-top5"] == FewerParameters("ResNet50", fewer)
+    for name, rule in RULES.items():
+        if isinstance(rule, Best):
+            printed = [float(number) for number in re.findall(r"([\d.]+)%", text[name])]
+            assert printed == ([] if rule.value is None else [100 * rule.value]), name
 
 
 INCEPTION = metric("AUC", 0.9, backbone="InceptionV3", split="test")
@@ -164,7 +181,7 @@ def test_arms_on_other_data_are_not_compared(material: Material) -> None:
     assert "No row" in found.explanation
 
 
-def best(material: Material, *rows: Metric, **columns: Any) -> Finding:
+def best(material: Material, *rows: Reported, **columns: Any) -> Finding:
     columns = {"backbones": ["VGG19", "VGG16"], "families": ["VGG"]} | columns
     return judged(material, "ref28-vgg19-best", reviewed(28, *rows, **columns))["ref28-vgg19-best"]
 
@@ -223,6 +240,5 @@ def test_dimensions_are_read_off_the_task(material: Material) -> None:
 
 
 def test_ratios_of_parameters(material: Material) -> None:
-    text = "The top-5 error of ResNet50 on ILSVRC is 6.7%: below VGG16 with 5.3 times fewer."
-    found = judged(material, "resnet50-top5", text=text)["resnet50-top5.parameters"]
-    assert (found.verdict, "5.24" in found.explanation) == ("contradicted", True)
+    found = next(iter(FewerParameters("ResNet50", {"VGG16": "5.3"})(material, {})))
+    assert (found.verdict, "5.24" in found.text) == ("contradicted", True)

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from db.literature import Evidence
 from metaanalysis.audit.averages import RUNS
 from metaanalysis.audit.binomial import METHODS, auc_half_widths, clopper_pearson, wilson
 from metaanalysis.audit.extremes import baselines, extremes
 from metaanalysis.audit.finding import Finding
 from metaanalysis.audit.intervals import intervals
 from metaanalysis.audit.joint import joint
-from metaanalysis.audit.material import Origin
 from metaanalysis.audit.printed import fraction
-from metaanalysis.audit.proportions import proportions
+from metaanalysis.audit.proportion import proportion_of_cases
 from metaanalysis.audit.signs import headlines
 from metaanalysis.audit.study_counts import counts
 from metaanalysis.audit.tables2x2 import means
@@ -31,7 +31,9 @@ def of_accuracy(
     value: float, n: int | None, *, folds: int | None = None, **columns: Any
 ) -> Finding:
     columns = {"split": "test"} | columns
-    return only(proportions(study(metric("accuracy", value, n=n, **columns), cv_folds=folds)))
+    return only(
+        proportion_of_cases(study(metric("accuracy", value, n=n, **columns), cv_folds=folds))
+    )
 
 
 class TestProportions:
@@ -126,13 +128,13 @@ class TestProportions:
         self, columns: dict[str, Any]
     ) -> None:
         row = metric("accuracy", 0.755, split="test", **columns)
-        assert only(proportions(study(row, n_test=28))).verdict == "suspicious"
+        assert only(proportion_of_cases(study(row, n_test=28))).verdict == "suspicious"
 
     def test_an_unknown_n_is_not_checkable(self) -> None:
         assert of_accuracy(0.755, None).verdict == "not checkable"
 
     def test_a_rate_says_how_many_cases_of_the_class_it_takes(self) -> None:
-        found = only(proportions(study(metric("sensitivity", 0.838, n=1453))))
+        found = only(proportion_of_cases(study(metric("sensitivity", 0.838, n=1453))))
         assert found.verdict == "not checkable"
         assert found.recomputed == "at least 37 cases of the class"
 
@@ -142,7 +144,7 @@ class TestProportions:
             metric("sensitivity", 0.8345, n=35, split="test"),
             metric("specificity", 0.6, n=65, split="test"),
         ]
-        verdicts = {f.id.split(".")[-2]: f.verdict for f in proportions(study(*rows))}
+        verdicts = {f.id.split(".")[-2]: f.verdict for f in proportion_of_cases(study(*rows))}
         # 29/35 is 0.8286 and 30/35 is 0.8571, and no mean over runs comes nearer than
         # 0.0001.
         assert verdicts == {
@@ -151,9 +153,9 @@ class TestProportions:
             "specificity": "consistent",
         }
 
-    def test_auc_and_f1_are_no_proportions(self) -> None:
+    def test_auc_and_f1_are_no_proportion_of_cases(self) -> None:
         rows = [metric("AUC", 0.755, n=28), metric("F1", 0.755, n=28)]
-        assert list(proportions(study(*rows))) == []
+        assert list(proportion_of_cases(study(*rows))) == []
 
 
 class TestJoint:
@@ -327,8 +329,8 @@ class TestCounts:
 
     def test_a_total_that_is_one_part_or_inferred_is_not_held_against_the_study(self) -> None:
         assert self.parts(100, None, 20, n_images=100).verdict == "suspicious"
-        inferred = {"n_test": Origin("inferred", "here")}
-        assert self.parts(70, None, 40, n_images=100, evidence=inferred).verdict == "suspicious"
+        inferred = {"n_test": Evidence(40, "inferred", "here")}
+        assert self.parts(70, None, 40, n_images=100, values=inferred).verdict == "suspicious"
 
     def test_an_external_test_may_be_the_rest(self) -> None:
         row = metric("AUC", 0.9, split="external", n=10)

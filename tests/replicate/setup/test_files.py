@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from db.database import Database
 from db.errors import DataFileError, NotFoundError, UsageError
+from db.literature import read_studies
 from replicate.setup.files import (
     Setting,
     Setup,
@@ -16,7 +18,6 @@ from replicate.setup.files import (
     setup_names,
     setups_folder,
 )
-from replicate.setup.literature import packaged_study
 from replicate.setup.specify import specify
 
 CITED = (
@@ -81,9 +82,9 @@ def test_a_setup_is_named_after_its_study_and_says_where_images_come_from(name: 
         assert source.dataset or source.url, f"{name}: {source.name} has no address"
 
 
-def test_the_modalities_of_the_issue_are_covered() -> None:
-    studies = [packaged_study(str(read_setup(name).study)) for name in setup_names()]
-    modalities = {study.value("modality") for study in studies}
+def test_the_modalities_of_the_issue_are_covered(database: Database) -> None:
+    studies = read_studies(database, {str(read_setup(name).study) for name in setup_names()})
+    modalities = {study.modality for study in studies.values()}
     wanted = {"X-ray", "CT", "MRI", "sonography", "microscopy", "photography", "OCT"}
     assert wanted <= modalities
 
@@ -144,8 +145,8 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
         read_setup(path)
 
 
-def test_the_basis_of_a_reported_value_is_told() -> None:
-    study = packaged_study("swati2019")
+def test_the_basis_of_a_reported_value_is_told(database: Database) -> None:
+    study = read_studies(database, ["swati2019"])["swati2019"]
     setting = Setting(value="fine-tuning", reported="tl_types")
     assert backing(setting, "transfer.tl_type", study).startswith("inferred, https://")
 

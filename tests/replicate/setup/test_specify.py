@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from db.database import Database
-from db.errors import UnknownTermError, UsageError
-from db.packaged import PackagedData
+from db.database import Database, open_database
+from db.errors import NotFoundError, UnknownTermError, UsageError
+from db.literature import read_studies
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.setup.defaults import BY_TL_TYPE, COMMON
 from replicate.setup.files import PATHS, read_setup, setup_names
 from replicate.setup.ledger import completed
-from replicate.setup.literature import Study, study_of_database, study_of_record
 from replicate.setup.specify import Specified, from_study, specify, specify_free
 from replicate.spec import TL_TYPES, settings_of
 
@@ -342,15 +343,14 @@ def test_found_hashes_enter_spec_and_ledger() -> None:
     assert found.spec.id != specified.spec.id
 
 
-def test_any_study_can_be_specified(packaged: PackagedData) -> None:
+def test_any_study_can_be_specified(database: Database) -> None:
     backed = 0
-    for record in packaged.studies:
-        study = study_of_record(record)
+    for study in read_studies(database).values():
         setup = from_study(study)
         assert any(text.startswith("images: ") for text in setup.missing)
         specified = specify(setup, study=study)
         accounted(specified)
-        assert specified.spec.setup is None or record.key in setup_names()
+        assert specified.spec.setup is None or study.key in setup_names()
         backed += len(specified.ledger.reported)
         for entry in specified.ledger.reported:
             if entry.name == "network.name":
@@ -360,17 +360,20 @@ def test_any_study_can_be_specified(packaged: PackagedData) -> None:
     assert backed > 200
 
 
-def test_a_study_reads_alike_from_file_and_database(
-    packaged: PackagedData, database: Database
-) -> None:
-    for record in packaged.studies[::9]:
-        from_file = study_of_record(record)
-        stored = study_of_database(database, record.key)
-        assert isinstance(stored, Study)
-        assert stored.facts == from_file.facts
-        assert stored.outcomes == from_file.outcomes
-        assert (stored.notes, stored.address) == (from_file.notes, from_file.address)
-        assert {used.name for used in stored.data} == {used.name for used in from_file.data}
+def test_the_study_is_that_of_the_database(tmp_path: Path, database: Database) -> None:
+    """Another release may have read other values: the database says what is reported."""
+    assert database.location.path is not None
+    with open_database(shutil.copy(database.location.path, tmp_path / "own.sqlite")) as own:
+        with own.writing() as connection:
+            connection.exec_driver_sql(
+                "UPDATE reported_metric SET value = 0.5 WHERE study_id = "
+                "(SELECT id FROM study WHERE key = 'kather2019')"
+            )
+        stored = specify(read_setup("kather2019"), database=own).reported
+    assert {value.value for value in stored} == {0.5}
+    assert 0.5 not in {value.value for value in specify(read_setup("kather2019")).reported}
+    with pytest.raises(NotFoundError, match="no study 'nobody'"):
+        specify(read_setup("kather2019").model_copy(update={"study": "nobody"}), database=database)
 
 
 def test_the_defaults_give_each_setting_a_reason() -> None:

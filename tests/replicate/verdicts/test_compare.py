@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from db.database import Database, open_database
+from db.database import Database
 from db.errors import NotFoundError, ReplicationError, UsageError
-from db.runs import MetricRow, begin_run
+from db.replications import RunValue
+from db.runs import begin_run
 from db.user import add_studies
 from metaanalysis import frames, query
 from metaanalysis.figures.replications import replications
-from replicate.verdicts.compare import (
-    ROW_COLUMNS,
-    Comparison,
-    compare,
-    compare_run,
-    compare_runs,
-    counted,
-)
+from replicate.verdicts.compare import compare, compare_run, compare_runs, counted
+from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS, Comparison
+from replicate.verdicts.words import Code, because
 from tests.replicate.made_runs import KARRI, THREE, add, metrics
 from tests.study_files import good, write
-
-
-@pytest.fixture
-def own(tmp_path: Path, database: Database) -> Iterator[Database]:
-    """A loaded database of the test's own; a copy, since loading takes a second."""
-    assert database.location.path is not None
-    with open_database(shutil.copy(database.location.path, tmp_path / "own.sqlite")) as opened:
-        yield opened
 
 
 def words(one: Comparison) -> dict[str, str]:
@@ -50,12 +36,14 @@ def test_a_run_is_held_against_its_study(own: Database) -> None:
     assert accuracy.reported.value == 0.96
     assert (accuracy.replicated.seeds, accuracy.replicated.baseline) == (3, 0.5)
     assert accuracy.replicated.sd == pytest.approx(0.01)
-    assert "Same task on other images" in accuracy.verdict.reason
-    assert "MobileNetV2 stands in for GoogLeNet." in accuracy.verdict.reason
-    assert "value of validation, replicated one of test" in accuracy.verdict.reason
-    assert one.values[1].verdict.reason == "No AUC of the study is on record."
+    assert accuracy.verdict.remarks == (
+        because(Code.SAME_TASK),
+        because(Code.OTHER_SPLIT, reported="validation", run="test"),
+        because(Code.STANDS_IN, run="MobileNetV2", reported="GoogLeNet"),
+    )
+    assert one.values[1].verdict.why == because(Code.NOT_REPORTED, metric="AUC")
     rows = one.rows()
-    assert [tuple(row) for row in rows] == [ROW_COLUMNS] * 2
+    assert [tuple(row) for row in rows] == [(*ROW_COLUMNS, *CODE_COLUMNS)] * 2
     assert (rows[0]["ref"], rows[0]["reported_settings"], rows[0]["assumed_settings"]) == (49, 1, 1)
     assert rows[0]["replicated"] == 0.95
     assert rows[0]["ci_low"] == pytest.approx(0.93)
@@ -91,7 +79,7 @@ def test_a_phantom_is_put_beside_nothing(own: Database) -> None:
     for row in one.rows():
         assert row["kind"] == "phantom"
         assert row["reported"] is None
-        assert "phantom" in row["reason"]
+        assert row["why"] == {"code": "phantom"}
     assert compare_runs(own) == []
     assert query.replicated(own) == []
 
@@ -100,15 +88,15 @@ def test_another_number_of_classes(own: Database) -> None:
     add(own, KARRI, metrics(0.95), {"classes": ["AMD", "normal"]})
     accuracy = compare_run(own, KARRI.id).values[0]
     assert accuracy.verdict.verdict == "not comparable"
-    assert "of 3 classes (the run has 2)" in accuracy.verdict.reason
+    assert accuracy.verdict.why.values["against"] == (because(Code.OF_CLASSES, reported=3, run=2),)
 
 
 def test_a_run_of_no_study(own: Database) -> None:
     add(own, replace(KARRI, study_key=None, setup=None), metrics(0.95))
     add(own, replace(KARRI, id="dd", study_key="gone2020", setup=None), metrics(0.95))
     one, gone = compare_run(own, "aaaa"), compare_run(own, "dd")
-    assert "of no study" in one.values[0].verdict.reason
-    assert "gone2020 is not in the database" in gone.values[0].verdict.reason
+    assert one.values[0].verdict.why == because(Code.NO_STUDY)
+    assert gone.values[0].verdict.why == because(Code.STUDY_GONE, study="gone2020")
 
 
 def test_what_a_setup_names_goes_before_the_rule(own: Database) -> None:
@@ -116,8 +104,10 @@ def test_what_a_setup_names_goes_before_the_rule(own: Database) -> None:
     add(own, KARRI, metrics(0.95), {**THREE, "reported": [named]})
     one = compare_run(own, KARRI.id)
     assert words(one) == {"accuracy": "not comparable", "AUC": "reproduced"}
-    assert "Of the best fold." in one.values[1].verdict.reason
-    assert "mean over 3 classes" in one.values[1].verdict.reason
+    assert {
+        because(Code.NOTE, note="Of the best fold."),
+        because(Code.MEAN_OVER_CLASSES, metric="AUC", classes=3),
+    } <= set(one.values[1].verdict.remarks)
     other = compare_run(own, KARRI.id, reported=[{"metric": "accuracy", "value": 0.7}])
     assert words(other)["accuracy"] == "higher"
 
@@ -134,7 +124,7 @@ def test_a_reported_value_that_contradicts_itself(own: Database, tmp_path: Path)
     add(own, replace(KARRI, study_key="mine2026"), metrics(0.755), {"baseline": 0.5})
     accuracy = compare_run(own, KARRI.id).values[0]
     assert accuracy.verdict.verdict == "impossible", accuracy
-    assert "No count of 3 cases gives it" in accuracy.verdict.reason
+    assert accuracy.verdict.why.code is Code.IMPOSSIBLE
 
 
 def test_by_setup_by_study_by_run(own: Database) -> None:
@@ -215,24 +205,25 @@ def test_the_tidy_frame(own: Database) -> None:
 
 
 def test_a_value_of_one_class_is_held_against_that_class(own: Database) -> None:
-    of_all = MetricRow("sensitivity", 0.70, 0.66, 0.74, 300)
-    of_amd = MetricRow("sensitivity", 0.97, 0.93, 0.99, 100, class_label="AMD")
+    of_all = RunValue("sensitivity", 0.70, 0.66, 0.74, 300)
+    of_amd = RunValue("sensitivity", 0.97, 0.93, 0.99, 100, class_label="AMD")
     named = {"metric": "sensitivity", "value": 0.96, "task": "AMD vs not", "of_class": "AMD"}
     outcome = {**THREE, "reported": [named]}
     add(own, KARRI, [of_all, of_amd], outcome)
     (found,) = compare_run(own, KARRI.id).values
     assert (found.replicated.value, found.replicated.n) == (0.97, 100)
     assert found.verdict.verdict == "reproduced"
-    assert "of AMD against DME and normal" in found.verdict.reason
-    assert "mean over" not in found.verdict.reason
+    said = {remark.code for remark in found.verdict.remarks}
+    assert Code.ONE_CLASS in said
+    assert Code.MEAN_OVER_CLASSES not in said
     assert [row["of_class"] for row in compare_run(own, KARRI.id).rows()] == ["AMD"]
     drawn = replications(compare_run(own, KARRI.id).rows(), data_hash=None)
     assert "sensitivity of AMD" in json.dumps(drawn.chart.to_dict())
-    area = MetricRow("auc", 0.55, 0.45, 0.64, 300, class_label="AMD")
+    area = RunValue("auc", 0.55, 0.45, 0.64, 300, class_label="AMD")
     add(own, replace(KARRI, id="c1"), [of_all, of_amd, area], outcome)
     (blind,) = compare_run(own, "c1").values
     assert blind.verdict.verdict == "at baseline"
-    assert "does not tell AMD from the others" in blind.verdict.reason
+    assert blind.verdict.why == because(Code.BLIND, of_class="AMD", metric="sensitivity")
     whole = {name: item for name, item in named.items() if name != "of_class"}
     add(own, replace(KARRI, id="b1"), [of_all, of_amd], {**outcome, "reported": [whole]})
     (found,) = compare_run(own, "b1").values
@@ -245,7 +236,7 @@ def test_the_sensitivity_of_a_run_that_names_one_class_throughout(own: Database)
         tests = {"balanced_accuracy": {"baseline": 1 / 3, "above": above}}
         outcome = {**THREE, "baseline": {"above": tests}, "reported": [named]}
         record = replace(KARRI, id=f"c{place}")
-        add(own, record, [MetricRow("sensitivity", 1.0, 0.97, 1.0, 100)], outcome)
+        add(own, record, [RunValue("sensitivity", 1.0, 0.97, 1.0, 100)], outcome)
         assert words(compare_run(own, record.id)) == {"sensitivity": word}
 
 
@@ -254,3 +245,20 @@ def test_a_run_from_random_weights_is_no_rerun_of_a_pretrained_one(own: Database
     record = replace(KARRI, tl_type="random initialisation")
     add(own, record, metrics(0.95), {**THREE, "reported": [named]})
     assert words(compare_run(own, record.id))["accuracy"] == "not comparable"
+
+
+def test_the_number_of_queries_does_not_grow_with_runs_and_studies(
+    own: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    rows = own.rows
+    monkeypatch.setattr(own, "rows", lambda sql, *more: (asked.append(sql), rows(sql, *more))[1])
+    add(own, KARRI, metrics(0.95))
+    compare_runs(own)
+    of_one = len(asked)
+    assert of_one <= 12
+    for place, study in enumerate(("minaee2020", "kather2019", "byra2019", "karri2017")):
+        add(own, replace(KARRI, id=f"bbbb{place}", study_key=study), metrics(0.9))
+    asked.clear()
+    assert len(compare_runs(own)) == 5
+    assert len(asked) == of_one

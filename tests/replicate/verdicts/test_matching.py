@@ -7,24 +7,34 @@ from typing import Any
 
 import pytest
 
+from db.literature import Reported
 from replicate.verdicts.matching import Arm, Match, classes_of, match
+from replicate.verdicts.words import Code, Reason, because
 
 FAMILIES = {"ResNet50": "ResNet", "ResNet101": "ResNet", "VGG16": "VGG", "GoogLeNet": "Inception"}
 ARM = Arm("ResNet50", "MobileNetV2", "ResNet", "fine-tuning", "test", 2)
 
 
-def row(value: float, **more: Any) -> dict[str, Any]:
-    empty = dict.fromkeys(("backbone", "tl_type", "task", "split"))
-    return {"metric": "accuracy", "value": value, "headline": False, **empty, **more}
+def row(value: float, **more: Any) -> Reported:
+    return Reported("accuracy", value, family=FAMILIES.get(more.get("backbone", "")), **more)
 
 
-def found(*rows: dict[str, Any], arm: Arm = ARM, **options: Any) -> Match:
-    return match("accuracy", rows, arm, families=FAMILIES, **options)
+def found(*rows: Reported, arm: Arm = ARM, **options: Any) -> Match:
+    return match("accuracy", rows, arm, **options)
 
 
 def value(one: Match) -> float:
     assert one.row is not None, one.reason
-    return float(one.row["value"])
+    return one.row.value
+
+
+def against(one: Match) -> tuple[Reason, ...]:
+    """Return why the values that there are were not taken."""
+    assert one.row is None
+    assert one.reason is not None
+    assert one.reason.code is Code.OTHER_ARM
+    refused: tuple[Reason, ...] = one.reason.values["against"]
+    return refused
 
 
 @pytest.mark.parametrize(
@@ -52,10 +62,8 @@ def test_the_same_backbone_comes_first_then_one_unsaid_then_the_family() -> None
     assert value(found(other, family, unsaid)) == 0.8
     near = found(other, family)
     assert value(near) == 0.7
-    assert near.remarks == ("Reported is the value of ResNet101, not of ResNet50.",)
-    none = found(other)
-    assert none.row is None
-    assert none.reason == "No accuracy that is reported is of the same arm: of VGG16."
+    assert near.remarks == (because(Code.OTHER_BACKBONE, reported="ResNet101", run="ResNet50"),)
+    assert against(found(other)) == (because(Code.OF_BACKBONE, reported="VGG16"),)
 
 
 def test_the_network_that_was_run_counts_as_its_own() -> None:
@@ -75,16 +83,14 @@ def test_tl_types() -> None:
     assert found(extent, arm=frozen).row is None
     protocol = replace(ARM, tl_type="recommended protocol")
     assert found(other, arm=protocol).remarks == (
-        "Reported is the value of random initialisation, not of recommended protocol.",
+        because(Code.OTHER_TL_TYPE, reported="random initialisation", run="recommended protocol"),
     )
 
 
 def test_another_number_of_classes_is_another_task() -> None:
     three, two = row(0.9, task="a vs b vs c", headline=True), row(0.8, task="a vs b")
     assert value(found(three, two)) == 0.8
-    none = found(three)
-    assert none.row is None
-    assert "of 3 classes (the run has 2)" in (none.reason or "")
+    assert against(found(three)) == (because(Code.OF_CLASSES, reported=3, run=2),)
     # What the study has in all tells the task of its only value, not of one of several.
     assert found(row(0.9), study_classes=3).row is None
     assert value(found(row(0.9), row(0.8), study_classes=3)) == 0.9
@@ -95,7 +101,7 @@ def test_split_then_headline_then_order() -> None:
     outside, unsaid, test = row(0.7, split="external"), row(0.8), row(0.9, split="test")
     assert value(found(outside, unsaid, test)) == 0.9
     assert value(found(outside, unsaid)) == 0.8
-    assert "value of external, replicated one of test" in found(outside).remarks[0]
+    assert found(outside).remarks == (because(Code.OTHER_SPLIT, reported="external", run="test"),)
     folds = replace(ARM, split="cross-validation")
     assert value(found(test, row(0.6, split="cross-validation"), arm=folds)) == 0.6
     assert value(found(row(0.1), row(0.2, headline=True))) == 0.2
@@ -108,21 +114,20 @@ def test_what_a_setup_names_is_taken_and_the_difference_is_said() -> None:
     assert len(named.remarks) == 2
     assert found(row(0.9, task="3-class"), chosen=True).row is None
     several = found(row(0.9), chosen=True, study_classes=3)
-    assert several.remarks == ("The study tells 3 classes apart, the run 2.",)
+    assert several.remarks == (because(Code.OTHER_CLASSES, reported=3, run=2),)
     assert found(row(0.9), chosen=True, study_classes=2).remarks == ()
 
 
 def test_no_value_of_the_metric() -> None:
-    assert found({**row(0.9), "metric": "AUC"}).reason == "No accuracy of the study is on record."
+    none = found(replace(row(0.9), metric="AUC"))
+    assert none.reason == because(Code.NOT_REPORTED, metric="accuracy")
 
 
 def test_random_weights_are_held_against_nothing_that_is_not_said_to_be_of_them() -> None:
     arm = replace(ARM, tl_type="random initialisation")
     for rows in ([row(0.9)], [row(0.9, tl_type="fine-tuning")]):
         for chosen in (False, True):
-            none = found(*rows, arm=arm, chosen=chosen)
-            assert none.row is None
-            assert "of the same arm" in (none.reason or "")
+            assert against(found(*rows, arm=arm, chosen=chosen))
     assert value(found(row(0.9), row(0.7, tl_type="random initialisation"), arm=arm)) == 0.7
 
 
@@ -130,13 +135,13 @@ def test_a_value_of_one_class_needs_that_class() -> None:
     three = replace(ARM, n_classes=3, classes=("ill", "well", "other"))
     own = row(0.9, task="ill vs not", of_class="ill")
     assert value(found(own, arm=three, chosen=True)) == 0.9
-    assert found(own, arm=three).remarks == ("Both values are of ill against well and other.",)
-    lacking = replace(three, classes=("a", "b", "c"))
-    assert "the run has no such class" in (found(own, arm=lacking).reason or "")
-    two = replace(ARM, classes=("sick", "well"), positive="sick")
-    assert found(own, arm=two).remarks == (
-        "Reported is the value of ill, replicated that of sick.",
+    assert found(own, arm=three).remarks == (
+        because(Code.ONE_CLASS, of_class="ill", others=("well", "other")),
     )
+    lacking = replace(three, classes=("a", "b", "c"))
+    assert against(found(own, arm=lacking)) == (because(Code.OF_ABSENT_CLASS, reported="ill"),)
+    two = replace(ARM, classes=("sick", "well"), positive="sick")
+    assert found(own, arm=two).remarks == (because(Code.OTHER_CLASS, reported="ill", run="sick"),)
 
 
 def test_a_setup_names_first_what_it_wants_first() -> None:

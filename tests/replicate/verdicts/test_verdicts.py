@@ -8,7 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from replicate.verdicts.verdicts import MARGIN, VERDICTS, Replicated, Reported, verdict
+from db.literature import Reported
+from replicate.verdicts.verdicts import (
+    MARGIN,
+    VERDICTS,
+    Replicated,
+    interval,
+    rounding,
+    verdict,
+)
+from replicate.verdicts.words import Code, because
 
 
 def ours(value: float, low: float, high: float, **more: object) -> Replicated:
@@ -16,7 +25,7 @@ def ours(value: float, low: float, high: float, **more: object) -> Replicated:
 
 
 def theirs(value: float, n: int | None = None, **more: object) -> Reported:
-    return replace(Reported("accuracy", value, n), **more)  # type: ignore[arg-type]
+    return replace(Reported("accuracy", value, n=n), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,7 @@ def theirs(value: float, n: int | None = None, **more: object) -> Reported:
         (theirs(0.95), ours(0.95, 0.9, 0.97), {"phantom": True}, "not comparable"),
         (None, ours(0.95, 0.9, 0.97), {}, "not comparable"),
         (theirs(0.95, metric="AUC"), ours(0.95, 0.9, 0.97), {}, "not comparable"),
-        (theirs(0.95), ours(0.95, 0.9, 0.97), {"mismatch": "Of 3 classes."}, "not comparable"),
+        (theirs(0.95), ours(0.95, 0.9, 0.97), {"mismatch": because(Code.OF_CLASSES, reported=3, run=2)}, "not comparable"),
         (theirs(0.95), Replicated("accuracy", 0.95), {}, "not comparable"),
         (
             theirs(0.95, impossible="no count."),
@@ -77,17 +86,14 @@ def test_a_proxy_keeps_the_word_and_says_what_it_speaks_on() -> None:
     pair = (theirs(0.95), ours(0.90, 0.86, 0.93))
     proxy, same = verdict(*pair, fidelity="proxy"), verdict(*pair, fidelity="same data")
     assert proxy.verdict == same.verdict == "lower"
-    assert "proxy" in proxy.reason
-    assert "not on the study's own number" in proxy.reason
-    assert "proxy" not in same.reason
-    assert "data sets" in verdict(*pair, fidelity="same task").reason
+    assert proxy.remarks == (because(Code.PROXY),)
+    assert same.remarks == ()
+    assert verdict(*pair, fidelity="same task").remarks == (because(Code.SAME_TASK),)
 
 
 def test_a_reported_value_without_n_is_exact_and_the_text_says_so() -> None:
     found = verdict(theirs(0.95), ours(0.90, 0.86, 0.93))
-    assert "taken as exact" in found.reason
-    assert found.test is not None
-    assert "exact" in found.test
+    assert found.why.values["exact"]
     # Nothing but rounding is added to the replicated interval.
     assert found.difference_low == pytest.approx(0.86 - 0.955)
     assert found.difference_high == pytest.approx(0.93 - 0.945)
@@ -95,8 +101,8 @@ def test_a_reported_value_without_n_is_exact_and_the_text_says_so() -> None:
 
 def test_square_and_add_is_newcombes() -> None:
     """Newcombe (1998), Table II, 56/70 against 48/80: 0.2000 [0.0524, 0.3339] (method 10)."""
-    reported = Reported("accuracy", 0.6, 80)
-    low, high, _ = Reported("accuracy", 0.8, 70).interval() or (0, 0, "")
+    reported = theirs(0.6, 80)
+    low, high, _ = interval(theirs(0.8, 70)) or (0, 0, "")
     found = verdict(reported, ours(0.8, low, high))
     assert found.difference == pytest.approx(0.2)
     assert found.difference_low is not None
@@ -106,26 +112,27 @@ def test_square_and_add_is_newcombes() -> None:
 
 
 def test_the_interval_of_an_auc_is_hanley_and_mcneils() -> None:
-    found = Reported("AUC", 0.95, 200).interval()
+    found = interval(Reported("AUC", 0.95, n=200))
     assert found is not None
     assert found[0] == pytest.approx(0.95 - 1.959964 * 0.01600746735, abs=1e-7)
     assert "equal halves" in found[2]
-    assert Reported("F1", 0.9, 200).interval() is None
-    assert Reported("AUC", 1.0, 200).interval() == (1.0, 1.0, found[2])
+    assert interval(Reported("F1", 0.9, n=200)) is None
+    assert interval(Reported("AUC", 1.0, n=200)) == (1.0, 1.0, found[2])
 
 
 def test_a_spread_that_decides_is_named() -> None:
     apart = verdict(theirs(0.99, 500), ours(0.90, 0.87, 0.93, seeds=3, sd=0.05))
     assert apart.verdict == "consistent"
+    assert apart.why.code is Code.UNCERTAIN
+    assert (apart.why.values["by_spread"], apart.why.values["intervals_apart"]) == (True, True)
     assert "and the spread over 3 seeds (SD 0.050) together" in apart.reason
-    assert "the two intervals do not overlap" in apart.reason
     touching = verdict(theirs(0.95, 500), ours(0.90, 0.865, 0.934, seeds=3, sd=0.03))
     assert touching.verdict == "consistent"
-    assert "without the spread the difference would be significant" in touching.reason
-    assert "do not overlap" not in touching.reason
+    assert touching.why.values["by_spread"]
+    assert not touching.why.values["intervals_apart"]
     needless = verdict(theirs(0.95, 20), ours(0.90, 0.86, 0.93, seeds=3, sd=0.01))
     assert needless.verdict == "consistent"
-    assert "spread" not in needless.reason
+    assert not needless.why.values["by_spread"]
 
 
 def test_a_negative_margin_is_refused() -> None:
@@ -175,7 +182,7 @@ def test_a_better_rerun_never_gets_a_worse_word() -> None:
 def test_what_the_interval_covers_is_never_called_different() -> None:
     for reported, replicated in draws():
         found = verdict(reported, replicated)
-        low, high = reported.rounding
+        low, high = rounding(reported)
         if (replicated.ci_low or 0) <= high and (replicated.ci_high or 1) >= low:
             assert found.verdict in ("reproduced", "consistent")
             assert (found.difference_low or 0) <= 1e-12
@@ -210,20 +217,37 @@ def test_remarks_are_sentences() -> None:
     said = verdict(
         Reported("accuracy", 0.9),
         Replicated("accuracy", 0.7, 0.68, 0.72),
-        remarks=("Note: read off a figure", "MobileNetV2 stands in for VGG16."),
+        remarks=(
+            because(Code.NOTE, note="read off a figure"),
+            because(Code.STANDS_IN, run="MobileNetV2", reported="VGG16"),
+        ),
     )
     assert said.reason.endswith(" Note: read off a figure. MobileNetV2 stands in for VGG16.")
 
 
 def test_a_lost_zero_is_no_lack_of_precision() -> None:
     """The database's 0.9 is a printed 90%: 0.862 is not it."""
-    assert theirs(0.9).rounding == pytest.approx((0.895, 0.905))
-    assert theirs(1.0).rounding == pytest.approx((0.995, 1.005))
-    assert theirs(0.8934).rounding == pytest.approx((0.89335, 0.89345))
+    assert rounding(theirs(0.9)) == pytest.approx((0.895, 0.905))
+    assert rounding(theirs(1.0)) == pytest.approx((0.995, 1.005))
+    assert rounding(theirs(0.8934)) == pytest.approx((0.89335, 0.89345))
     assert verdict(theirs(0.9), ours(0.862, 0.84, 0.88)).verdict == "lower"
 
 
 def test_what_has_learnt_nothing_reproduces_no_sensitivity() -> None:
-    blind = ours(1.0, 0.97, 1.0, unskilled="It names one class throughout.")
-    found = verdict(theirs(0.99), blind)
-    assert (found.verdict, found.reason) == ("at baseline", "It names one class throughout.")
+    unskilled = because(Code.UNSKILLED, baseline=0.5, metric="sensitivity")
+    found = verdict(theirs(0.99), ours(1.0, 0.97, 1.0, unskilled=unskilled))
+    assert (found.verdict, found.why) == ("at baseline", unskilled)
+
+
+def test_every_code_has_its_words() -> None:
+    """A reason is worded from its own values alone."""
+    values = {
+        "ci_low": 0.8, "ci_high": 0.9, "distance": 0.1, "difference": 0.1, "difference_low": 0.0,
+        "difference_high": 0.2, "margin": 0.02, "baseline": 0.5, "metric": "accuracy",
+        "classes": 3, "others": ("a", "b"), "against": (because(Code.NOT_FROM_RANDOM),),
+        **dict.fromkeys(("of_class", "reported", "run", "replicated", "study", "note"), "x"),
+        **dict.fromkeys(("within_margin", "exact", "by_spread"), False), "explanation": "x",
+    }  # fmt: skip
+    words = [str(because(code, **values)) for code in Code]
+    assert all(words)
+    assert not any("{" in text or "None" in text for text in words)

@@ -1,4 +1,4 @@
-"""Comparisons within a study: two arms on the same task, part of the data and metric.
+"""Contrasts within a study: two arms on the same task, part of the data and metric.
 
 Between studies the data differ, and with them what a value means. Within one, the difference
 between two arms is the network's or the TL type's, if all else is the same.
@@ -10,24 +10,23 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 
+from db.literature import Reported, Study
+from db.wording import plural
 from metaanalysis.audit.claims.part import Part
-from metaanalysis.audit.finding import CONTRADICTED, NOT_CHECKABLE, SUPPORTED, plural
-from metaanalysis.audit.material import Metric, Study
+from metaanalysis.audit.finding import CONTRADICTED, NOT_CHECKABLE, SUPPORTED, Shown
 
 #: A statement on the whole literature takes at least so many studies; of one or two, the next one
 #: may say the opposite.
 FEWEST_STUDIES = 3
 
-Feature = Callable[[Metric], Hashable]
-
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Contrast:
     """The best value of each of two sides in one study, on one task and metric."""
 
     study: Study
-    first: Metric
-    second: Metric
+    first: Reported
+    second: Reported
 
     @property
     def difference(self) -> float:
@@ -35,50 +34,52 @@ class Comparison:
         return round(self.first.value - self.second.value, 9)
 
     @property
-    def rows(self) -> tuple[str, str]:
-        """Return both rows in words."""
-        return self.first.described(self.study), self.second.described(self.study)
+    def rows(self) -> tuple[Shown, Shown]:
+        """Return both rows."""
+        return (self.study, self.first), (self.study, self.second)
 
 
-def compare(
+def contrasts(
     studies: Iterable[Study],
-    feature: Feature,
+    feature: str,
     first: Collection[Hashable],
     second: Collection[Hashable],
-    same: Feature,
+    same: str,
     *,
-    only: Callable[[Metric], bool] = lambda _: True,
-) -> list[Comparison]:
-    """Compare rows whose `feature` is in `first` with rows where it is in `second`.
+    only: Callable[[Reported], bool] = lambda _: True,
+) -> list[Contrast]:
+    """Contrast rows whose `feature` is in `first` with rows where it is in `second`.
 
     Parameters
     ----------
     studies
         Where to look.
     feature
-        What tells the sides apart, such as the TL type.
+        Field that tells the sides apart, such as ``tl_type``.
     first, second
         Its values on either side.
     same
-        What must be the same on both, beside study, metric, task and part of the data.
+        Field that must be the same on both, beside study, metric, task and part of the data.
     only
         Rows that may take part.
     """
     found = []
     for study in studies:
-        groups: dict[Hashable, list[Metric]] = defaultdict(list)
+        groups: dict[Hashable, list[Reported]] = defaultdict(list)
         for row in study.metrics:
             if only(row):
-                groups[row.metric, row.same_task, row.split, same(row)].append(row)
+                groups[row.metric, row.same_task, row.split, getattr(row, same)].append(row)
         for rows in groups.values():
-            sides = [[row for row in rows if feature(row) in side] for side in (first, second)]
+            sides = [
+                [row for row in rows if getattr(row, feature) in side] for side in (first, second)
+            ]
             if all(sides):
                 one, two = (max(side, key=lambda row: row.value) for side in sides)
-                found.append(Comparison(study, one, two))
+                found.append(Contrast(study, one, two))
     return found
 
 
-def weigh(found: list[Comparison], sides: tuple[str, str], name: str = "") -> Part:
+def weigh(found: list[Contrast], sides: tuple[str, str], name: str = "") -> Part:
     """Judge a statement that the first side does at least as well as the second.
 
     Supported if it does so in every comparison, contradicted if in no study it does; with fewer

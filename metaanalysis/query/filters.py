@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from db.errors import UsageError
@@ -41,11 +41,15 @@ Build = Callable[[Parameters], str]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One filter: what must hold, and how to find the studies of which it cannot be told."""
+    """One filter: what must hold, and how to find the studies of which it cannot be told.
+
+    `notes` say how a word was understood, where that may surprise.
+    """
 
     name: str
     holds: Build
     unknown: str | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,6 @@ class Filters:
     metric: Sequence[str] = ()
     dataset: Sequence[str] = ()
     text: Sequence[str] = ()
-    notes: list[str] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> Filters:
@@ -250,14 +253,14 @@ class Filters:
             alone = [given] if isinstance(given, str) else given
             if isinstance(alone, (list, tuple)) and any(not str(item).strip() for item in alone):
                 raise UsageError(f"--{name}: an empty word says nothing.", "Leave the option out.")
-        names = Lexicon("filter", [name for name in cls.__dataclass_fields__ if name != "notes"])
+        names = Lexicon("filter", cls.__dataclass_fields__)
         clean: dict[str, tuple[str, ...]] = {}
         for name, value in words.items():
             if value is None:
                 continue
             alone = isinstance(value, (str, int, float))
             clean[names.resolve(name)] = tuple(str(item) for item in ([value] if alone else value))
-        return cls(**clean)  # type: ignore[arg-type]
+        return cls(**clean)
 
     def conditions(self, backbones: Lexicon, anatomies: Callable[[], set[str]]) -> list[Condition]:
         """Check the words and return the conditions.
@@ -304,13 +307,13 @@ class Filters:
     def _backbone(self, backbones: Lexicon) -> Condition:
         """Take the name of a family that is no backbone of its own for the whole family."""
         families = lexicon("family")
-        terms, whole = [], []
+        terms, whole, notes = [], [], []
         for word in self.backbone:
             family = families.find(word)
             spelt = fold(word)
             if family is not None and spelt == fold(family) and not backbones.is_term(word):
                 whole.append(family)
-                self.notes.append(f"{word!r} names a family: all its backbones count.")
+                notes.append(f"{word!r} names a family: all its backbones count.")
             else:
                 terms.append(backbones.resolve(word))
 
@@ -323,12 +326,13 @@ class Filters:
                 parts.append(_family(whole).holds(parameters))
             return _any_of(parts)
 
-        return Condition("backbone", holds, _family(whole).unknown)
+        return Condition("backbone", holds, _family(whole).unknown, tuple(notes))
 
     def _subject(self, anatomies: Callable[[], set[str]]) -> Condition:
         subjects = lexicon("subject")
         systems: list[str] = []
         organs: list[str] = []
+        notes = []
         for word in self.subject:
             term = subjects.find(word)
             if term is not None:
@@ -339,7 +343,7 @@ class Filters:
                 words = {**{organ: organ for organ in ORGANS}, **SYNONYMS["subject"]}
                 Lexicon("subject", subjects.terms, words).resolve(word)
             organs += meant
-            self.notes.append(
+            notes.append(
                 f"{word!r} is no body system of the review; it was looked for in the anatomy."
             )
 
@@ -351,7 +355,7 @@ class Filters:
                 parts.append(_terms("subject", "LOWER(s.anatomy)", organs).holds(parameters))
             return _any_of(parts)
 
-        return Condition("subject", holds, "s.subject IS NULL")
+        return Condition("subject", holds, "s.subject IS NULL", tuple(notes))
 
     def _text(self) -> Condition:
         """Ask for every word of one option somewhere in the study; options are alternatives."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from db.literature import Reported, Study
 from metaanalysis.audit.arms import Cases, cases, class_cases, own_print
 from metaanalysis.audit.averages import (
     OF_ALL,
@@ -24,30 +25,33 @@ from metaanalysis.audit.averages import (
     neighbours,
     single_count,
 )
-from metaanalysis.audit.finding import CONSISTENT, INCONSISTENT, NOT_CHECKABLE, SUSPICIOUS, Finding
-from metaanalysis.audit.material import Metric, Study
+from metaanalysis.audit.finding import (
+    CONSISTENT,
+    INCONSISTENT,
+    NOT_CHECKABLE,
+    SUSPICIOUS,
+    Finding,
+    Say,
+    on_study,
+)
 from metaanalysis.audit.printed import Printed, fraction, smallest_denominator
 
 _CHECK = "proportion"
 
 
 def _averaged(
-    study: Study, metric: Metric, printed: Printed, found: Cases, how: Averaging
+    say: Say, metric: Reported, printed: Printed, found: Cases, how: Averaging
 ) -> Finding:
     """Judge a value that the rows call a mean and that no single count gives."""
     n = found.n
     if how.folds and mean_of_folds(printed, n, how.folds):
-        return study.finding(
-            _CHECK,
-            metric,
+        return say(
             CONSISTENT,
             f"No count of {n:,} gives it; a mean over {how.folds} folds can.",
             recomputed=f"mean of {how.folds} folds",
         )
     if how.runs and mean_of_runs(printed, n, how.runs) is not None:
-        return study.finding(
-            _CHECK,
-            metric,
+        return say(
             CONSISTENT,
             f"No count of {n:,} gives it; a mean over {how.runs} runs can.",
             recomputed=f"mean of {how.runs} runs",
@@ -56,26 +60,19 @@ def _averaged(
     if number:
         # Folds need not be as equal as can be, nor splits of the same size.
         certain = how.equal and _certain(metric, found)
-        return study.finding(
-            _CHECK,
-            metric,
+        return say(
             INCONSISTENT if certain else SUSPICIOUS,
             f"Neither a count of {n:,} nor a mean over {number} of them gives it.",
         )
-    return study.finding(
-        _CHECK,
-        metric,
-        NOT_CHECKABLE,
-        f"It is a mean ({how.why}) of an unknown number of proportions.",
-    )
+    return say(NOT_CHECKABLE, f"It is a mean ({how.why}) of an unknown number of proportions.")
 
 
-def _certain(metric: Metric, found: Cases) -> bool:
+def _certain(metric: Reported, found: Cases) -> bool:
     """Return whether the row itself gives n, and is the study's own print."""
     return not found.assumed and own_print([metric])
 
 
-def _unstated(study: Study, metric: Metric, printed: Printed, n: int) -> str | None:
+def _unstated(study: Study, metric: Reported, printed: Printed, n: int) -> str | None:
     """Return the mean over the fewest runs or folds that could give a value, in words."""
     if runs := fewest_runs(printed, n, study.cv_folds):
         count = mean_of_runs(printed, n, runs) or 0
@@ -87,10 +84,9 @@ def _unstated(study: Study, metric: Metric, printed: Printed, n: int) -> str | N
     return None
 
 
-def _unexplained(
-    study: Study, metric: Metric, printed: Printed, found: Cases, how: Averaging
-) -> Finding:
+def _unexplained(say: Say, study: Study, metric: Reported, found: Cases, how: Averaging) -> Finding:
     """Judge a value that no single count gives, where no row calls it a mean."""
+    printed = fraction(metric.value)
     text = f"No count of {found.said} gives it: {neighbours(printed, found.n)}"
     certain = _certain(metric, found)
     single = how.runs == 1
@@ -104,39 +100,36 @@ def _unexplained(
     if not mean and not certain:
         text += " The row does not give n itself, or is not the study's own print."
     verdict = SUSPICIOUS if mean or not certain else INCONSISTENT
-    return study.finding(_CHECK, metric, verdict, text, recomputed=neighbours(printed, found.n))
+    return say(verdict, text, recomputed=neighbours(printed, found.n))
 
 
-def _check(study: Study, metric: Metric, found: Cases | None) -> Finding:
+def _check(study: Study, metric: Reported, found: Cases | None) -> Finding:
+    say = on_study(study, _CHECK, metric)
     printed = fraction(metric.value)
     how = averaging(study, metric)
     if found is None:
-        return study.finding(
-            _CHECK, metric, NOT_CHECKABLE, "The number of cases behind it is not known."
-        )
+        return say(NOT_CHECKABLE, "The number of cases behind it is not known.")
     if count := single_count(printed, found.n):
         where = f", if n is that of {found.said}" if found.assumed else ""
-        return study.finding(
-            _CHECK, metric, CONSISTENT, f"{count} gives it{where}.", recomputed=count
-        )
+        return say(CONSISTENT, f"{count} gives it{where}.", recomputed=count)
     if how.why is not None:
-        return _averaged(study, metric, printed, found, how)
-    return _unexplained(study, metric, printed, found, how)
+        return _averaged(say, metric, printed, found, how)
+    return _unexplained(say, study, metric, found, how)
 
 
-def _of_some(study: Study, metric: Metric) -> Finding:
+def _of_some(say: Say, metric: Reported) -> Finding:
     """Judge a rate within a class whose size is not known: only the smallest that fits is told."""
     count, n = smallest_denominator(fraction(metric.value))
     in_class = metric.metric in ("sensitivity", "specificity")
     of = "cases of the class" if in_class else "cases called so"
     text = f"The number of {of} is in no row"
     if n == 1:  # 0% and 100% can be of any number
-        return study.finding(_CHECK, metric, NOT_CHECKABLE, f"{text}.")
+        return say(NOT_CHECKABLE, f"{text}.")
     text += f"; with fewer than {n} (as in {count}/{n}) it could not be."
-    return study.finding(_CHECK, metric, NOT_CHECKABLE, text, recomputed=f"at least {n} {of}")
+    return say(NOT_CHECKABLE, text, recomputed=f"at least {n} {of}")
 
 
-def proportions(study: Study) -> Iterator[Finding]:
+def proportion_of_cases(study: Study) -> Iterator[Finding]:
     """Check every reported proportion of a study. AUC and F1 are no proportions of cases."""
     of_class = class_cases(study)
     for metric in study.metrics:
@@ -145,13 +138,11 @@ def proportions(study: Study) -> Iterator[Finding]:
         elif metric.position in of_class:
             yield _check(study, metric, of_class[metric.position])
         elif metric.metric in OF_SOME:
+            say = on_study(study, _CHECK, metric)
             how = averaging(study, metric)
             if how.why is None:
-                yield _of_some(study, metric)
+                yield _of_some(say, metric)
             else:
-                yield study.finding(
-                    _CHECK,
-                    metric,
-                    NOT_CHECKABLE,
-                    f"It may be a mean over classes, folds or runs ({how.why}).",
+                yield say(
+                    NOT_CHECKABLE, f"It may be a mean over classes, folds or runs ({how.why})."
                 )
