@@ -120,6 +120,7 @@ def small_print(given: Sequence[str], own: Sequence[str], result: Result) -> lis
 
     A sentence that the caller gave already is not said twice.
     """
-    warnings = [f"{text[:1].upper()}{text[1:].rstrip(' .')}." for text in result.warnings]
+    words = [str(note) for note in result.warnings]
+    warnings = [f"{text[:1].upper()}{text[1:].rstrip(' .')}." for text in words]
     lines = [*given, *own, *left_out(result), *warnings]
     return list(dict.fromkeys(line for line in lines if line))

@@ -16,11 +16,10 @@ from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions
-from metaanalysis.stats.pool import check_level
+from metaanalysis.stats.columns import FloatArray, Missing, RowCheck, check_level, vectors
 from metaanalysis.stats.rank_statistics import EXACT_SPEARMAN, ranks, spearman_exact_p
 from metaanalysis.stats.result_tables import CorrelationResult, PrintedCorrelation
 from metaanalysis.stats.results import NAN
-from metaanalysis.stats.studies import FloatArray, Missing, RowCheck, names, vector
 
 _LARGEST_N = 10_000_000
 _PRINTED = re.compile(r"^\s*(<=|>=|<|>|=|≤|≥)?\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*$")
@@ -45,8 +44,10 @@ def spearman(
         Shape (n,), n >= 3.
     resamples, seed
         Permutations (for n above 12; below, all orders are counted) and bootstrap samples.
-    level, labels, missing
+    level
         As in `pool`.
+    labels, missing
+        As of `EffectSizes.of`.
     columns
         Names of the two columns, for messages.
 
@@ -57,9 +58,8 @@ def spearman(
     have no correlation and are left out.
     """
     check_level(level)
-    left = vector(first, columns[0])
-    right = vector(second, columns[1], left.size)
-    check = RowCheck(left.size, names(labels, left.size), missing)
+    left, right = vectors((columns[0], first), (columns[1], second))
+    check = RowCheck.of(left.size, labels, missing)
     check.finite(left, columns[0])
     check.finite(right, columns[1])
     check.require(3, "A rank correlation")

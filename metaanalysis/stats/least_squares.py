@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from metaanalysis.stats.studies import FloatArray
+from metaanalysis.stats.columns import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

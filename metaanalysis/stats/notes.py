@@ -41,6 +41,11 @@ class Note:
             return self
         return replace(self, names=tuple(names[row - 1] for row in self.rows))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Code, rows (by name where they have one), values and words."""
+        rows = list(self.names or self.rows)
+        return {"code": self.code, "rows": rows, "values": self.values, "text": str(self)}
+
     def __str__(self) -> str:
         return note_words(self.code, self.rows, self.values, self.names)
 
@@ -58,6 +63,11 @@ class Exclusion:
     def reason(self) -> str:
         """Why, in words."""
         return reason_words(self.code, self.column)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Row, label, code, column and words."""
+        place = {"row": self.row, "label": self.label}
+        return {**place, "code": self.code, "column": self.column, "reason": self.reason}
 
     def __str__(self) -> str:
         name = f" ({self.label})" if self.label != str(self.row) else ""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaanalysis.stats import distributions
-from metaanalysis.stats.studies import FloatArray
+from metaanalysis.stats.columns import FloatArray
 
 # With n values there are 2^n subsets to visit; beyond this, permutations are sampled.
 EXACT_SPEARMAN = 12

@@ -20,8 +20,8 @@ import numpy as np
 
 from db.errors import ConvergenceError, StatisticsError
 from metaanalysis.stats import distributions
+from metaanalysis.stats.columns import BoolArray, FloatArray, IntArray
 from metaanalysis.stats.least_squares import Fit, fit, fit_one, intercept_only
-from metaanalysis.stats.studies import BoolArray, FloatArray, IntArray
 
 ESTIMATORS = ("DL", "PM", "REML", "ML", "EB", "HE", "HS", "SJ", "DL2", "HE2")
 _ALIASES = {"CA": "HE", "CA2": "HE2", "MP": "PM"}

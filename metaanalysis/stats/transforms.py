@@ -89,11 +89,6 @@ def logit(proportion: ArrayLike) -> NDArray[np.float64]:
     return cast("NDArray[np.float64]", special.logit(np.asarray(proportion, dtype=np.float64)))
 
 
-def inverse_logit(value: ArrayLike) -> NDArray[np.float64]:
-    """Proportion from log odds."""
-    return cast("NDArray[np.float64]", special.expit(np.asarray(value, dtype=np.float64)))
-
-
 def arcsine(proportion: ArrayLike) -> NDArray[np.float64]:
     """Arcsine of the square root, in radians, 0 to pi/2."""
     return np.arcsin(np.sqrt(np.asarray(proportion, dtype=np.float64)))
