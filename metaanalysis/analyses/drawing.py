@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from metaanalysis.analyses.analysis import Analysis
 from metaanalysis.analyses.sentences import called
-from metaanalysis.samples.sample import by_reason
+from metaanalysis.samples.sample import counted_reasons
+from metaanalysis.stats.record import Result
 from metaanalysis.stats.result_tables import MultilevelResult, TrimFillResult
-from metaanalysis.stats.results import Result, SubgroupResult
+from metaanalysis.stats.results import SubgroupResult
 
 if TYPE_CHECKING:
     from metaanalysis.figures.base import Figure
@@ -59,14 +60,9 @@ def _notes(analysis: Analysis) -> list[str]:
     sample = analysis.sample
     notes = []
     if sample.left_out:
-        told = "; ".join(
-            f"{reason} ({len(names)})" for reason, names in by_reason(sample.left_out).items()
-        )
+        told = counted_reasons(sample.left_out)
         notes.append(f"Left out, {len(sample.left_out)} of {sample.candidates}: {told}.")
-    notes += sample.said(sample.assumptions)
-    notes += [f"Note: {text}" for text in sample.said(sample.notes)]
-    notes += [f"Note: {text}." for text in analysis.warnings]
-    return [*notes, analysis.sentence]
+    return [*notes, *analysis.remarks(), analysis.sentence]
 
 
 def _options(analysis: Analysis, factor: str) -> dict[str, Any]:

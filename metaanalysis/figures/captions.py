@@ -12,7 +12,8 @@ from metaanalysis.figures import theme
 from metaanalysis.figures.natural import number, p_words, scale_words
 
 if TYPE_CHECKING:
-    from metaanalysis.stats.results import PoolResult, Result, SubgroupResult
+    from metaanalysis.stats.record import Result
+    from metaanalysis.stats.results import PoolResult, SubgroupResult
 
 #: Characters a line of the subtitle and of the small print.
 SUBTITLE_LENGTH, NOTE_LENGTH = 138, 160

@@ -15,11 +15,6 @@ from db.reader import Row
 from metaanalysis.samples.sample import LeftOut, Remark
 from metaanalysis.samples.values import Cases, cases_of, fitting_count
 
-NO_N = "number of cases not known"
-NO_CLASS_COUNTS = "number of cases with and without the finding not known"
-SEVERAL_CLASSES = "more than two classes: no cases with and without one finding"
-AUC_WITHOUT_VARIANCE = "no interval printed, and cases with and without the finding not known"
-
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
@@ -66,9 +61,9 @@ class Reported:
     label: str
     short: str
 
-    def out(self, reason: str) -> LeftOut:
+    def out(self, code: str, **values: str) -> LeftOut:
         """Return the value as left out for a reason."""
-        return LeftOut(self.label, self.short, reason)
+        return LeftOut(self.label, self.short, code, values)
 
 
 @dataclass(slots=True)
@@ -83,57 +78,40 @@ class Counted:
 
 
 def _cases_said(
-    used: list[Reported], cases: list[Cases], allowed: Assumptions
+    used: list[Reported], cases: list[Cases], split: list[str], allowed: Assumptions
 ) -> tuple[list[Remark], list[Remark]]:
-    """Return the notes and the assumptions on where the numbers of cases come from."""
-    pairs = list(zip(used, cases, strict=True))
+    """Return the notes and the assumptions on where the numbers of cases come from.
+
+    Parameters
+    ----------
+    split
+        Short names of the values whose cases were split by the assumed prevalence.
+    """
+    pairs = [(item.short, known) for item, known in zip(used, cases, strict=True)]
     notes = [
-        Remark.of(
-            "n is the study's number of test cases where the value gives none: {names}.",
-            (item.short for item, known in pairs if known.source == "study"),
-        ),
-        Remark.of(
-            "n counts patients, not images, of {names}.",
-            (item.short for item, known in pairs if known.unit == "patients"),
-        ),
-        Remark.of(
-            "whether n counts images or patients is not said of {names}.",
-            (item.short for item, known in pairs if known.unit is None),
-        ),
+        Remark.of("n-of-study", (short for short, known in pairs if known.source == "study")),
+        Remark.of("n-of-patients", (short for short, known in pairs if known.unit == "patients")),
+        Remark.of("n-of-what", (short for short, known in pairs if known.unit is None)),
     ]
-    what = {
-        "images": "the study's number of images",
-        "test": "the study's number of test cases, whatever the split",
-    }.get(str(allowed.n), str(allowed.n))
-    assumed = Remark.of(
-        f"ASSUMED n = {what} for {{count}}: {{names}}.",
-        (item.short for item, known in pairs if known.source == "assumed"),
-    )
-    return notes, [assumed]
-
-
-def _prevalence_said(shorts: list[str], prevalence: float | None) -> Remark:
-    return Remark.of(
-        f"ASSUMED prevalence {prevalence:g}, to split n into cases with and without the finding, "
-        "for {count}: {names}."
-        if prevalence is not None
-        else "{names}",
-        shorts,
-    )
+    without = [short for short, known in pairs if known.source == "assumed"]
+    return notes, [
+        Remark.of("n-assumed", without, n=allowed.n),
+        Remark.of("prevalence-assumed", split, prevalence=allowed.prevalence),
+    ]
 
 
 def _split(item: Reported, cases: Cases, allowed: Assumptions) -> tuple[float, float] | str:
-    """Return the cases with and without the finding, or why they are not known."""
+    """Return the cases with and without the finding, or the code of why they are not known."""
     if cases.positive is not None and cases.negative is not None:
         return cases.positive, cases.negative
     if cases.n is None:
-        return NO_N
+        return "no-n"
     if item.study["n_classes"] is not None and item.study["n_classes"] > 2:
-        return SEVERAL_CLASSES
+        return "several-classes"
     if allowed.prevalence is None:
-        return NO_CLASS_COUNTS
+        return "no-class-counts"
     positive = min(max(round(allowed.prevalence * cases.n), 1), cases.n - 1)
-    return (positive, cases.n - positive) if cases.n >= 2 else NO_CLASS_COUNTS
+    return (positive, cases.n - positive) if cases.n >= 2 else "no-class-counts"
 
 
 def proportions(kept: list[Reported], outcome: str, allowed: Assumptions) -> Counted:
@@ -158,7 +136,7 @@ def proportions(kept: list[Reported], outcome: str, allowed: Assumptions) -> Cou
             by_assumption = cases.positive is None
             split += [item.short] if by_assumption else []
         if size is None:
-            out.append(item.out(NO_N))
+            out.append(item.out("no-n"))
             continue
         count, fits = fitting_count(item.value["value"], size)
         if not fits and not by_assumption and cases.source != "assumed":
@@ -168,22 +146,14 @@ def proportions(kept: list[Reported], outcome: str, allowed: Assumptions) -> Cou
         known.append(cases)
         events.append(count)
         sizes.append(size)
-    notes, assumed = _cases_said(used, known, allowed)
-    notes.append(
-        Remark(
-            "no whole number of cases gives the value: {names}. A mean over folds or runs, or "
-            "another n, can be why; medtl-meta audit looks closer.",
-            tuple(misfits),
-            "; ",
-        )
-    )
+    notes, assumed = _cases_said(used, known, split, allowed)
+    notes.append(Remark("misfit", tuple(misfits)))
     columns: dict[str, tuple[Any, ...]] = {
         "events": tuple(events),
         "n": tuple(sizes),
         "value": tuple(item.value["value"] for item in used),
         "n_source": tuple(cases.source for cases in known),
     }
-    assumed.append(_prevalence_said(split, allowed.prevalence))
     return Counted(used, columns, out, notes, assumed)
 
 
@@ -200,10 +170,10 @@ def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
         cases = cases_of(value, item.siblings, item.study, allowed.n)
         parts = _split(item, cases, allowed)
         if isinstance(parts, str) and not interval:
-            out.append(item.out(AUC_WITHOUT_VARIANCE if parts == NO_CLASS_COUNTS else parts))
+            out.append(item.out("no-variance" if parts == "no-class-counts" else parts))
             continue
         if value["value"] in (0.0, 1.0):
-            out.append(item.out("an AUC of exactly 0 or 1 has no variance"))
+            out.append(item.out("area-at-edge"))
             continue
         positive, negative = (None, None) if isinstance(parts, str) else parts
         used.append(item)
@@ -221,15 +191,10 @@ def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
             }
         )
     by_count = [i for i, r in zip(used, rows, strict=True) if r["ci_low"] is None]
-    notes, assumed = _cases_said(by_count, known, allowed)
+    notes, assumed = _cases_said(by_count, known, split, allowed)
     printed = [i.short for i, r in zip(used, rows, strict=True) if r["ci_low"] is not None]
-    notes.append(
-        Remark.of("variance from the printed interval, taken as one of 95 %, for {names}.", printed)
-    )
-    notes.append(
-        Remark.of("variance by Hanley and McNeil for {names}.", (item.short for item in by_count))
-    )
+    notes.append(Remark.of("printed-interval", printed))
+    notes.append(Remark.of("hanley-mcneil", (item.short for item in by_count)))
     names = ("value", "ci_low", "ci_high", "n_positive", "n_negative", "n")
     columns = {name: tuple(row[name] for row in rows) for name in names}
-    assumed.append(_prevalence_said(split, allowed.prevalence))
     return Counted(used, columns, out, notes, assumed)

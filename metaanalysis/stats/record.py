@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from db.wording import fixed, folded
 from metaanalysis.stats.notes import Exclusion, Note
-
-if TYPE_CHECKING:
-    import pandas as pd
+from metaanalysis.tabular import Tabular
 
 Row = dict[str, Any]
 
@@ -60,7 +58,7 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Result(Record):
+class Result(Record, Tabular):
     """What every result carries: what was left out, and what must be said beside it."""
 
     excluded: tuple[Exclusion, ...] = ()
@@ -74,12 +72,6 @@ class Result(Record):
     def rows(self) -> list[Row]:
         """Return the result as table rows; one row unless a subclass has more."""
         return [self.cells()]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows` as a pandas DataFrame."""
-        import pandas as pd  # half a second that only a notebook wants to pay
-
-        return pd.DataFrame(self.rows())
 
     def lines(self) -> list[str]:
         """Lines of the readable form: the cells, and the rows where there are others."""

@@ -134,7 +134,13 @@ def degrees_words(df: int, df_residual: float | None) -> str:
 
 
 def wald_words(
-    statistic: float, df: int, df_residual: float | None, p: float, *, chi2: str = "chi2"
+    statistic: float,
+    df: int,
+    df_residual: float | None,
+    p: float,
+    *,
+    chi2: str = "chi2",
+    decimals: int = 2,
 ) -> str:
     """Return a test of several means or slopes: ``F(2, 10) = 1.57, p = 0.26``.
 
@@ -144,9 +150,11 @@ def wald_words(
         Of the F; None where the statistic is a chi-square.
     chi2
         What the chi-square is called: ``QM`` in a regression.
+    decimals
+        Of the statistic.
     """
     kind = chi2 if df_residual is None else "F"
-    return f"{kind}({degrees_words(df, df_residual)}) = {fixed(statistic, 2)}, {p_words(p)}"
+    return f"{kind}({degrees_words(df, df_residual)}) = {fixed(statistic, decimals)}, {p_words(p)}"
 
 
 def q_words(method: str, df: int) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +10,10 @@ import click
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from db.wording import folded
 from medtl_meta.cli.options import opened, remark
 from medtl_meta.cli.output import width, write_rows
+from medtl_meta.cli.prose import WIDEST
 from medtl_meta.cli.query import FILTER_HELP
 from medtl_meta.cli.stats.options import ROLES
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
@@ -28,12 +28,6 @@ Given = Mapping[str, Any]
 _LITERATURE = ("outcome", "arms", "assume_n", "assume_prevalence")
 _LITERATURE_FLAGS = ("keep_retracted", "keep_untransferred")
 _CSV = (*ROLES, "label", "cluster", "missing")
-
-#: A blank at which no line is broken.
-TIE = "\u00a0"
-
-#: Lines of prose are not made longer than this.
-WIDEST = 100
 
 
 def _option(name: str) -> str:
@@ -174,19 +168,15 @@ def write(analysis: Analysis, given: Given) -> None:
     from medtl_meta.cli.stats.tables import records, table
 
     chosen = _figure_formats(analysis, given)
-    form = given["form"]
-    if form == "json":
-        text = json.dumps(analysis.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        click.echo(text)
-    elif form == "csv":
-        rows = records(analysis)
-        write_rows(rows, tuple(rows[0]), form)
-        for line in [*analysis.paragraphs(), analysis.sentence]:
-            remark(line)
-    else:
-        rows, lines = table(analysis)
-        write_rows(rows, tuple(rows[0]), form)
-        tell([*lines, *analysis.paragraphs()], analysis.sentence, form)
+    rows, below = table(analysis)
+    account = analysis.paragraphs()
+    match given["form"]:
+        case "json":
+            put_json(analysis.to_dict())
+        case "csv":
+            put_csv(records(analysis), [*account, analysis.sentence])
+        case form:
+            put_table(rows, [*below, *account], analysis.sentence, form)
     if chosen:
         draw(analysis, given, chosen)
 
@@ -212,31 +202,38 @@ def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
     return formats(given["figure_format"])
 
 
-def tell(lines: Sequence[str], sentence: str, form: str) -> None:
-    """Write prose below a table; the last line is the sentence in plain words."""
+def put_json(values: Any) -> None:
+    """Write values as JSON."""
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def put_csv(rows: Sequence[Mapping[str, Any]], account: Sequence[str]) -> None:
+    """Write rows as CSV, and what there is to say about them to stderr."""
+    write_rows(rows, tuple(rows[0]), "csv")
+    for line in account:
+        remark(line)
+
+
+def put_table(
+    rows: Sequence[Mapping[str, Any]], lines: Sequence[str], sentence: str, form: str
+) -> None:
+    """Write a table with prose below it; the last line is the sentence in plain words."""
+    write_rows(rows, tuple(rows[0]), form)
     click.echo()
     for line in lines:
-        paragraph(line, form)
+        _paragraph(line, form)
     click.echo()
-    paragraph(sentence, form)
+    _paragraph(sentence, form)
 
 
-def paragraph(text: str, form: str) -> None:
+def _paragraph(text: str, form: str) -> None:
     """Write a paragraph, folded to the terminal; Markdown folds its own."""
+    item = text.startswith("- ")
     if form == "markdown":
-        click.echo(text if text.startswith("- ") else f"{text}\n")
+        click.echo(text if item else f"{text}\n")
         return
-    indent = "  " if text.startswith("- ") else ""
-    # What belongs together stays on one line: 95 %, p = 0.03.
-    tied = re.sub(r" (%|[=<] )", lambda found: found[0].replace(" ", TIE), text)
-    folded = textwrap.fill(
-        tied,
-        min(width(), WIDEST),
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-    click.echo(folded.replace(TIE, " "))
+    for line in folded(text, min(width(), WIDEST), hang=2 if item else 0):
+        click.echo(line)
 
 
 def formats(text: str | None) -> tuple[str, ...]:
