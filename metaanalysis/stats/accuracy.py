@@ -206,8 +206,6 @@ def _result(
         warnings.append(Note.of("no-curve"))
     radius = math.sqrt(distributions.chi2_quantile(level, 2.0))
     critical = distributions.critical_value(level, None)
-    sens, spec, fpr = _summary_rates(mean, covariance, critical)
-    plus, minus, odds = _ratios(mean, covariance, critical)
     return BivariateResult(
         k=len(tp),
         method=method,
@@ -224,12 +222,7 @@ def _result(
         tau2_fpr=float(sigma[1, 1]),
         rho=rho,
         log_likelihood=fitted.log_likelihood,
-        sensitivity=sens,
-        specificity=spec,
-        fpr=fpr,
-        lr_positive=plus,
-        lr_negative=minus,
-        dor=odds,
+        **_summary(mean, covariance, critical),
         auc=curve_area(intercept, slope, 0.0, 1.0),
         partial_auc=curve_area(intercept, slope, *fpr_range),
         fpr_range=fpr_range,
@@ -248,49 +241,34 @@ def _result(
     )
 
 
-def _summary_rates(
-    mean: FloatArray, covariance: FloatArray, critical: float
-) -> tuple[Estimate, Estimate, Estimate]:
-    def rate(name: str, centre: float, error: float) -> Estimate:
-        low, high = (
-            special.expit(centre - critical * error),
-            special.expit(centre + critical * error),
-        )
-        return Estimate(
-            name=name, estimate=float(special.expit(centre)), ci_low=float(low), ci_high=float(high)
-        )
+def _summary(mean: FloatArray, covariance: FloatArray, critical: float) -> dict[str, Estimate]:
+    """Return rates and ratios at the summary point, by the names that the result uses.
 
-    errors = np.sqrt(np.diag(covariance))
-    return (
-        rate("sensitivity", float(mean[0]), float(errors[0])),
-        rate("specificity", -float(mean[1]), float(errors[1])),
-        rate("false positive rate", float(mean[1]), float(errors[1])),
-    )
-
-
-def _ratios(
-    mean: FloatArray, covariance: FloatArray, critical: float
-) -> tuple[Estimate, Estimate, Estimate]:
-    """LR+, LR- and DOR at the summary point; intervals by the delta method on the log scale."""
+    Intervals are made on the logit scale of a rate, and by the delta method on the log scale of
+    a ratio.
+    """
     sens, fpr = special.expit(mean)
-    cases = (
-        ("LR+", math.log(sens / fpr), np.array([1.0 - sens, fpr - 1.0])),
-        ("LR-", math.log((1.0 - sens) / (1.0 - fpr)), np.array([-sens, fpr])),
-        ("DOR", float(mean[0] - mean[1]), np.array([1.0, -1.0])),
-    )
-    out = []
-    for name, value, slope in cases:
-        error = math.sqrt(float(slope @ covariance @ slope))
-        out.append(
-            Estimate(
-                name=name,
-                estimate=math.exp(value),
-                ci_low=math.exp(value - critical * error),
-                ci_high=math.exp(value + critical * error),
-                se=error,
-            )
+    cases: dict[str, tuple[str, float, list[float]]] = {
+        "sensitivity": ("sensitivity", float(mean[0]), [1.0, 0.0]),
+        "specificity": ("specificity", -float(mean[1]), [0.0, -1.0]),
+        "fpr": ("false positive rate", float(mean[1]), [0.0, 1.0]),
+        "lr_positive": ("LR+", math.log(sens / fpr), [1.0 - sens, fpr - 1.0]),
+        "lr_negative": ("LR-", math.log((1.0 - sens) / (1.0 - fpr)), [-sens, fpr]),
+        "dor": ("DOR", float(mean[0] - mean[1]), [1.0, -1.0]),
+    }
+    found = {}
+    for key, (name, value, slope) in cases.items():
+        ratio = name in ("LR+", "LR-", "DOR")
+        back = math.exp if ratio else special.expit
+        error = math.sqrt(float(np.array(slope) @ covariance @ np.array(slope)))
+        found[key] = Estimate(
+            name=name,
+            estimate=float(back(value)),
+            ci_low=float(back(value - critical * error)),
+            ci_high=float(back(value + critical * error)),
+            se=error if ratio else NAN,
         )
-    return out[0], out[1], out[2]
+    return found
 
 
 def sroc_line(mean: FloatArray, sigma: FloatArray, kind: SrocType) -> tuple[float, float]:

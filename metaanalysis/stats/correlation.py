@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ from metaanalysis.stats.rank_statistics import EXACT_SPEARMAN, ranks, spearman_e
 from metaanalysis.stats.result_tables import CorrelationResult, PrintedCorrelation
 from metaanalysis.stats.results import NAN
 
-_LARGEST_N = 10_000_000
+#: Numbers of pairs that a printed correlation may rest on.
+_SIZES = range(3, 10_000_001)
 _PRINTED = re.compile(r"^\s*(<=|>=|<|>|=|≤|≥)?\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*$")
 
 
@@ -232,31 +234,11 @@ def check_printed_correlation(
 
 def _smallest_n(r: float, p: float) -> int | None:
     """Smallest n >= 3 with p(r, n) <= `p`; None beyond any study's size."""
-    if correlation_p(r, 3) <= p:
-        return 3
-    if correlation_p(r, _LARGEST_N) > p:
-        return None
-    low, high = 3, _LARGEST_N
-    while high - low > 1:
-        middle = (low + high) // 2
-        if correlation_p(r, middle) <= p:
-            high = middle
-        else:
-            low = middle
-    return high
+    found = bisect_left(_SIZES, True, key=lambda n: correlation_p(r, n) <= p)
+    return _SIZES[found] if found < len(_SIZES) else None
 
 
 def _largest_n(r: float, p: float) -> int | None:
     """Largest n with p(r, n) >= `p`; None where all larger n qualify, 2 where none does."""
-    if correlation_p(r, _LARGEST_N) >= p:
-        return None
-    if correlation_p(r, 3) < p:
-        return 2
-    low, high = 3, _LARGEST_N
-    while high - low > 1:
-        middle = (low + high) // 2
-        if correlation_p(r, middle) >= p:
-            low = middle
-        else:
-            high = middle
-    return low
+    found = bisect_left(_SIZES, True, key=lambda n: correlation_p(r, n) < p)
+    return _SIZES[found] - 1 if found < len(_SIZES) else None

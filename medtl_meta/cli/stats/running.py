@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 Given = Mapping[str, Any]
 
 #: Options that speak of the literature alone, and of a CSV alone.
-_LITERATURE = ("outcome", "arms", "assume_n", "assume_prevalence")
-_LITERATURE_FLAGS = ("keep_retracted", "keep_untransferred")
+_LITERATURE = ("arms", "assume_n", "assume_prevalence", "keep_retracted", "keep_untransferred")
 _CSV = (*ROLES, "label", "cluster", "missing")
 
 
@@ -56,22 +55,14 @@ def sample_of(
         Options of the one with the other.
     """
     if given["csv_file"] is None:
-        for name in _CSV:
-            if given.get(name) is not None:
-                raise UsageError(
-                    f"{_option(name)} speaks of a CSV file.", "Name the file with --csv."
-                )
+        _refuse(given, _CSV, "speaks of a CSV file", "Name the file with --csv.")
         if given.get("replicated"):
             return _from_replications(given, pairs=pairs)
         return _from_literature(given, pairs=pairs)
-    named = [name for name in FILTER_HELP if given.get(name)]
-    named += [name for name in _LITERATURE if given.get(name) is not None]
-    named += [name for name in (*_LITERATURE_FLAGS, "replicated") if given.get(name)]
-    if named:
-        raise UsageError(
-            f"{_option(named[0])} speaks of the literature, not of a CSV file.",
-            "Drop it, or drop --csv.",
-        )
+    literature = (*FILTER_HELP, "outcome", *_LITERATURE, "replicated")
+    _refuse(
+        given, literature, "speaks of the literature, not of a CSV file", "Drop it, or drop --csv."
+    )
     from metaanalysis.samples.csv_file import from_csv
 
     return from_csv(
@@ -87,20 +78,21 @@ def sample_of(
     )
 
 
+def _refuse(given: Given, names: Sequence[str], what: str, hint: str) -> None:
+    """Refuse the first of these options that was given; flags and lists are where they are not."""
+    for name in names:
+        value = given.get(name)
+        if value is not None and value is not False and value != ():
+            raise UsageError(f"{_option(name)} {what}.", hint)
+
+
 def _from_replications(given: Given, *, pairs: bool) -> Sample:
     from metaanalysis.samples.replications import from_replications
 
     if pairs:
         raise UsageError("--replicated gives one outcome a run, no pairs.", "Leave it away.")
-    others = ("arms", "assume_n", "assume_prevalence")
-    named = [name for name in FILTER_HELP if given.get(name)]
-    named += [name for name in others if given.get(name) is not None]
-    named += [name for name in _LITERATURE_FLAGS if given.get(name)]
-    if named:
-        raise UsageError(
-            f"{_option(named[0])} speaks of the literature, not of replications.",
-            "Drop it, or drop --replicated.",
-        )
+    what = "speaks of the literature, not of replications"
+    _refuse(given, (*FILTER_HELP, *_LITERATURE), what, "Drop it, or drop --replicated.")
     with opened(given["where"]) as database:
         return from_replications(database, given.get("outcome") or "accuracy")
 
