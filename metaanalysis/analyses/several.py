@@ -50,19 +50,19 @@ def fit_several(
     UsageError
         A method that the model does not offer.
     """
-    sample = scaled.sample
+    sample, method = scaled.sample, three_level_method(scaled.sample, model)
     result = pool_multilevel(
         scaled.effects,
         None,
         sample.clusters,
         moderators,
-        three_level_method(sample, model),
+        method,
         errors=Errors("CR2", "z" if model.test == "z" else "t"),
         level=model.level,
     )
     how = (
         f"three-level model of {result.k} effects in {plural(result.clusters, 'study')} "
-        f"({result.method.partition(' ')[0]}), on the {scaled.scale} scale; "
+        f"({method}), on the {scaled.scale} scale; "
         f"errors robust to dependence within a study (CR2), {level_words(model.level)}"
     )
     return result, how

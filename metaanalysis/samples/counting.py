@@ -68,36 +68,60 @@ class Reported:
 
 @dataclass(slots=True)
 class Counted:
-    """The values that can be analysed, with their numbers and what must be said of them."""
+    """The values that can be analysed, with their numbers and what must be said of them.
 
-    used: list[Reported] = field(default_factory=list)
-    columns: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
-    notes: list[Remark] = field(default_factory=list)
-    assumptions: list[Remark] = field(default_factory=list)
-
-
-def _cases_said(
-    used: list[Reported], cases: list[Cases], split: list[str], allowed: Assumptions
-) -> tuple[list[Remark], list[Remark]]:
-    """Return the notes and the assumptions on where the numbers of cases come from.
-
-    Parameters
+    Attributes
     ----------
+    allowed
+        What may be assumed.
+    used, rows
+        The values, and the numbers of each by name.
+    left_out, notes
+        The others, and remarks of one kind of value.
+    known
+        Short name and cases of the values whose variance hangs on these.
     split
         Short names of the values whose cases were split by the assumed prevalence.
     """
-    pairs = [(item.short, known) for item, known in zip(used, cases, strict=True)]
-    notes = [
-        Remark.of("n-of-study", (short for short, known in pairs if known.source == "study")),
-        Remark.of("n-of-patients", (short for short, known in pairs if known.unit == "patients")),
-        Remark.of("n-of-what", (short for short, known in pairs if known.unit is None)),
-    ]
-    without = [short for short, known in pairs if known.source == "assumed"]
-    return notes, [
-        Remark.of("n-assumed", without, n=allowed.n),
-        Remark.of("prevalence-assumed", split, prevalence=allowed.prevalence),
-    ]
+
+    allowed: Assumptions
+    used: list[Reported] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    notes: list[Remark] = field(default_factory=list)
+    known: list[tuple[str, Cases]] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
+
+    def rest_on(self, item: Reported, cases: Cases, *, by_class: bool) -> None:
+        """Keep on which cases a value rests, and whether these had to be split."""
+        self.known.append((item.short, cases))
+        if by_class and cases.positive is None:
+            self.split.append(item.short)
+
+    @property
+    def columns(self) -> dict[str, tuple[Any, ...]]:
+        """Return the numbers by name, one a value."""
+        return {name: tuple(row[name] for row in self.rows) for name in (self.rows or [{}])[0]}
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """Return where the numbers of cases come from, and the notes."""
+        found: dict[str, list[str]] = {"n-of-study": [], "n-of-patients": [], "n-of-what": []}
+        for short, cases in self.known:
+            if cases.source == "study":
+                found["n-of-study"].append(short)
+            if cases.unit != "images":
+                found["n-of-patients" if cases.unit else "n-of-what"].append(short)
+        return [*(Remark.of(code, shorts) for code, shorts in found.items()), *self.notes]
+
+    @property
+    def assumptions(self) -> list[Remark]:
+        """Return what was assumed, and of which values."""
+        assumed = [short for short, cases in self.known if cases.source == "assumed"]
+        return [
+            Remark.of("n-assumed", assumed, n=self.allowed.n),
+            Remark.of("prevalence-assumed", self.split, prevalence=self.allowed.prevalence),
+        ]
 
 
 def _split(item: Reported, cases: Cases, allowed: Assumptions) -> tuple[float, float] | str:
@@ -116,71 +140,56 @@ def _split(item: Reported, cases: Cases, allowed: Assumptions) -> tuple[float, f
 
 def proportions(kept: list[Reported], outcome: str, allowed: Assumptions) -> Counted:
     """Return the values as events out of n; for sensitivity and specificity out of their class."""
-    used: list[Reported] = []
-    known: list[Cases] = []
-    events: list[int] = []
-    sizes: list[float] = []
-    split: list[str] = []
+    found = Counted(allowed)
+    by_class = outcome in ("sensitivity", "specificity")
     misfits: list[tuple[str, str]] = []
-    out: list[LeftOut] = []
     for item in kept:
+        value = item.value["value"]
         cases = cases_of(item.value, item.siblings, item.study, allowed.n)
         size = cases.n
-        by_assumption = False
-        if outcome in ("sensitivity", "specificity"):
+        if by_class:
             parts = _split(item, cases, allowed)
             if isinstance(parts, str):
-                out.append(item.out(parts))
+                found.left_out.append(item.out(parts))
                 continue
             size = parts[outcome == "specificity"]
-            by_assumption = cases.positive is None
-            split += [item.short] if by_assumption else []
         if size is None:
-            out.append(item.out("no-n"))
+            found.left_out.append(item.out("no-n"))
             continue
-        count, fits = fitting_count(item.value["value"], size)
-        if not fits and not by_assumption and cases.source != "assumed":
-            shown = f"{item.short} ({item.value['value']:g} of {size:g}: {count} taken)"
-            misfits.append((item.short, shown))
-        used.append(item)
-        known.append(cases)
-        events.append(count)
-        sizes.append(size)
-    notes, assumed = _cases_said(used, known, split, allowed)
-    notes.append(Remark("misfit", tuple(misfits)))
-    columns: dict[str, tuple[Any, ...]] = {
-        "events": tuple(events),
-        "n": tuple(sizes),
-        "value": tuple(item.value["value"] for item in used),
-        "n_source": tuple(cases.source for cases in known),
-    }
-    return Counted(used, columns, out, notes, assumed)
+        count, fits = fitting_count(value, size)
+        printed = cases.source != "assumed" and not (by_class and cases.positive is None)
+        if printed and not fits:
+            misfits.append((item.short, f"{item.short} ({value:g} of {size:g}: {count} taken)"))
+        found.used.append(item)
+        found.rest_on(item, cases, by_class=by_class)
+        found.rows.append({"events": count, "n": size, "value": value, "n_source": cases.source})
+    found.notes.append(Remark("misfit", tuple(misfits)))
+    return found
 
 
 def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
     """Return areas under the curve with their printed interval, or with the cases of each class."""
-    used: list[Reported] = []
-    known: list[Cases] = []
-    rows: list[Row] = []
-    split: list[str] = []
-    out: list[LeftOut] = []
+    found = Counted(allowed)
+    printed: list[str] = []
     for item in kept:
         value = item.value
         interval = value["ci_low"] is not None and value["ci_high"] is not None
         cases = cases_of(value, item.siblings, item.study, allowed.n)
         parts = _split(item, cases, allowed)
         if isinstance(parts, str) and not interval:
-            out.append(item.out("no-variance" if parts == "no-class-counts" else parts))
+            code = "no-variance" if parts == "no-class-counts" else parts
+            found.left_out.append(item.out(code))
             continue
         if value["value"] in (0.0, 1.0):
-            out.append(item.out("area-at-edge"))
+            found.left_out.append(item.out("area-at-edge"))
             continue
         positive, negative = (None, None) if isinstance(parts, str) else parts
-        used.append(item)
-        if not interval:
-            known.append(cases)
-            split += [item.short] if cases.positive is None else []
-        rows.append(
+        found.used.append(item)
+        if interval:
+            printed.append(item.short)
+        else:
+            found.rest_on(item, cases, by_class=True)
+        found.rows.append(
             {
                 "value": value["value"],
                 "ci_low": value["ci_low"] if interval else None,
@@ -190,11 +199,6 @@ def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
                 "n": cases.n,
             }
         )
-    by_count = [i for i, r in zip(used, rows, strict=True) if r["ci_low"] is None]
-    notes, assumed = _cases_said(by_count, known, split, allowed)
-    printed = [i.short for i, r in zip(used, rows, strict=True) if r["ci_low"] is not None]
-    notes.append(Remark.of("printed-interval", printed))
-    notes.append(Remark.of("hanley-mcneil", (item.short for item in by_count)))
-    names = ("value", "ci_low", "ci_high", "n_positive", "n_negative", "n")
-    columns = {name: tuple(row[name] for row in rows) for name in names}
-    return Counted(used, columns, out, notes, assumed)
+    found.notes.append(Remark.of("printed-interval", printed))
+    found.notes.append(Remark.of("hanley-mcneil", (short for short, _ in found.known)))
+    return found

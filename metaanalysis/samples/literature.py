@@ -159,7 +159,7 @@ def from_literature(
         assumptions=(*_kept(used, allowed), *counted.assumptions),
         notes=(
             *(Remark("selection", values={"text": text}) for text in chosen.notes),
-            *counted.notes,
+            *counted.remarks,
         ),
         synonyms=MODERATOR_SYNONYMS,
     )

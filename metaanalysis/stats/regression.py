@@ -268,12 +268,12 @@ def predict(result: RegressionResult, moderators: Mapping[str, ArrayLike]) -> li
         )
     blocks = [np.ones((lengths.pop(), 1))] if result.intercept else []
     start = len(blocks)
+    # As in `build_design`: what comes first, intercept or factor, keeps all of its columns.
+    kept = result.intercept
     for name in result.moderators:
         levels = tuple(result.levels.get(name, ()))
-        own = [
-            c.name for c in result.coefficients if c.name == name or c.name.startswith(f"{name}[")
-        ]
-        width = len(own) if levels else 1
+        width = max(1, len(levels) - kept)
+        kept = kept or bool(levels)
         item = Moderator(name, levels, tuple(range(start, start + width)))
         blocks.append(item.encode(moderators[name]))
         start += width
