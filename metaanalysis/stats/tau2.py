@@ -14,7 +14,6 @@ Behav Stat 30:261 (ML, REML) and (2007), Stat Med 26:37 (Q-profile and profile l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 
@@ -233,7 +232,7 @@ def _log_likelihood(data: _Batch, tau2: FloatArray, restricted: bool) -> FloatAr
     value = -0.5 * (logs + fitted.q)
     if restricted:
         value = value - 0.5 * fitted.log_determinant()
-    return cast("FloatArray", value)
+    return value
 
 
 def _score(data: _Batch, tau2: FloatArray, restricted: bool) -> tuple[FloatArray, FloatArray]:
