@@ -15,108 +15,74 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from db import __version__
+from db import __version__ as __version__
 
 if TYPE_CHECKING:
-    from db.database import Database, open_database
-    from metaanalysis.coder_agreement import agreement
-    from metaanalysis.figures import figure
-    from metaanalysis.frames import reported_metrics, studies
-    from metaanalysis.samples.csv_file import from_csv
-    from metaanalysis.samples.literature import from_literature, pairs_from_literature
-    from metaanalysis.stats.accuracy import bivariate
-    from metaanalysis.stats.bias import begg, deeks, egger, pet_peese, trim_and_fill
-    from metaanalysis.stats.correlation import check_printed_correlation, spearman
-    from metaanalysis.stats.effects import (
-        auc,
-        from_interval,
-        paired_differences,
-        proportions,
-        two_groups,
+    from db.database import Database as Database
+    from db.database import open_database as open_database
+    from metaanalysis.coder_agreement import agreement as agreement
+    from metaanalysis.figures import figure as figure
+    from metaanalysis.frames import reported_metrics as reported_metrics
+    from metaanalysis.frames import studies as studies
+    from metaanalysis.samples.csv_file import from_csv as from_csv
+    from metaanalysis.samples.literature import from_literature as from_literature
+    from metaanalysis.samples.literature import pairs_from_literature as pairs_from_literature
+    from metaanalysis.stats.accuracy import bivariate as bivariate
+    from metaanalysis.stats.bias import begg as begg
+    from metaanalysis.stats.bias import deeks as deeks
+    from metaanalysis.stats.bias import egger as egger
+    from metaanalysis.stats.bias import pet_peese as pet_peese
+    from metaanalysis.stats.bias import trim_and_fill as trim_and_fill
+    from metaanalysis.stats.correlation import (
+        check_printed_correlation as check_printed_correlation,
     )
-    from metaanalysis.stats.glmm import glmm
-    from metaanalysis.stats.influence import cumulative, influence, leave_one_out
-    from metaanalysis.stats.multilevel import pool_multilevel
-    from metaanalysis.stats.multiverse import multiverse, multiverse_proportions
-    from metaanalysis.stats.pool import pool, pool_many
-    from metaanalysis.stats.regression import predict, regress
-    from metaanalysis.stats.subgroups import subgroups
+    from metaanalysis.stats.correlation import spearman as spearman
+    from metaanalysis.stats.diagnostic_pairs import TwoByTwo as TwoByTwo
+    from metaanalysis.stats.effects import auc as auc
+    from metaanalysis.stats.effects import from_interval as from_interval
+    from metaanalysis.stats.effects import paired_differences as paired_differences
+    from metaanalysis.stats.effects import proportions as proportions
+    from metaanalysis.stats.effects import two_groups as two_groups
+    from metaanalysis.stats.glmm import glmm as glmm
+    from metaanalysis.stats.influence import cumulative as cumulative
+    from metaanalysis.stats.influence import influence as influence
+    from metaanalysis.stats.influence import leave_one_out as leave_one_out
+    from metaanalysis.stats.multilevel import pool_multilevel as pool_multilevel
+    from metaanalysis.stats.multiverse import multiverse as multiverse
+    from metaanalysis.stats.multiverse import multiverse_proportions as multiverse_proportions
+    from metaanalysis.stats.pool import pool as pool
+    from metaanalysis.stats.pool import pool_many as pool_many
+    from metaanalysis.stats.regression import predict as predict
+    from metaanalysis.stats.regression import regress as regress
+    from metaanalysis.stats.studies import EffectSizes as EffectSizes
+    from metaanalysis.stats.subgroups import subgroups as subgroups
 
-__all__ = [
-    "Database",
-    "__version__",
-    "agreement",
-    "auc",
-    "begg",
-    "bivariate",
-    "check_printed_correlation",
-    "cumulative",
-    "deeks",
-    "egger",
-    "figure",
-    "from_csv",
-    "from_interval",
-    "from_literature",
-    "glmm",
-    "influence",
-    "leave_one_out",
-    "multiverse",
-    "multiverse_proportions",
-    "open_database",
-    "paired_differences",
-    "pairs_from_literature",
-    "pet_peese",
-    "pool",
-    "pool_many",
-    "pool_multilevel",
-    "predict",
-    "proportions",
-    "regress",
-    "reported_metrics",
-    "spearman",
-    "studies",
-    "subgroups",
-    "trim_and_fill",
-    "two_groups",
-]
-
-#: Imported at first use: `medtl-meta --help` must not wait for pandas and Altair.
-_HOMES = {
-    "Database": "db.database",
-    "open_database": "db.database",
-    "agreement": "metaanalysis.coder_agreement",
-    "figure": "metaanalysis.figures",
-    "reported_metrics": "metaanalysis.frames",
-    "studies": "metaanalysis.frames",
-    "auc": "metaanalysis.stats.effects",
-    "begg": "metaanalysis.stats.bias",
-    "bivariate": "metaanalysis.stats.accuracy",
-    "check_printed_correlation": "metaanalysis.stats.correlation",
-    "cumulative": "metaanalysis.stats.influence",
-    "deeks": "metaanalysis.stats.bias",
-    "egger": "metaanalysis.stats.bias",
-    "from_csv": "metaanalysis.samples.csv_file",
-    "from_interval": "metaanalysis.stats.effects",
-    "from_literature": "metaanalysis.samples.literature",
-    "glmm": "metaanalysis.stats.glmm",
-    "influence": "metaanalysis.stats.influence",
-    "leave_one_out": "metaanalysis.stats.influence",
-    "multiverse": "metaanalysis.stats.multiverse",
-    "multiverse_proportions": "metaanalysis.stats.multiverse",
-    "paired_differences": "metaanalysis.stats.effects",
-    "pairs_from_literature": "metaanalysis.samples.literature",
-    "pet_peese": "metaanalysis.stats.bias",
-    "pool": "metaanalysis.stats.pool",
-    "pool_many": "metaanalysis.stats.pool",
-    "pool_multilevel": "metaanalysis.stats.multilevel",
-    "predict": "metaanalysis.stats.regression",
-    "proportions": "metaanalysis.stats.effects",
-    "regress": "metaanalysis.stats.regression",
-    "spearman": "metaanalysis.stats.correlation",
-    "subgroups": "metaanalysis.stats.subgroups",
-    "trim_and_fill": "metaanalysis.stats.bias",
-    "two_groups": "metaanalysis.stats.effects",
+#: Module -> what it gives, imported at first use: `medtl-meta --help` must not wait for pandas and
+#: Altair.
+_GIVEN = {
+    "db.database": "Database open_database",
+    "metaanalysis.coder_agreement": "agreement",
+    "metaanalysis.figures": "figure",
+    "metaanalysis.frames": "reported_metrics studies",
+    "metaanalysis.samples.csv_file": "from_csv",
+    "metaanalysis.samples.literature": "from_literature pairs_from_literature",
+    "metaanalysis.stats.accuracy": "bivariate",
+    "metaanalysis.stats.bias": "begg deeks egger pet_peese trim_and_fill",
+    "metaanalysis.stats.correlation": "check_printed_correlation spearman",
+    "metaanalysis.stats.diagnostic_pairs": "TwoByTwo",
+    "metaanalysis.stats.effects": "auc from_interval paired_differences proportions two_groups",
+    "metaanalysis.stats.glmm": "glmm",
+    "metaanalysis.stats.influence": "cumulative influence leave_one_out",
+    "metaanalysis.stats.multilevel": "pool_multilevel",
+    "metaanalysis.stats.multiverse": "multiverse multiverse_proportions",
+    "metaanalysis.stats.pool": "pool pool_many",
+    "metaanalysis.stats.regression": "predict regress",
+    "metaanalysis.stats.studies": "EffectSizes",
+    "metaanalysis.stats.subgroups": "subgroups",
 }
+_HOMES = {name: module for module, names in _GIVEN.items() for name in names.split()}
+
+__all__ = sorted(["__version__", *_HOMES])
 
 
 def __getattr__(name: str) -> Any:

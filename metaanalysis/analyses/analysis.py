@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from db.errors import StatisticsError, UsageError
-from metaanalysis.samples.sample import Sample, by_reason
-from metaanalysis.stats.results import Result
+from db.wording import plural
+from metaanalysis.samples.sample import Sample, counted_reasons, listed_reasons
+from metaanalysis.samples.scales import Scaled, on_scale
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.record import Result, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Analysis:
     method
         How, in words.
     warnings
-        What the numbers themselves give to say.
+        What the numbers themselves give to say, by the names of the rows.
     sentence
         What it means, in plain words.
     values
@@ -110,7 +113,7 @@ class Analysis:
     results: Mapping[str, Result]
     method: str
     sentence: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Note, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -127,15 +130,16 @@ class Analysis:
         ]
         if sample.left_out:
             lines.append(f"Left out: {len(sample.left_out)} of {sample.candidates}:")
-            lines += [
-                f"- {reason} ({len(names)}): {', '.join(names)}."
-                for reason, names in by_reason(sample.left_out).items()
-            ]
+            lines += listed_reasons(sample.left_out)
         lines.append(f"Method: {self.method}.")
-        lines += sample.said(sample.assumptions)
-        lines += [f"Note: {text}" for text in sample.said(sample.notes)]
-        lines += [f"Note: {text}." for text in self.warnings]
-        return lines
+        return [*lines, *self.remarks()]
+
+    def remarks(self) -> list[str]:
+        """Return what was assumed and what else to know about it, as sentences."""
+        sample = self.sample
+        lines = [str(remark) for remark in sample.said(sample.assumptions)]
+        lines += [f"Note: {remark}" for remark in sample.said(sample.notes)]
+        return [*lines, *(f"Note: {note}." for note in self.warnings)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, safe for JSON."""
@@ -155,12 +159,12 @@ class Analysis:
                 "candidates": sample.candidates,
                 "analysed": list(sample.labels),
                 "columns": {name: list(cells) for name, cells in sample.columns.items()},
-                "assumptions": sample.said(sample.assumptions),
-                "notes": sample.said(sample.notes),
+                "assumptions": [one.to_dict() for one in sample.said(sample.assumptions)],
+                "notes": [one.to_dict() for one in sample.said(sample.notes)],
             },
-            "left_out": [{"label": item.label, "reason": item.reason} for item in sample.left_out],
+            "left_out": [item.to_dict() for item in sample.left_out],
             "model": self.method,
-            "warnings": list(self.warnings),
+            "warnings": plain(self.warnings),
             "sentence": self.sentence,
         }
 
@@ -175,52 +179,36 @@ def require(sample: Sample, least: int, what: str) -> None:
     """
     if sample.k >= least:
         return
-    have = (
-        "the selection is empty"
-        if not sample.k
-        else f"there {'is only 1' if sample.k == 1 else f'are only {sample.k}'}"
-    )
+    have = f"there {'is' if sample.k == 1 else 'are'} only {sample.k}"
+    if not sample.k:
+        have = "the selection is empty"
     hint = ""
     if sample.left_out:
-        told = "; ".join(
-            f"{reason} ({len(names)})" for reason, names in by_reason(sample.left_out).items()
-        )
-        hint = f"Left out of {sample.candidates}: {told}."
+        hint = f"Left out of {sample.candidates}: {counted_reasons(sample.left_out)}."
         if sample.source == "curated":
             hint += " An explicit assumption can help: --assume-n, --assume-prevalence."
-    raise StatisticsError(f"{what} needs at least {least} studies; {have}.", hint)
+    raise StatisticsError(f"{what} needs at least {plural(least, 'study')}; {have}.", hint)
 
 
-def three_level_method(sample: Sample, model: Model) -> Literal["REML", "ML"]:
-    """Return the method of a three-level model.
+def prepared(
+    sample: Sample, model: Model | None, what: str, least: int, transform: str | None = None
+) -> tuple[Scaled, Model]:
+    """Bring a sample to its scale for an analysis of normal effects, at least so many.
 
-    Raises
-    ------
-    UsageError
-        One was asked for that it does not offer.
-    """
-    if model.method in (None, "REML"):
-        return "REML"
-    if model.method == "ML":
-        return "ML"
-    one = "--arms headline" if sample.source == "curated" else "drop --cluster"
-    raise UsageError(
-        f"--method {model.method}: several effects of one study take a three-level model, which "
-        "is fitted by REML or ML.",
-        f"Choose one of these, or {one} for one effect a study.",
-    )
-
-
-def one_effect_a_study(sample: Sample, what: str) -> None:
-    """Refuse several effects of one study where an analysis takes them for independent.
+    Parameters
+    ----------
+    transform
+        The scale where the model names none; None takes the usual one.
 
     Raises
     ------
     UsageError
-        A study has more than one row.
+        The model is the binomial-normal one, or not on a scale of the sample.
+    StatisticsError
+        There are too few rows.
     """
-    if len(set(sample.clusters)) < sample.k:
-        raise UsageError(
-            f"{what} takes one effect a study; this sample has several of some.",
-            "Use --arms headline, drop --cluster, or use stats pool or stats regress.",
-        )
+    chosen = (model or Model()).without_glmm(what)
+    require(sample, least, what)
+    scaled = on_scale(sample, chosen.transform or transform)
+    require(scaled.sample, least, what)
+    return scaled, chosen

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from db.errors import StatisticsError, UsageError
-from metaanalysis.analyses.analysis import Analysis, Model, one_effect_a_study, require
-from metaanalysis.analyses.sentences import PLAIN, percent
+from db.wording import percent
+from metaanalysis.analyses.analysis import Analysis, Model, require
+from metaanalysis.analyses.sentences import PLAIN
+from metaanalysis.analyses.several import one_effect_a_study
 from metaanalysis.samples.sample import Sample
-from metaanalysis.samples.scales import named
+from metaanalysis.samples.scales import tables_of
 from metaanalysis.stats.accuracy import bivariate
-from metaanalysis.stats.diagnostic_pairs import ZeroCells
+from metaanalysis.stats.diagnostic_pairs import CELLS, ZeroCells
+from metaanalysis.stats.wording import level_words
 
 
 def accuracy_of(
@@ -46,25 +49,16 @@ def accuracy_of(
             raise UsageError(f"{option}: not with the bivariate model.", "Drop it.")
     one_effect_a_study(sample, "The bivariate model")
     require(sample, 3, "The bivariate model")
-    columns = sample.columns
     if zero_cells == "none":
-        for name in ("tp", "fn", "fp", "tn"):
-            for label, cell in zip(sample.labels, columns[name], strict=True):
+        for name in CELLS:
+            for label, cell in zip(sample.labels, sample.columns[name], strict=True):
                 if cell == 0:
                     raise StatisticsError(
                         f"{label}, {name}: a zero cell, and --zero-cells is none.",
                         "Choose all-if-any or only-affected.",
                     )
-    result = bivariate(
-        columns["tp"],
-        columns["fn"],
-        columns["fp"],
-        columns["tn"],
-        cast("Literal['REML', 'ML']", chosen.method or "REML"),
-        zero_cells=zero_cells,
-        level=chosen.level,
-        labels=sample.labels,
-    )
+    method = cast("Literal['REML', 'ML']", chosen.method or "REML")
+    result = bivariate(tables_of(sample), method, zero_cells=zero_cells, level=chosen.level)
     sens, spec = result.sensitivity, result.specificity
     sentence = (
         f"{PLAIN}in a typical study {percent(sens.estimate)} of the cases with the finding are "
@@ -74,7 +68,7 @@ def accuracy_of(
     )
     how = (
         f"bivariate model (Reitsma), {result.method}, zero cells: {result.zero_cells}; "
-        f"{100 * chosen.level:g} %"
+        f"{level_words(chosen.level)}"
     )
-    warnings = tuple(named(text, sample.shorts) for text in result.warnings)
+    warnings = tuple(note.named(sample.shorts) for note in result.warnings)
     return Analysis("accuracy", sample, {"result": result}, how, sentence, warnings)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from metaanalysis.analyses.analysis import Analysis
 from metaanalysis.analyses.sentences import called
-from metaanalysis.samples.sample import by_reason
+from metaanalysis.samples.sample import counted_reasons
+from metaanalysis.stats.record import Result
 from metaanalysis.stats.result_tables import MultilevelResult, TrimFillResult
-from metaanalysis.stats.results import Result, SubgroupResult
+from metaanalysis.stats.results import RegressionResult, SubgroupResult
 
 if TYPE_CHECKING:
     from metaanalysis.figures.base import Figure
@@ -46,30 +47,26 @@ def has_figure(analysis: Analysis) -> bool:
     return not isinstance(analysis.result, MultilevelResult) and "deeks" not in analysis.results
 
 
-def _factor(analysis: Analysis) -> str:
+def _factors(analysis: Analysis) -> list[str]:
+    """Return the names of what the outcome is set against."""
     result = analysis.result
-    if analysis.kind == "subgroup":
-        return str(getattr(result, "factor", ""))
-    if analysis.kind == "regress":
-        return " and ".join(called(name) for name in getattr(result, "moderators", {}))
-    return str(analysis.values.get("order", {}).get("name", ""))
+    if isinstance(result, SubgroupResult):
+        return [result.factor]
+    if isinstance(result, RegressionResult):
+        return list(result.moderators)
+    return [analysis.values["order"]["name"]] if "order" in analysis.values else []
 
 
 def _notes(analysis: Analysis) -> list[str]:
     sample = analysis.sample
     notes = []
     if sample.left_out:
-        told = "; ".join(
-            f"{reason} ({len(names)})" for reason, names in by_reason(sample.left_out).items()
-        )
+        told = counted_reasons(sample.left_out)
         notes.append(f"Left out, {len(sample.left_out)} of {sample.candidates}: {told}.")
-    notes += sample.said(sample.assumptions)
-    notes += [f"Note: {text}" for text in sample.said(sample.notes)]
-    notes += [f"Note: {text}." for text in analysis.warnings]
-    return [*notes, analysis.sentence]
+    return [*notes, *analysis.remarks(), analysis.sentence]
 
 
-def _options(analysis: Analysis, factor: str) -> dict[str, Any]:
+def _options(analysis: Analysis) -> dict[str, Any]:
     """Return what a figure may be told beyond its title and notes."""
     sample = analysis.sample
     options: dict[str, Any] = {
@@ -79,8 +76,8 @@ def _options(analysis: Analysis, factor: str) -> dict[str, Any]:
     }
     if sample.kind == "proportion":
         options |= {"events": sample.columns["events"], "n": sample.columns["n"]}
-    if factor == called("log10_images"):
-        options |= {"moderator_title": factor, "log_base": 10}
+    if _factors(analysis) == ["log10_images"]:
+        options |= {"moderator_title": called("log10_images"), "log_base": 10}
     if analysis.kind == "bias":
         options |= {"filled": analysis.results["trim_and_fill"], "egger": analysis.results["egger"]}
     return options
@@ -114,10 +111,13 @@ def drawn(analysis: Analysis, data_hash: str | None) -> Figure:
         raise ValueError(f"there is no figure of this analysis ({analysis.kind})")
     module, function, accepted = _FIGURES[analysis.kind]
     sample = analysis.sample
-    factor = _factor(analysis)
+    factors = _factors(analysis)
+    factor = " and ".join(called(name) for name in factors)
     outcome = f"{sample.outcome[0].upper()}{sample.outcome[1:]}"
-    title = _TITLES[analysis.kind].format(outcome=outcome, factor=called(factor))
-    stem = re.sub(r"[^a-z0-9]+", "-", f"{analysis.kind}-{sample.outcome}-{factor}".lower())
+    title = _TITLES[analysis.kind].format(outcome=outcome, factor=factor)
+    # A regression is called by the words of its moderators, anything else by its column.
+    named = factor if analysis.kind == "regress" else "".join(factors)
+    stem = re.sub(r"[^a-z0-9]+", "-", f"{analysis.kind}-{sample.outcome}-{named}".lower())
     result: Result = analysis.result
     if analysis.kind == "bias":
         filled = analysis.results["trim_and_fill"]
@@ -127,11 +127,9 @@ def drawn(analysis: Analysis, data_hash: str | None) -> Figure:
     changes: dict[str, Any] = {"warnings": ()}
     if isinstance(result, SubgroupResult):
         result = _with_estimates(result)
-        changes["factor"] = called(factor)
+        changes["factor"] = factor
     draw: Any = getattr(import_module(f"metaanalysis.figures.{module}"), function)
-    extra = {
-        name: option for name, option in _options(analysis, factor).items() if name in accepted
-    }
+    extra = {name: option for name, option in _options(analysis).items() if name in accepted}
     figure: Figure = draw(
         replace(result, **changes),
         title=title,

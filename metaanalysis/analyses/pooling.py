@@ -3,62 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from db.errors import StatisticsError
 from metaanalysis.analyses import sentences
-from metaanalysis.analyses.analysis import (
-    Analysis,
-    Model,
-    one_effect_a_study,
-    require,
-    three_level_method,
-)
+from metaanalysis.analyses.analysis import Analysis, Model, prepared, require
+from metaanalysis.analyses.several import fit_several, has_several, one_effect_a_study
 from metaanalysis.samples.sample import Sample, group_name
-from metaanalysis.samples.scales import effect_sizes, named, scale_of
+from metaanalysis.samples.scales import Scaled, on_scale
 from metaanalysis.stats.glmm import glmm
-from metaanalysis.stats.multilevel import pool_multilevel
+from metaanalysis.stats.inference import settings
+from metaanalysis.stats.notes import Note
 from metaanalysis.stats.pool import pool, pool_studies
-from metaanalysis.stats.results import PoolResult, SubgroupResult
-from metaanalysis.stats.subgroups import difference_test, small_groups, subgroups
-
-#: Methods in words.
-METHOD_WORDS = {
-    "GLMM": "binomial-normal model (GLMM, maximum likelihood) of the counts",
-    "common": "common effect",
-}
-TEST_WORDS = {
-    "z": "normal (z)",
-    "t": "t with k - 1",
-    "knapp-hartung": "Knapp-Hartung",
-    "knapp-hartung-adhoc": "Knapp-Hartung, never narrower than z",
-}
+from metaanalysis.stats.record import plain
+from metaanalysis.stats.results import NATURAL, PoolResult, SubgroupResult
+from metaanalysis.stats.subgroups import difference_test, groups_of_one, small_groups, subgroups
+from metaanalysis.stats.wording import method_words
 
 
-def method_words(method: str, test: str, scale: str, level: float) -> str:
-    """Return how was pooled, in words."""
-    name = METHOD_WORDS.get(method, f"random effects, tau2 by {method}")
-    where = "" if method == "GLMM" or scale == "raw" else f", on the {scale} scale"
-    return f"{name}{where}; intervals {TEST_WORDS[test]}, {100 * level:g} %"
+def _counts(sample: Sample) -> Scaled:
+    """Return counts to model; they need no correction, so that no note on one holds of them."""
+    scaled = on_scale(sample, "logit")
+    return replace(scaled, notes=tuple(n for n in scaled.notes if n.code == "fractions"))
 
 
-def _glmm_test(model: Model) -> Literal["z", "t"]:
+def _by_glmm(scaled: Scaled, model: Model) -> PoolResult:
     # With t the intervals keep their promise from five studies on; see benchmarks/.
-    return "z" if model.test == "z" else "t"
-
-
-def _by_glmm(sample: Sample, model: Model) -> tuple[PoolResult, tuple[str, ...]]:
-    found = glmm(
-        sample.columns["events"],
-        sample.columns["n"],
-        test=_glmm_test(model),
-        level=model.level,
-        labels=sample.labels,
-    )
-    # Said once, by name; the core knows its rows by number alone.
-    return replace(found, warnings=()), tuple(named(text, sample.shorts) for text in found.warnings)
+    test: Literal["z", "t"] = "z" if model.test == "z" else "t"
+    return glmm(scaled.effects, test=test, level=model.level)
 
 
 def pool_sample(sample: Sample, model: Model | None = None) -> Analysis:
@@ -85,18 +58,16 @@ def pool_sample(sample: Sample, model: Model | None = None) -> Analysis:
         The fit does not settle; nothing is returned.
     """
     chosen = model or Model()
-    require(sample, 2, "Pooling")
-    if len(set(sample.clusters)) < sample.k:
+    if has_several(sample):
         return _pool_clusters(sample, chosen)
+    require(sample, 2, "Pooling")
     if chosen.is_glmm(sample):
-        result, said = _by_glmm(sample, chosen)
-        scale = "logit"
+        scaled = _counts(sample)
+        result = _by_glmm(scaled, chosen)
     else:
-        effects, sample, said = effect_sizes(sample, chosen.transform)
-        require(sample, 2, "Pooling")
-        result = pool(effects, None, chosen.method or "REML", chosen.test, level=chosen.level)
-        scale = scale_of(sample, chosen.transform)
-        said = (*said, *(named(text, sample.shorts) for text in result.warnings))
+        scaled, chosen = prepared(sample, chosen, "Pooling", 2)
+        method = chosen.method or "REML"
+        result = pool(scaled.effects, None, method, chosen.test, level=chosen.level)
     sentence = sentences.pooled(
         sample.outcome,
         sample.kind,
@@ -105,26 +76,16 @@ def pool_sample(sample: Sample, model: Model | None = None) -> Analysis:
         level=chosen.level,
         q_p=result.q_p,
     )
-    how = method_words(result.method, result.test, scale, chosen.level)
-    return Analysis("pool", sample, {"result": result}, how, sentence, said)
+    how = method_words(result.method, result.test, scaled.scale, chosen.level)
+    said = scaled.said(result)
+    return Analysis("pool", scaled.sample, {"result": result}, how, sentence, said)
 
 
 def _pool_clusters(sample: Sample, model: Model) -> Analysis:
     """Pool several effects a study: three levels, errors robust to what the model gets wrong."""
-    chosen = model.without_glmm("Pooling several effects of one study")
-    method = three_level_method(sample, chosen)
-    effects, sample, said = effect_sizes(sample, chosen.transform)
-    result = pool_multilevel(
-        effects,
-        None,
-        sample.clusters,
-        None,
-        method,
-        correction="CR2",
-        test="z" if chosen.test == "z" else "t",
-        level=chosen.level,
-    )
-    said = (*said, *(named(text, sample.shorts) for text in result.warnings))
+    what = "Pooling several effects of one study"
+    scaled, chosen = prepared(sample, model, what, 2)
+    result, how = fit_several(scaled, chosen)
     first = result.coefficients[0]
     values: dict[str, Any] = {
         "estimate": first.estimate,
@@ -139,19 +100,9 @@ def _pool_clusters(sample: Sample, model: Model) -> Analysis:
         "q": result.qe,
         "q_p": result.qe_p,
     }
-    names = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
-    natural = {name: effects.back(values[name]) for name in names}
-    values = {name: None if math.isnan(value) else value for name, value in values.items()}
-    values["back_transformed"] = {
-        "scale": effects.back.scale,
-        **{name: None if math.isnan(value) else value for name, value in natural.items()},
-    }
-    scale = scale_of(sample, chosen.transform)
-    how = (
-        f"three-level model of {result.k} effects in {sentences.studies(result.clusters)} "
-        f"({result.method.partition(' ')[0]}), on the {scale} scale; "
-        f"errors robust to dependence within a study (CR2), {100 * chosen.level:g} %"
-    )
+    back = scaled.effects.back
+    natural = {name: back(values[name]) for name in NATURAL}
+    values["back_transformed"] = {"scale": back.scale, **natural}
     sentence = sentences.pooled(
         sample.outcome,
         sample.kind,
@@ -160,7 +111,8 @@ def _pool_clusters(sample: Sample, model: Model) -> Analysis:
         level=chosen.level,
         q_p=result.qe_p,
     )
-    return Analysis("pool", sample, {"result": result}, how, sentence, said, values)
+    said = scaled.said(result)
+    return Analysis("pool", scaled.sample, {"result": result}, how, sentence, said, plain(values))
 
 
 def subgroup_sample(
@@ -190,11 +142,55 @@ def subgroup_sample(
         Fewer than two groups, or data that cannot be pooled.
     """
     chosen = model or Model()
-    one_effect_a_study(sample, "A subgroup analysis")
+    what = "A subgroup analysis"
+    one_effect_a_study(sample, what)
     factor = sample.moderator(by)
     sample = sample.knowing([factor])
-    require(sample, 2, "A subgroup analysis")
-    groups = [group_name(value) for value in sample.moderators[factor]]
+    require(sample, 2, what)
+    _comparable(sample, factor)
+    if chosen.is_glmm(sample) and tau2_mode == "separate":
+        scaled = _counts(sample)
+        result = _groups_by_glmm(scaled, factor, chosen)
+    else:
+        chosen = chosen.without_glmm("A common tau2")
+        scaled, chosen = prepared(sample, chosen, what, 1)
+        result = subgroups(
+            scaled.effects,
+            None,
+            _groups(scaled.sample, factor),
+            chosen.method or "REML",
+            chosen.test,
+            tau2_mode=tau2_mode,
+            factor=factor,
+            level=chosen.level,
+        )
+    compared = [
+        (name, group.back_transformed["estimate"], group.k)
+        for name, group in zip(result.names, result.groups, strict=True)
+        if group.k > 1 and not math.isnan(group.estimate)
+    ]
+    other = _other_mode(scaled.sample, factor, chosen, result.tau2_mode)
+    other_p = math.nan if other is None else other["p"]
+    sentence = sentences.differ(sample.outcome, sample.kind, factor, compared, result.p, other_p)
+    how = method_words(result.overall.method, result.overall.test, scaled.scale, chosen.level)
+    return Analysis(
+        "subgroup",
+        scaled.sample,
+        {"result": result},
+        f"{how}; {result.tau2_mode} tau2",
+        sentence,
+        scaled.said(result),
+        {"other_tau2_mode": other},
+    )
+
+
+def _groups(sample: Sample, factor: str) -> list[str]:
+    return [group_name(value) for value in sample.moderators[factor]]
+
+
+def _comparable(sample: Sample, factor: str) -> None:
+    """Refuse one group, and as many groups as studies."""
+    groups = _groups(sample, factor)
     if len(set(groups)) < 2:
         raise StatisticsError(
             f"{factor} has the one value {groups[0]!r} in all {sample.k} studies: there is "
@@ -206,49 +202,6 @@ def subgroup_sample(
             "nothing to compare.",
             "Group by what several studies share; stats regress takes a number as it is.",
         )
-    if chosen.is_glmm(sample) and tau2_mode == "separate":
-        result, said = _groups_by_glmm(sample, factor, groups, chosen)
-        scale = "logit"
-    else:
-        chosen = chosen.without_glmm("A common tau2")
-        effects, sample, said = effect_sizes(sample, chosen.transform)
-        groups = [group_name(value) for value in sample.moderators[factor]]
-        result = subgroups(
-            effects,
-            None,
-            groups,
-            chosen.method or "REML",
-            chosen.test,
-            tau2_mode=tau2_mode,
-            factor=factor,
-            level=chosen.level,
-        )
-        scale = scale_of(sample, chosen.transform)
-        said = (*said, *(named(text, sample.shorts) for text in result.warnings))
-    how = method_words(result.overall.method, result.overall.test, scale, chosen.level)
-    compared = [
-        (name, group.back_transformed["estimate"], group.k)
-        for name, group in zip(result.names, result.groups, strict=True)
-        if group.k > 1 and not math.isnan(group.estimate)
-    ]
-    other = _other_mode(sample, factor, chosen, result.tau2_mode)
-    sentence = sentences.differ(
-        sample.outcome,
-        sample.kind,
-        factor,
-        compared,
-        result.p,
-        math.nan if other is None else other["p"],
-    )
-    return Analysis(
-        "subgroup",
-        sample,
-        {"result": result},
-        f"{how}; {result.tau2_mode} tau2",
-        sentence,
-        tuple(dict.fromkeys(said)),
-        {"other_tau2_mode": other},
-    )
 
 
 def _unknown(overall: PoolResult, part: Sample) -> PoolResult:
@@ -280,9 +233,11 @@ def _other_mode(sample: Sample, factor: str, model: Model, mode: str) -> dict[st
     method = "REML" if model.method in (None, "GLMM") else model.method
     other: Literal["common", "separate"] = "common" if mode == "separate" else "separate"
     try:
-        effects, sample, _ = effect_sizes(sample, model.transform)
-        groups = [group_name(value) for value in sample.moderators[factor]]
-        found = subgroups(effects, None, groups, method, model.test, tau2_mode=other, factor=factor)
+        at = on_scale(sample, model.transform)
+        groups = _groups(at.sample, factor)
+        found = subgroups(
+            at.effects, None, groups, method, model.test, tau2_mode=other, factor=factor
+        )
     except StatisticsError:
         return None
     if math.isnan(found.p):
@@ -290,7 +245,7 @@ def _other_mode(sample: Sample, factor: str, model: Model, mode: str) -> dict[st
     return {
         "tau2_mode": other,
         "method": method,
-        "scale": scale_of(sample, model.transform),
+        "scale": at.scale,
         "one_study": [name for name, g in zip(found.names, found.groups, strict=True) if g.k == 1],
         "statistic": found.statistic,
         "df": found.df,
@@ -299,49 +254,36 @@ def _other_mode(sample: Sample, factor: str, model: Model, mode: str) -> dict[st
     }
 
 
-def _groups_by_glmm(
-    sample: Sample, factor: str, groups: Sequence[str], model: Model
-) -> tuple[SubgroupResult, tuple[str, ...]]:
+def _groups_by_glmm(scaled: Scaled, factor: str, model: Model) -> SubgroupResult:
     """Fit the binomial-normal model to each group with at least two studies."""
-    overall, said = _by_glmm(sample, model)
+    overall = _by_glmm(scaled, model)
+    groups = _groups(scaled.sample, factor)
     found: dict[str, PoolResult] = {}
-    warnings: list[str] = list(said)
-    alone: list[str] = []
+    warnings: list[Note] = list(overall.warnings)
+    overall = replace(overall, warnings=())
     for name in sorted(set(groups), key=str.lower):
         mask = [group == name for group in groups]
-        part = sample.take(mask)
         rows = tuple(row for row, member in enumerate(mask, start=1) if member)
-        if part.k == 1:
-            effects, _, _ = effect_sizes(part, "logit")
-            single = pool_studies(effects, "common", "z", level=model.level)
+        part = _counts(scaled.sample.take(mask))
+        if part.sample.k == 1:
+            single = pool_studies(part.effects, settings("common", "z", model.level))
             found[name] = replace(single, rows_used=rows)
-            alone.append(name)
             continue
         try:
-            found[name] = replace(_by_glmm(part, model)[0], rows_used=rows)
+            found[name] = replace(_by_glmm(part, model), rows_used=rows, warnings=())
         except StatisticsError as error:
-            found[name] = replace(_unknown(overall, part), rows_used=rows)
+            found[name] = replace(_unknown(overall, part.sample), rows_used=rows)
             reason = error.message.removesuffix(".")
-            warnings.append(
-                f"{factor} {name} has no estimate and is not part of the difference test: {reason}"
-            )
-    if alone:
-        warnings.append(
-            f"one study only in {', '.join(alone)}: shown, but not part of the difference test"
-        )
-    warnings += small_groups(tuple(found), tuple(found.values()))
-    test = difference_test(
-        [one for one in found.values() if one.k > 1 and not math.isnan(one.estimate)]
-    )
-    result = SubgroupResult(
+            warnings.append(Note.of("no-estimate", factor=factor, group=name, reason=reason))
+    names, results = tuple(found), tuple(found.values())
+    warnings += [*groups_of_one(names, results), *small_groups(names, results)]
+    test = difference_test([one for one in results if one.k > 1 and not math.isnan(one.estimate)])
+    return SubgroupResult(
         factor=factor,
-        names=tuple(found),
-        groups=tuple(found.values()),
+        names=names,
+        groups=results,
         overall=overall,
         tau2_mode="separate",
-        statistic=test.statistic,
-        df=test.df,
-        df_residual=test.df_residual,
-        p=test.p,
+        **test._asdict(),
+        warnings=tuple(warnings),
     )
-    return result, tuple(warnings)

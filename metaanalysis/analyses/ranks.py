@@ -6,14 +6,15 @@ Figure 6 shows. It prints rho and p, and not of how many studies.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from db.database import Database
 from db.errors import StatisticsError
+from db.wording import p_words
 from metaanalysis import query
-from metaanalysis.analyses.sentences import PLAIN, p_words
+from metaanalysis.analyses.sentences import PLAIN
 from metaanalysis.review.performance import METRIC_COLUMNS, selection
 from metaanalysis.review.performance import points as figure_points
 from metaanalysis.samples.sample import LeftOut
@@ -54,13 +55,18 @@ class ReviewCorrelation:
     @property
     def sentence(self) -> str:
         """Return what it means, in plain words."""
+        return f"{PLAIN}{self.finding}"
+
+    @property
+    def finding(self) -> str:
+        """Return the same without saying that the words are plain."""
         ours = self.recomputed
         link = (
             f"more data went with {'higher' if ours.rho > 0 else 'lower'} {self.metric}"
             if ours.p < 0.05
             else f"nothing shows that more data went with higher {self.metric}"
         )
-        text = f"{PLAIN}in {ours.n} curated studies {link} ({p_words(ours.p)})"
+        text = f"in {ours.n} curated studies {link} ({p_words(ours.p)})"
         printed, at = self.printed, self.printed_at_shown
         if at.consistent is False:
             text += (
@@ -84,7 +90,7 @@ class ReviewCorrelation:
             },
             "recomputed": self.recomputed.to_dict(),
             "analysed": list(self.keys),
-            "left_out": [{"label": item.label, "reason": item.reason} for item in self.left_out],
+            "left_out": [item.to_dict() for item in self.left_out],
             "sentence": self.sentence,
         }
 
@@ -148,13 +154,20 @@ def review_correlations(
                 shown,
                 check_printed_correlation(rho, p, shown),
                 ours,
-                tuple(f"{row['key']} [{row['ref']}]" for row in drawn.to_dict("records")),
+                tuple(_label(row) for row in drawn.to_dict("records")),
                 tuple(
                     LeftOut(
-                        f"{row['key']} [{row['ref']}]", f"[{row['ref']}]", row[f"reason_{column}"]
+                        _label(row),
+                        f"[{row['ref']}]",
+                        "not-in-figure",
+                        {"reason": row[f"reason_{column}"]},
                     )
                     for row in rows
                 ),
             )
         )
     return found
+
+
+def _label(row: Mapping[Any, Any]) -> str:
+    return f"{row['key']} [{row['ref']}]"

@@ -9,15 +9,13 @@ import numpy as np
 
 from db.errors import UsageError
 from metaanalysis.analyses import sentences
-from metaanalysis.analyses.analysis import Analysis, Model, require, three_level_method
-from metaanalysis.analyses.pooling import method_words
+from metaanalysis.analyses.analysis import Analysis, Model, prepared
+from metaanalysis.analyses.several import fit_several, has_several
 from metaanalysis.samples.sample import Sample
-from metaanalysis.samples.scales import effect_sizes, named, scale_of
-from metaanalysis.stats.multilevel import pool_multilevel
-from metaanalysis.stats.regression import predict, regress
-from metaanalysis.stats.results import RegressionResult, Row
-
-NATURAL = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
+from metaanalysis.stats.record import Result, Row
+from metaanalysis.stats.regression import Permutations, predict, regress
+from metaanalysis.stats.results import NATURAL, RegressionResult
+from metaanalysis.stats.wording import method_words
 
 
 def regress_sample(
@@ -52,7 +50,7 @@ def regress_sample(
     StatisticsError
         A moderator with one level, collinear moderators, too few studies.
     """
-    chosen = (model or Model()).without_glmm("A regression")
+    (model or Model()).without_glmm("A regression")
     if not moderators:
         raise UsageError("a regression needs a moderator.", "Name one with --moderator.")
     names = [sample.moderator(word) for word in moderators]
@@ -67,59 +65,35 @@ def regress_sample(
             )
         sample = sample.as_factor(name)
     sample = sample.knowing(names)
-    require(sample, 3, "A meta-regression")
-    effects, sample, said = effect_sizes(sample, chosen.transform)
-    require(sample, 3, "A meta-regression")
+    scaled, chosen = prepared(sample, model, "A meta-regression", 3)
+    sample = scaled.sample
     columns: dict[str, Any] = {name: list(sample.moderators[name]) for name in names}
-    scale = scale_of(sample, chosen.transform)
     terms: list[tuple[str, float | None, float]]
-    clustered = len(set(sample.clusters)) < sample.k
-    if clustered:
-        method = three_level_method(sample, chosen)
+    expected: list[Row] = []
+    result: Result
+    if has_several(sample):
         if permutations:
             raise UsageError("--permutations: not with several effects of one study.")
-        several = pool_multilevel(
-            effects,
-            None,
-            sample.clusters,
-            columns,
-            method,
-            correction="CR2",
-            test="z" if chosen.test == "z" else "t",
-            level=chosen.level,
-        )
-        terms = [
-            (item.name, item.estimate, item.p)
-            for item in several.coefficients
-            if item.name != "intercept"
-        ]
-        how = (
-            f"three-level model of {several.k} effects in {sentences.studies(several.clusters)} "
-            f"({several.method.partition(' ')[0]}), on the {scale} scale; "
-            f"errors robust to dependence within a study (CR2), {100 * chosen.level:g} %"
-        )
-        warnings = several.warnings
-        result: Any = several
+        result, how = fit_several(scaled, chosen, columns)
+        slopes = [item for item in result.coefficients if item.name != "intercept"]
+        terms = [(item.name, item.estimate, item.p) for item in slopes]
     else:
-        single = regress(
-            effects,
+        result = single = regress(
+            scaled.effects,
             None,
             columns,
             chosen.method or "REML",
             chosen.test,
             level=chosen.level,
-            permutations=permutations,
-            seed=seed,
+            permutations=Permutations(permutations, seed),
         )
-        slopes = {item.name: item.estimate for item in single.coefficients}
-        terms = [(term.term, slopes.get(term.term), term.p) for term in single.terms]
-        how = f"meta-regression; {method_words(single.method, single.test, scale, chosen.level)}"
-        warnings = single.warnings
-        result = single
-    said = (*said, *(named(text, sample.shorts) for text in warnings))
+        of = {item.name: item.estimate for item in single.coefficients}
+        terms = [(term.term, of.get(term.term), term.p) for term in single.terms]
+        words = method_words(single.method, single.test, scaled.scale, chosen.level)
+        how, expected = f"meta-regression; {words}", _expected(single)
     sentence = sentences.linked(sample.outcome, terms)
-    values = {"expected": [] if clustered else _expected(result)}
-    return Analysis("regress", sample, {"result": result}, how, sentence, tuple(said), values)
+    said, values = scaled.said(result), {"expected": expected}
+    return Analysis("regress", sample, {"result": result}, how, sentence, said, values)
 
 
 def _expected(result: RegressionResult) -> list[Row]:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from db.errors import StatisticsError, UsageError
-from metaanalysis.analyses.analysis import Analysis, Model, one_effect_a_study, require
-from metaanalysis.analyses.pooling import method_words
-from metaanalysis.analyses.sentences import PLAIN, between, p_words, shown
+from db.wording import p_words, plural
+from metaanalysis.analyses.analysis import Analysis, Model, prepared, require
+from metaanalysis.analyses.sentences import PLAIN, between, shown
+from metaanalysis.analyses.several import one_effect_a_study
 from metaanalysis.samples.sample import Sample
-from metaanalysis.samples.scales import effect_sizes, named, scale_of
+from metaanalysis.samples.scales import on_scale, tables_of
 from metaanalysis.stats.bias import begg, deeks, egger, pet_peese, trim_and_fill
 from metaanalysis.stats.influence import cumulative, influence, leave_one_out
 from metaanalysis.stats.multiverse import DEFAULT_METHODS, multiverse, multiverse_proportions
 from metaanalysis.stats.pool import pool
-from metaanalysis.stats.result_tables import BiasTestResult
-from metaanalysis.stats.results import Result
+from metaanalysis.stats.record import Result
+from metaanalysis.stats.wording import level_words, method_words
 
 #: With a p of Q below this, one effect common to all studies is no defensible model.
 AGREE = 0.1
-
-
-def _said(sample: Sample, *groups: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(named(text, sample.shorts) for group in groups for text in group))
 
 
 def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
@@ -46,28 +42,25 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
     StatisticsError
         Fewer than three studies.
     """
-    chosen = (model or Model()).without_glmm("A test for small-study effects")
-    one_effect_a_study(sample, "A test for small-study effects")
-    require(sample, 3, "A test for small-study effects")
+    what = "A test for small-study effects"
+    chosen = (model or Model()).without_glmm(what)
+    one_effect_a_study(sample, what)
     if sample.kind == "two-by-two":
+        require(sample, 3, what)
         return _deeks(sample, chosen)
     _below_the_ceiling(sample)
-    transform = chosen.transform
-    if transform is None and sample.kind in ("proportion", "AUC"):
-        transform = "arcsine"
-    effects, sample, said = effect_sizes(sample, transform)
-    require(sample, 3, "A test for small-study effects")
-    method = chosen.method or "REML"
+    usual = "arcsine" if sample.kind in ("proportion", "AUC") else None
+    scaled, chosen = prepared(sample, chosen, what, 3, usual)
+    effects, method = scaled.effects, chosen.method or "REML"
     z_alone = chosen.test == "z" or method == "common"
     egger_test: Literal["z", "knapp-hartung"] = "z" if z_alone else "knapp-hartung"
-    line: BiasTestResult = egger(effects, method=method, test=egger_test, level=chosen.level)
-    tests: dict[str, Result] = {"egger": line, "begg": begg(effects)}
+    line = egger(effects, method=method, test=egger_test, level=chosen.level)
     filled = trim_and_fill(effects, method=method, test=chosen.test, level=chosen.level)
-    tests["trim_and_fill"] = filled
+    tests: dict[str, Result] = {"egger": line, "begg": begg(effects), "trim_and_fill": filled}
     if sample.kind == "effect":
         tests["pet_peese"] = pet_peese(effects, level=chosen.level)
-    scale = scale_of(sample, transform)
-    how = method_words(filled.unadjusted.method, filled.unadjusted.test, scale, chosen.level)
+    model_used = filled.unadjusted
+    how = method_words(model_used.method, model_used.test, scaled.scale, chosen.level)
     before = effects.back(filled.unadjusted.estimate)
     after = effects.back(filled.adjusted.estimate)
     if line.p >= 0.05:
@@ -84,18 +77,18 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
         )
     if filled.k0:
         filling = (
-            f"trim-and-fill adds {filled.k0} stud{'y' if filled.k0 == 1 else 'ies'}, which moves "
-            f"the estimate from {shown(before, sample.kind)} to {shown(after, sample.kind)}"
+            f"trim-and-fill adds {plural(filled.k0, 'study')}, which moves the "
+            f"estimate from {shown(before, sample.kind)} to {shown(after, sample.kind)}"
         )
     else:
         filling = "trim-and-fill finds no study to add"
     sentence = f"{PLAIN}{lean} (Egger, {p_words(line.p)}); {filling}."
-    warnings = _said(sample, said, *(result.warnings for result in tests.values()))
     values: dict[str, Any] = {
         "natural": {"unadjusted": before, "adjusted": after},
-        "scale": scale,
+        "scale": scaled.scale,
     }
-    return Analysis("bias", sample, tests, how, sentence, warnings, values)
+    said = scaled.said(*tests.values())
+    return Analysis("bias", scaled.sample, tests, how, sentence, said, values)
 
 
 def _below_the_ceiling(sample: Sample) -> None:
@@ -112,17 +105,14 @@ def _below_the_ceiling(sample: Sample) -> None:
 
 
 def _deeks(sample: Sample, model: Model) -> Analysis:
-    names = ("tp", "fn", "fp", "tn")
-    result = deeks(
-        *(sample.columns[name] for name in names), labels=sample.labels, level=model.level
-    )
+    result = deeks(tables_of(sample), level=model.level)
     lopsided = "report other" if result.p < 0.05 else "do not clearly report other"
     sentence = (
         f"{PLAIN}small studies {lopsided} accuracies than large ones (Deeks, {p_words(result.p)})."
     )
     how = "Deeks' regression of the log diagnostic odds ratio on 1/sqrt(effective sample size)"
-    warnings = _said(sample, result.warnings)
-    return Analysis("bias", sample, {"deeks": result}, how, sentence, warnings)
+    said = tuple(note.named(sample.shorts) for note in result.warnings)
+    return Analysis("bias", sample, {"deeks": result}, how, sentence, said)
 
 
 def influence_on(sample: Sample, model: Model | None = None) -> Analysis:
@@ -139,15 +129,11 @@ def influence_on(sample: Sample, model: Model | None = None) -> Analysis:
     StatisticsError
         Fewer than three studies.
     """
-    chosen = (model or Model()).without_glmm("Influence")
     one_effect_a_study(sample, "Influence")
-    require(sample, 3, "Influence")
-    effects, sample, said = effect_sizes(sample, chosen.transform)
-    require(sample, 3, "Influence")
-    method = chosen.method or "REML"
-    left = leave_one_out(effects, None, method, chosen.test, level=chosen.level)
-    marks = influence(effects, None, method, chosen.test, level=chosen.level)
-    scale = scale_of(sample, chosen.transform)
+    scaled, chosen = prepared(sample, model, "Influence", 3)
+    sample, method = scaled.sample, chosen.method or "REML"
+    left = leave_one_out(scaled.effects, None, method, chosen.test, level=chosen.level)
+    marks = influence(scaled.effects, None, method, chosen.test, level=chosen.level)
     low, high = min(left.column("natural_estimate")), max(left.column("natural_estimate"))
     stand_out = [
         short
@@ -163,9 +149,9 @@ def influence_on(sample: Sample, model: Model | None = None) -> Analysis:
         f"{PLAIN}whichever single study is left out, the estimate stays "
         f"{between(low, high, sample.kind)}; {who}."
     )
-    how = method_words(left.method, left.test, scale, chosen.level)
-    results: Mapping[str, Result] = {"influence": marks, "leave_one_out": left}
-    return Analysis("influence", sample, results, how, sentence, _said(sample, said, left.warnings))
+    how = method_words(left.method, left.test, scaled.scale, chosen.level)
+    results: dict[str, Result] = {"influence": marks, "leave_one_out": left}
+    return Analysis("influence", sample, results, how, sentence, scaled.said(left))
 
 
 def cumulate(sample: Sample, model: Model | None = None, *, order: str = "year") -> Analysis:
@@ -183,29 +169,28 @@ def cumulate(sample: Sample, model: Model | None = None, *, order: str = "year")
     UsageError
         There is no such moderator, or it holds text.
     """
-    chosen = (model or Model()).without_glmm("A cumulative analysis")
-    one_effect_a_study(sample, "A cumulative analysis")
+    what = "A cumulative analysis"
+    one_effect_a_study(sample, what)
     name = sample.moderator(order)
     sample = sample.knowing([name])
-    require(sample, 2, "A cumulative analysis")
+    require(sample, 2, what)
     if any(isinstance(value, str) for value in sample.moderators[name]):
         raise UsageError(f"--order {name}: holds text, which gives no order.", "Name numbers.")
-    effects, sample, said = effect_sizes(sample, chosen.transform)
+    scaled, chosen = prepared(sample, model, what, 1)
+    sample = scaled.sample
     keys = sample.moderators[name]
-    result = cumulative(
-        effects, None, list(keys), chosen.method or "REML", chosen.test, level=chosen.level
-    )
-    scale = scale_of(sample, chosen.transform)
+    method = chosen.method or "REML"
+    result = cumulative(scaled.effects, None, list(keys), method, chosen.test, level=chosen.level)
     estimates = result.column("natural_estimate")
     half = estimates[(len(estimates) - 1) // 2]
     sentence = (
         f"{PLAIN}in the order of {name}, the estimate was {shown(half, sample.kind)} after half "
         f"of the studies and is {shown(estimates[-1], sample.kind)} after all {sample.k}."
     )
-    how = f"cumulative by {name}; {method_words(result.method, result.test, scale, chosen.level)}"
+    words = method_words(result.method, result.test, scaled.scale, chosen.level)
+    how, said = f"cumulative by {name}; {words}", scaled.said(result)
     values = {"order": {"name": name, "values": sorted(keys)}}
-    warnings = _said(sample, said, result.warnings)
-    return Analysis("cumulative", sample, {"result": result}, how, sentence, warnings, values)
+    return Analysis("cumulative", sample, {"result": result}, how, sentence, said, values)
 
 
 def _sets(sample: Sample) -> dict[str, list[bool]]:
@@ -250,31 +235,28 @@ def multiverse_of(sample: Sample, model: Model | None = None) -> Analysis:
     for option, value in named_ones:
         if value is not None:
             raise UsageError(f"{option}: a multiverse goes through all of them.", "Drop it.")
-    effects, sample, said = effect_sizes(sample, chosen.transform)
+    scaled = on_scale(sample, chosen.transform)
+    sample = scaled.sample
     require(sample, 2, "A multiverse")
     methods = [name for name in DEFAULT_METHODS if name != "common"]
-    agreement = pool(effects, None, "common")
+    agreement = pool(scaled.effects, None, "common")
+    words = ""
     if agreement.q_p >= AGREE:
         methods.append("common")
-        words = ""
     else:
         words = (
             "; the common effect is left out, since the studies differ more than chance explains "
             f"(Q, {p_words(agreement.q_p)})"
         )
+    sets = _sets(sample)
     if sample.kind == "proportion":
         result = multiverse_proportions(
-            sample.columns["events"],
-            sample.columns["n"],
-            methods=methods,
-            inclusion=_sets(sample),
-            level=chosen.level,
-            labels=sample.labels,
+            scaled.effects, methods=methods, inclusion=sets, level=chosen.level
         )
         where = "five scales"
     else:
-        result = multiverse(effects, methods=methods, inclusion=_sets(sample), level=chosen.level)
-        where = f"the {scale_of(sample, chosen.transform)} scale"
+        result = multiverse(scaled.effects, methods=methods, inclusion=sets, level=chosen.level)
+        where = f"the {scaled.scale} scale"
     summary = result.summary
     sentence = (
         f"{PLAIN}in {summary['analyses']} defensible analyses the estimate runs from "
@@ -283,7 +265,7 @@ def multiverse_of(sample: Sample, model: Model | None = None) -> Analysis:
     )
     how = (
         f"every combination of {where}, {', '.join(methods)}, Knapp-Hartung and z, and choice of "
-        f"studies; {100 * chosen.level:g} %{words}"
+        f"studies; {level_words(chosen.level)}{words}"
     )
-    warnings = _said(sample, said, result.warnings)
-    return Analysis("multiverse", sample, {"result": result}, how, sentence, warnings)
+    said = scaled.said(result)
+    return Analysis("multiverse", sample, {"result": result}, how, sentence, said)

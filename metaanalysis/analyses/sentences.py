@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from db.wording import p_words, percent, plural
+from metaanalysis.stats.wording import level_words
+
 PLAIN = "In plain words: "
 
 #: Outcome -> what a share of it means.
@@ -29,12 +32,6 @@ _CALLED = {
 FEW = 5
 
 
-def percent(value: float) -> str:
-    """Return a fraction in percent, with a decimal where it is next to 0 or 1."""
-    shown = f"{100 * value:.1f}" if min(value, 1 - value) < 0.015 else f"{100 * value:.0f}"
-    return f"{shown} %"
-
-
 def shown(value: float, kind: str) -> str:
     """Return a value as a reader knows it: a share in percent, anything else as a number."""
     if math.isnan(value):
@@ -47,20 +44,6 @@ def shown(value: float, kind: str) -> str:
 def called(moderator: str) -> str:
     """Return what a moderator is called in a sentence or a title."""
     return _CALLED.get(moderator, moderator)
-
-
-def p_words(p: float) -> str:
-    """Return a p with two digits, for prose."""
-    if math.isnan(p):
-        return "p unknown"
-    if p < 0.001:
-        return "p < 0.001"
-    return f"p = {p:.3f}" if p < 0.0995 else f"p = {p:.2f}"
-
-
-def studies(count: int) -> str:
-    """Return ``1 study``, ``2 studies``."""
-    return f"{count} stud{'y' if count == 1 else 'ies'}"
 
 
 def meaning(outcome: str, kind: str, value: str) -> str:
@@ -89,8 +72,8 @@ def pooled(
     """Return a pooled estimate in words, with what to expect of a new study."""
     text = (
         f"{PLAIN}in a typical study {meaning(outcome, kind, shown(natural['estimate'], kind))} "
-        f"({between(natural['ci_low'], natural['ci_high'], kind)}, with {100 * level:g} % "
-        "confidence)"
+        f"({between(natural['ci_low'], natural['ci_high'], kind)}, with "
+        f"{level_words(level)} confidence)"
     )
     if not math.isnan(natural["pi_low"]):
         span = between(natural["pi_low"], natural["pi_high"], kind)
@@ -103,7 +86,7 @@ def pooled(
             text += f"; the studies differ no more than chance explains, and a new one lies {span}"
     if k < FEW:
         these = "This is only" if k == 1 else "These are only"
-        text += f". {these} {studies(k)}: a hint, no more"
+        text += f". {these} {plural(k, 'study')}: a hint, no more"
     return f"{text}."
 
 
@@ -133,8 +116,8 @@ def differ(
     ordered = sorted(groups, key=lambda group: group[1])
     (low, low_value, low_k), (high, high_value, high_k) = ordered[0], ordered[-1]
     ends = (
-        f"from {shown(low_value, kind)} ({low}, {studies(low_k)}) to "
-        f"{shown(high_value, kind)} ({high}, {studies(high_k)})"
+        f"from {shown(low_value, kind)} ({low}, {plural(low_k, 'study')}) to "
+        f"{shown(high_value, kind)} ({high}, {plural(high_k, 'study')})"
     )
     if not math.isnan(other_p) and (p < 0.05) != (other_p < 0.05):
         return (

@@ -12,7 +12,8 @@ from metaanalysis.figures import theme
 from metaanalysis.figures.natural import number, p_words, scale_words
 
 if TYPE_CHECKING:
-    from metaanalysis.stats.results import PoolResult, Result, SubgroupResult
+    from metaanalysis.stats.record import Result
+    from metaanalysis.stats.results import PoolResult, SubgroupResult
 
 #: Characters a line of the subtitle and of the small print.
 SUBTITLE_LENGTH, NOTE_LENGTH = 138, 160
@@ -120,6 +121,7 @@ def small_print(given: Sequence[str], own: Sequence[str], result: Result) -> lis
 
     A sentence that the caller gave already is not said twice.
     """
-    warnings = [f"{text[:1].upper()}{text[1:].rstrip(' .')}." for text in result.warnings]
+    words = [str(note) for note in result.warnings]
+    warnings = [f"{text[:1].upper()}{text[1:].rstrip(' .')}." for text in words]
     lines = [*given, *own, *left_out(result), *warnings]
     return list(dict.fromkeys(line for line in lines if line))

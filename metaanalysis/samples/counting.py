@@ -15,11 +15,6 @@ from db.reader import Row
 from metaanalysis.samples.sample import LeftOut, Remark
 from metaanalysis.samples.values import Cases, cases_of, fitting_count
 
-NO_N = "number of cases not known"
-NO_CLASS_COUNTS = "number of cases with and without the finding not known"
-SEVERAL_CLASSES = "more than two classes: no cases with and without one finding"
-AUC_WITHOUT_VARIANCE = "no interval printed, and cases with and without the finding not known"
-
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
@@ -66,151 +61,135 @@ class Reported:
     label: str
     short: str
 
-    def out(self, reason: str) -> LeftOut:
+    def out(self, code: str, **values: str) -> LeftOut:
         """Return the value as left out for a reason."""
-        return LeftOut(self.label, self.short, reason)
+        return LeftOut(self.label, self.short, code, values)
 
 
 @dataclass(slots=True)
 class Counted:
-    """The values that can be analysed, with their numbers and what must be said of them."""
+    """The values that can be analysed, with their numbers and what must be said of them.
 
+    Attributes
+    ----------
+    allowed
+        What may be assumed.
+    used, rows
+        The values, and the numbers of each by name.
+    left_out, notes
+        The others, and remarks of one kind of value.
+    known
+        Short name and cases of the values whose variance hangs on these.
+    split
+        Short names of the values whose cases were split by the assumed prevalence.
+    """
+
+    allowed: Assumptions
     used: list[Reported] = field(default_factory=list)
-    columns: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[Remark] = field(default_factory=list)
-    assumptions: list[Remark] = field(default_factory=list)
+    known: list[tuple[str, Cases]] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
 
+    def rest_on(self, item: Reported, cases: Cases, *, by_class: bool) -> None:
+        """Keep on which cases a value rests, and whether these had to be split."""
+        self.known.append((item.short, cases))
+        if by_class and cases.positive is None:
+            self.split.append(item.short)
 
-def _cases_said(
-    used: list[Reported], cases: list[Cases], allowed: Assumptions
-) -> tuple[list[Remark], list[Remark]]:
-    """Return the notes and the assumptions on where the numbers of cases come from."""
-    pairs = list(zip(used, cases, strict=True))
-    notes = [
-        Remark.of(
-            "n is the study's number of test cases where the value gives none: {names}.",
-            (item.short for item, known in pairs if known.source == "study"),
-        ),
-        Remark.of(
-            "n counts patients, not images, of {names}.",
-            (item.short for item, known in pairs if known.unit == "patients"),
-        ),
-        Remark.of(
-            "whether n counts images or patients is not said of {names}.",
-            (item.short for item, known in pairs if known.unit is None),
-        ),
-    ]
-    what = {
-        "images": "the study's number of images",
-        "test": "the study's number of test cases, whatever the split",
-    }.get(str(allowed.n), str(allowed.n))
-    assumed = Remark.of(
-        f"ASSUMED n = {what} for {{count}}: {{names}}.",
-        (item.short for item, known in pairs if known.source == "assumed"),
-    )
-    return notes, [assumed]
+    @property
+    def columns(self) -> dict[str, tuple[Any, ...]]:
+        """Return the numbers by name, one a value."""
+        return {name: tuple(row[name] for row in self.rows) for name in (self.rows or [{}])[0]}
 
+    @property
+    def remarks(self) -> list[Remark]:
+        """Return where the numbers of cases come from, and the notes."""
+        found: dict[str, list[str]] = {"n-of-study": [], "n-of-patients": [], "n-of-what": []}
+        for short, cases in self.known:
+            if cases.source == "study":
+                found["n-of-study"].append(short)
+            if cases.unit != "images":
+                found["n-of-patients" if cases.unit else "n-of-what"].append(short)
+        return [*(Remark.of(code, shorts) for code, shorts in found.items()), *self.notes]
 
-def _prevalence_said(shorts: list[str], prevalence: float | None) -> Remark:
-    return Remark.of(
-        f"ASSUMED prevalence {prevalence:g}, to split n into cases with and without the finding, "
-        "for {count}: {names}."
-        if prevalence is not None
-        else "{names}",
-        shorts,
-    )
+    @property
+    def assumptions(self) -> list[Remark]:
+        """Return what was assumed, and of which values."""
+        assumed = [short for short, cases in self.known if cases.source == "assumed"]
+        return [
+            Remark.of("n-assumed", assumed, n=self.allowed.n),
+            Remark.of("prevalence-assumed", self.split, prevalence=self.allowed.prevalence),
+        ]
 
 
 def _split(item: Reported, cases: Cases, allowed: Assumptions) -> tuple[float, float] | str:
-    """Return the cases with and without the finding, or why they are not known."""
+    """Return the cases with and without the finding, or the code of why they are not known."""
     if cases.positive is not None and cases.negative is not None:
         return cases.positive, cases.negative
     if cases.n is None:
-        return NO_N
+        return "no-n"
     if item.study["n_classes"] is not None and item.study["n_classes"] > 2:
-        return SEVERAL_CLASSES
+        return "several-classes"
     if allowed.prevalence is None:
-        return NO_CLASS_COUNTS
+        return "no-class-counts"
     positive = min(max(round(allowed.prevalence * cases.n), 1), cases.n - 1)
-    return (positive, cases.n - positive) if cases.n >= 2 else NO_CLASS_COUNTS
+    return (positive, cases.n - positive) if cases.n >= 2 else "no-class-counts"
 
 
 def events_of(kept: list[Reported], outcome: str, allowed: Assumptions) -> Counted:
     """Return the values as events out of n; for sensitivity and specificity out of their class."""
-    used: list[Reported] = []
-    known: list[Cases] = []
-    events: list[int] = []
-    sizes: list[float] = []
-    split: list[str] = []
+    found = Counted(allowed)
+    by_class = outcome in ("sensitivity", "specificity")
     misfits: list[tuple[str, str]] = []
-    out: list[LeftOut] = []
     for item in kept:
+        value = item.value["value"]
         cases = cases_of(item.value, item.siblings, item.study, allowed.n)
         size = cases.n
-        by_assumption = False
-        if outcome in ("sensitivity", "specificity"):
+        if by_class:
             parts = _split(item, cases, allowed)
             if isinstance(parts, str):
-                out.append(item.out(parts))
+                found.left_out.append(item.out(parts))
                 continue
             size = parts[outcome == "specificity"]
-            by_assumption = cases.positive is None
-            split += [item.short] if by_assumption else []
         if size is None:
-            out.append(item.out(NO_N))
+            found.left_out.append(item.out("no-n"))
             continue
-        count, fits = fitting_count(item.value["value"], size)
-        if not fits and not by_assumption and cases.source != "assumed":
-            shown = f"{item.short} ({item.value['value']:g} of {size:g}: {count} taken)"
-            misfits.append((item.short, shown))
-        used.append(item)
-        known.append(cases)
-        events.append(count)
-        sizes.append(size)
-    notes, assumed = _cases_said(used, known, allowed)
-    notes.append(
-        Remark(
-            "no whole number of cases gives the value: {names}. A mean over folds or runs, or "
-            "another n, can be why; medtl-meta audit looks closer.",
-            tuple(misfits),
-            "; ",
-        )
-    )
-    columns: dict[str, tuple[Any, ...]] = {
-        "events": tuple(events),
-        "n": tuple(sizes),
-        "value": tuple(item.value["value"] for item in used),
-        "n_source": tuple(cases.source for cases in known),
-    }
-    assumed.append(_prevalence_said(split, allowed.prevalence))
-    return Counted(used, columns, out, notes, assumed)
+        count, fits = fitting_count(value, size)
+        printed = cases.source != "assumed" and not (by_class and cases.positive is None)
+        if printed and not fits:
+            misfits.append((item.short, f"{item.short} ({value:g} of {size:g}: {count} taken)"))
+        found.used.append(item)
+        found.rest_on(item, cases, by_class=by_class)
+        found.rows.append({"events": count, "n": size, "value": value, "n_source": cases.source})
+    found.notes.append(Remark("misfit", tuple(misfits)))
+    return found
 
 
 def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
     """Return areas under the curve with their printed interval, or with the cases of each class."""
-    used: list[Reported] = []
-    known: list[Cases] = []
-    rows: list[Row] = []
-    split: list[str] = []
-    out: list[LeftOut] = []
+    found = Counted(allowed)
+    printed: list[str] = []
     for item in kept:
         value = item.value
         interval = value["ci_low"] is not None and value["ci_high"] is not None
         cases = cases_of(value, item.siblings, item.study, allowed.n)
         parts = _split(item, cases, allowed)
         if isinstance(parts, str) and not interval:
-            out.append(item.out(AUC_WITHOUT_VARIANCE if parts == NO_CLASS_COUNTS else parts))
+            code = "no-variance" if parts == "no-class-counts" else parts
+            found.left_out.append(item.out(code))
             continue
         if value["value"] in (0.0, 1.0):
-            out.append(item.out("an AUC of exactly 0 or 1 has no variance"))
+            found.left_out.append(item.out("area-at-edge"))
             continue
         positive, negative = (None, None) if isinstance(parts, str) else parts
-        used.append(item)
-        if not interval:
-            known.append(cases)
-            split += [item.short] if cases.positive is None else []
-        rows.append(
+        found.used.append(item)
+        if interval:
+            printed.append(item.short)
+        else:
+            found.rest_on(item, cases, by_class=True)
+        found.rows.append(
             {
                 "value": value["value"],
                 "ci_low": value["ci_low"] if interval else None,
@@ -220,16 +199,6 @@ def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
                 "n": cases.n,
             }
         )
-    by_count = [i for i, r in zip(used, rows, strict=True) if r["ci_low"] is None]
-    notes, assumed = _cases_said(by_count, known, allowed)
-    printed = [i.short for i, r in zip(used, rows, strict=True) if r["ci_low"] is not None]
-    notes.append(
-        Remark.of("variance from the printed interval, taken as one of 95 %, for {names}.", printed)
-    )
-    notes.append(
-        Remark.of("variance by Hanley and McNeil for {names}.", (item.short for item in by_count))
-    )
-    names = ("value", "ci_low", "ci_high", "n_positive", "n_negative", "n")
-    columns = {name: tuple(row[name] for row in rows) for name in names}
-    assumed.append(_prevalence_said(split, allowed.prevalence))
-    return Counted(used, columns, out, notes, assumed)
+    found.notes.append(Remark.of("printed-interval", printed))
+    found.notes.append(Remark.of("hanley-mcneil", (short for short, _ in found.known)))
+    return found

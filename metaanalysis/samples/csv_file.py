@@ -18,34 +18,20 @@ Missing = Literal["error", "exclude"]
 #: Cells that say that there is no value.
 NO_VALUE = frozenset({"", "na", "nan", "n/a", "null", "none", "."})
 
+_SPREAD = (
+    (lambda number: number >= 0, "is negative"),
+    (lambda number: number > 0, "would give the study all of the weight"),
+)
+_COUNT = (
+    (lambda number: number >= 0, "is negative"),
+    (float.is_integer, "is not a whole number of cases"),
+)
 #: Role of a column -> what a number there must satisfy, and what is wrong with one that does not.
 _RULES: dict[str, tuple[tuple[Callable[[float], bool], str], ...]] = {
-    "variance": (
-        (lambda number: number >= 0, "is negative"),
-        (lambda number: number > 0, "would give the study all of the weight"),
-    ),
-    "se": (
-        (lambda number: number >= 0, "is negative"),
-        (lambda number: number > 0, "would give the study all of the weight"),
-    ),
-    "n": (
-        (lambda number: number > 0, "is not a number of cases"),
-        (float.is_integer, "is not a whole number of cases"),
-    ),
-    "count": (
-        (lambda number: number >= 0, "is negative"),
-        (float.is_integer, "is not a whole number of cases"),
-    ),
-}
-_RULE_OF = {
-    "variance": "variance",
-    "se": "se",
-    "n": "n",
-    "events": "count",
-    "tp": "count",
-    "fn": "count",
-    "fp": "count",
-    "tn": "count",
+    "variance": _SPREAD,
+    "se": _SPREAD,
+    "n": ((lambda number: number > 0, "is not a number of cases"), _COUNT[1]),
+    **dict.fromkeys(("events", "tp", "fn", "fp", "tn"), _COUNT),
 }
 
 
@@ -132,6 +118,7 @@ class _Cells:
     def __init__(self, table: Table, missing: Missing) -> None:
         self.table = table
         self.missing = missing
+        #: Row without a value -> the first column in which it has none.
         self.gone: dict[int, str] = {}
 
     def fault(self, row: int, column: str, words: str, hint: str = "") -> StatisticsError:
@@ -145,7 +132,15 @@ class _Cells:
                 "no value",
                 "Complete the row, or leave such rows out with --missing exclude.",
             )
-        self.gone.setdefault(row, f"no value in column {column!r}")
+        self.gone.setdefault(row, column)
+
+    def without(self, labels: Sequence[str], shorts: Sequence[str]) -> tuple[LeftOut, ...]:
+        """Return the rows that are left out, by their names."""
+        return tuple(
+            LeftOut(label, short, "no-value", {"column": self.gone[row]})
+            for (row, _), label, short in zip(self.table.records, labels, shorts, strict=True)
+            if row in self.gone
+        )
 
     def numbers(self, column: str, role: str = "") -> list[float | None]:
         """Return a column of numbers, None where there is none."""
@@ -163,7 +158,7 @@ class _Cells:
                 raise self.fault(row, column, f"{text!r} is not a number", hint) from None
             if math.isinf(number):
                 raise self.fault(row, column, f"{text} is infinite")
-            for holds, words in _RULES.get(_RULE_OF.get(role, ""), ()):
+            for holds, words in _RULES.get(role, ()):
                 if not holds(number):
                     raise self.fault(row, column, f"{text} {words}")
             found.append(number)
@@ -315,19 +310,10 @@ def from_csv(
         source="given",
         candidates=len(table.records),
     )
-    return _without(sample, [cells.gone.get(row) for row, _ in table.records])
-
-
-def _without(sample: Sample, reasons: Sequence[str | None]) -> Sample:
-    out = tuple(
-        LeftOut(label, short, reason)
-        for label, short, reason in zip(sample.labels, sample.shorts, reasons, strict=True)
-        if reason is not None
-    )
-    kept = sample.take([reason is None for reason in reasons])
-    if not kept.k:
+    known = sample.take([row not in cells.gone for row, _ in table.records])
+    if not known.k:
         raise StatisticsError(f"{sample.origin}: the selection is empty, every row lacks a value.")
-    return replace(kept, left_out=out)
+    return replace(known, left_out=cells.without(labels, shorts))
 
 
 def _names(table: Table, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -357,9 +343,4 @@ def pairs_of_numbers(
     right = cells.numbers(table.column(second, "--y"))
     rows = [f"row {row}" for row, _ in table.records]
     kept = [(x, y) for x, y in zip(left, right, strict=True) if x is not None and y is not None]
-    out = tuple(
-        LeftOut(name, name, cells.gone[row])
-        for name, (row, _) in zip(rows, table.records, strict=True)
-        if row in cells.gone
-    )
-    return tuple(x for x, _ in kept), tuple(y for _, y in kept), out
+    return tuple(x for x, _ in kept), tuple(y for _, y in kept), cells.without(rows, rows)

@@ -6,7 +6,7 @@ filled in unless the caller names an assumption, which then goes with every resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 from db.database import Database
@@ -16,7 +16,14 @@ from db.vocabulary import METRICS, SYNONYMS, Lexicon, lexicon
 from metaanalysis import query
 from metaanalysis.query.filters import Filters
 from metaanalysis.samples.counting import Assumptions, Reported, areas, events_of
-from metaanalysis.samples.sample import Kind, LeftOut, Remark, Sample
+from metaanalysis.samples.sample import (
+    Kind,
+    LeftOut,
+    Remark,
+    Sample,
+    counted_reasons,
+    merged,
+)
 from metaanalysis.samples.values import (
     MODERATOR_SYNONYMS,
     MODERATORS,
@@ -50,8 +57,6 @@ _STUDY_COLUMNS = (
     "backbones",
     "tl_types",
 )
-
-RETRACTED = "the study is retracted"
 
 
 def outcome_named(word: str) -> str:
@@ -117,11 +122,14 @@ def from_literature(
     kept: list[Reported] = []
     left_out: list[LeftOut] = []
     for item in found:
-        reason = _reason(item, allowed) or elsewhere(item.value, item.study)
-        if reason is None:
-            kept.append(item)
-        else:
+        reason = _reason(item, allowed)
+        what = None if reason else elsewhere(item.value, item.study)
+        if reason is not None:
             left_out.append(item.out(reason))
+        elif what is not None:
+            left_out.append(item.out(what[0], what=what[1]))
+        else:
+            kept.append(item)
     if OUTCOMES[name] == "proportion":
         counted = events_of(kept, name, allowed)
     else:
@@ -149,7 +157,10 @@ def from_literature(
         candidates=len(found),
         left_out=tuple(gone),
         assumptions=(*_kept(used, allowed), *counted.assumptions),
-        notes=(*(Remark(text) for text in chosen.notes), *counted.notes),
+        notes=(
+            *(Remark("selection", values={"text": text}) for text in chosen.notes),
+            *counted.remarks,
+        ),
         synonyms=MODERATOR_SYNONYMS,
     )
 
@@ -165,12 +176,8 @@ def _refuse(name: str, chosen: query.Selection, found: list[Reported], out: list
             f"there is no headline {name} in the {matching(chosen.matched)}.",
             "Choose another --outcome, or --arms all.",
         )
-    reasons: dict[str, int] = {}
-    for item in out:
-        reasons[item.reason] = reasons.get(item.reason, 0) + 1
-    told = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
     raise StatisticsError(
-        f"no value of {name} is left of {len(found)}: {told}.",
+        f"no value of {name} is left of {len(found)}: {counted_reasons(out)}.",
         "An explicit assumption can help: --assume-n, --assume-prevalence.",
     )
 
@@ -197,20 +204,20 @@ def _values(rows: list[Row], studies: list[Row], outcome: str, arms: Arms) -> li
 
 def _reason(item: Reported, allowed: Assumptions) -> str | None:
     if item.study["retracted"] and not allowed.keep_retracted:
-        return RETRACTED
+        return "retracted"
     return None if allowed.keep_untransferred else no_transfer(item.value, item.study)
 
 
 def _arm_rule(
     database: Database, filters: Filters, backbones: dict[str, Row]
-) -> Callable[[Row, Row], str | None]:
-    """Return what tells whether a value belongs to the arms that the filters ask for."""
+) -> Callable[[Row, Row], tuple[str, str] | None]:
+    """Return what tells why a value does not belong to the arms that the filters ask for."""
     tl_types = {lexicon("tl_type").resolve(word) for word in filters.tl}
     names = query.backbone_names(database)
     networks = {names.resolve(word) for word in filters.backbone}
     families = {lexicon("family").resolve(word) for word in filters.family}
 
-    def rule(value: Row, study: Row) -> str | None:
+    def rule(value: Row, study: Row) -> tuple[str, str] | None:
         own = names_of(value, study, "backbone", "backbones")
         checks = (
             ("TL type", tl_types, names_of(value, study, "tl_type", "tl_types")),
@@ -219,12 +226,7 @@ def _arm_rule(
         )
         for what, wanted, having in checks:
             if wanted and not set(having) <= wanted:
-                several = the_one(having) is None
-                return (
-                    f"the study tests several, and the value may be of another {what}"
-                    if several
-                    else f"the value is of another {what}"
-                )
+                return ("unclear-arm" if the_one(having) is None else "other-arm"), what
         return None
 
     return rule
@@ -234,23 +236,11 @@ def _kept(used: list[Reported], allowed: Assumptions) -> list[Remark]:
     said = []
     if allowed.keep_retracted:
         gone = (item.short for item in used if item.study["retracted"])
-        said.append(Remark.of("KEPT although retracted: {names}.", gone))
+        said.append(Remark.of("kept-retracted", gone))
     if allowed.keep_untransferred:
         own = (item.short for item in used if no_transfer(item.value, item.study))
-        said.append(Remark.of("KEPT although nothing was transferred: {names}.", own))
+        said.append(Remark.of("kept-untransferred", own))
     return said
-
-
-def _merged(*groups: Sequence[Remark]) -> tuple[Remark, ...]:
-    """Return remarks of the same text as one."""
-    names: dict[str, dict[str, str]] = {}
-    separators = {remark.text: remark.separator for group in groups for remark in group}
-    for group in groups:
-        for remark in group:
-            names.setdefault(remark.text, {}).update(remark.names)
-    return tuple(
-        Remark(text, tuple(shown.items()), separators[text]) for text, shown in names.items()
-    )
 
 
 def pairs_from_literature(
@@ -274,9 +264,9 @@ def pairs_from_literature(
     place = {label: position for position, label in enumerate(second.labels)}
     keep = [label in place for label in first.labels]
     gone = {item.label for item in (*first.left_out, *second.left_out)}
-    sample = first.take(keep, "no specificity with its n")
+    sample = first.take(keep, "no-specificity")
     alone = tuple(
-        LeftOut(label, short, "no sensitivity with its n")
+        LeftOut(label, short, "no-sensitivity")
         for label, short in zip(second.labels, second.shorts, strict=True)
         if label not in first.labels and label not in gone
     )
@@ -304,7 +294,7 @@ def pairs_from_literature(
         source="curated",
         candidates=first.candidates + len(alone),
         left_out=(*sample.left_out, *alone),
-        assumptions=_merged(first.assumptions, second.assumptions),
-        notes=_merged(first.notes, second.notes),
+        assumptions=merged(first.assumptions, second.assumptions),
+        notes=merged(first.notes, second.notes),
         synonyms=MODERATOR_SYNONYMS,
     )

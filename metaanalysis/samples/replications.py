@@ -18,8 +18,6 @@ from metaanalysis.samples.sample import LeftOut, Remark, Sample
 #: Columns of a run by which a sample can be divided.
 MODERATORS = ("fidelity", "backbone", "tl_type", "dataset", "setup")
 
-_NEWEST = "an older run of the same study"
-_NEWEST_OF_SET = "an older run on the same images, which follows no study either"
 #: How a run says that a value is a mean over classes and so no share of its images.
 _MEAN_OVER_CLASSES = re.compile(r"mean of \d+ classes")
 
@@ -64,7 +62,7 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
             continue
         own = row["study"] or f"images {row['dataset']}"
         if own in kept:
-            why = _NEWEST if row["study"] else _NEWEST_OF_SET
+            why = "older-run" if row["study"] else "older-run-of-images"
             gone.append(LeftOut(_label(kept[own]), kept[own]["run"], why))
         kept[own] = row
     if not kept:
@@ -95,19 +93,19 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
         candidates=len(found),
         left_out=tuple(gone),
         notes=(
-            Remark.of("Proxies, on other data than the study's: {names}.", proxies),
-            Remark.of("On images that another row rests on too: {names}.", again),
+            Remark.of("proxies", proxies),
+            Remark.of("shared-images", again),
         ),
     )
 
 
 def _reason(row: Row, counted: bool) -> str | None:
     if row["kind"] == "phantom":
-        return "the run is of a phantom"
+        return "phantom"
     if not row["n"]:
-        return "the number of test images is not known"
+        return "no-test-images"
     if counted and _MEAN_OVER_CLASSES.match(row["method"] or ""):
-        return "a mean over classes, which is no share of the images"
+        return "mean-over-classes"
     return None
 
 

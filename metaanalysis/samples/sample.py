@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from metaanalysis.samples.wording import reason_words, remark_words
 
 #: What one row of a sample measures.
 Kind = Literal["proportion", "AUC", "effect", "two-by-two"]
@@ -23,47 +24,74 @@ class LeftOut:
         Its full name, as a figure shows it.
     short
         Its shortest unmistakable name, for lists: a reference number, or a row of a file.
-    reason
-        Why it is left out.
+    code, values
+        Why it is left out: out of ``metaanalysis.samples.wording.REASONS``.
     """
 
     label: str
     short: str
-    reason: str
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def reason(self) -> str:
+        """Why it is left out, in words."""
+        return reason_words(self.code, self.values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON has of it."""
+        what = {"code": self.code, "values": dict(self.values)}
+        return {"label": self.label, **what, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A sentence about some of the rows; it is said of those that are analysed in the end.
+    """What is to be said of some of the rows; it is said of those that are analysed in the end.
 
     Attributes
     ----------
-    text
-        The sentence, with ``{names}`` (and ``{count}``) where the rows are to be named; without
-        them it is of the whole sample.
+    code, values
+        What: out of ``metaanalysis.samples.wording.REMARKS``.
     names
-        Short name of each row with the way in which it is shown.
-    separator
-        Between the names.
+        Short name of each row with the way in which it is shown; None for the whole sample.
     """
 
-    text: str
-    names: tuple[tuple[str, str], ...] = ()
-    separator: str = ", "
+    code: str
+    names: tuple[tuple[str, str], ...] | None = None
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, text: str, shorts: Iterable[str]) -> Remark:
+    def of(cls, code: str, shorts: Iterable[str], **values: Any) -> Remark:
         """Return a remark that names rows as they are called."""
-        return cls(text, tuple((short, short) for short in shorts))
+        return cls(code, tuple((short, short) for short in shorts), values)
 
-    def among(self, shorts: Container[str]) -> str | None:
-        """Return the sentence about the rows that are among `shorts`; None where there is none."""
-        if "{names}" not in self.text:
-            return self.text
-        shown = [shown for short, shown in self.names if short in shorts]
-        if not shown:
-            return None
-        return self.text.format(names=self.separator.join(shown), count=len(shown))
+    def among(self, shorts: Container[str]) -> Remark | None:
+        """Return the remark on the rows that are among `shorts`; None where there is none."""
+        if self.names is None:
+            return self
+        kept = tuple(pair for pair in self.names if pair[0] in shorts)
+        return replace(self, names=kept) if kept else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON has of it."""
+        rows = [short for short, _ in self.names or ()]
+        return {"code": self.code, "rows": rows, "values": dict(self.values), "text": str(self)}
+
+    def __str__(self) -> str:
+        return remark_words(self.code, self.values, [shown for _, shown in self.names or ()])
+
+
+def merged(*groups: Sequence[Remark]) -> tuple[Remark, ...]:
+    """Return remarks that differ in their rows alone as one, in the order of the first."""
+    found: dict[str, Remark] = {}
+    for remark in (remark for group in groups for remark in group):
+        key = f"{remark.code} {remark.values}"
+        before = found.get(key, remark)
+        if before.names is not None:
+            names = dict(before.names) | dict(remark.names or ())
+            before = replace(before, names=tuple(names.items()))
+        found[key] = before
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +147,10 @@ class Sample:
         """Return the number of rows."""
         return len(self.labels)
 
-    def said(self, remarks: Iterable[Remark]) -> list[str]:
-        """Return the sentences that concern the rows of this sample."""
+    def said(self, remarks: Iterable[Remark]) -> list[Remark]:
+        """Return the remarks that concern the rows of this sample, on these rows alone."""
         shorts = set(self.shorts)
-        return [text for remark in remarks if (text := remark.among(shorts)) is not None]
+        return [own for remark in remarks if (own := remark.among(shorts)) is not None]
 
     def moderator(self, word: str) -> str:
         """Return the name of the moderator that `word` means.
@@ -138,15 +166,22 @@ class Sample:
             raise UsageError(f"{word!r}: this sample has no moderators.")
         return Lexicon("moderator", self.moderators, self.synonyms).resolve(word)
 
-    def take(self, keep: Sequence[bool], reason: str = "") -> Sample:
-        """Return the rows where `keep` is true; with a `reason`, the others are left out for it."""
-        index = [position for position, kept in enumerate(keep) if kept]
+    def take(self, keep: Sequence[bool], reason: str = "", **values: Any) -> Sample:
+        """Return the rows where `keep` is true.
 
-        def chosen(values: Sequence[Any]) -> tuple[Any, ...]:
-            return tuple(values[position] for position in index)
+        Parameters
+        ----------
+        keep
+            One truth a row.
+        reason, values
+            Code and values of why the others are left out; without it they are not listed.
+        """
+
+        def chosen(cells: Sequence[Any]) -> tuple[Any, ...]:
+            return tuple(cell for cell, kept in zip(cells, keep, strict=True) if kept)
 
         gone = tuple(
-            LeftOut(label, short, reason)
+            LeftOut(label, short, reason, values)
             for label, short, kept in zip(self.labels, self.shorts, keep, strict=True)
             if reason and not kept
         )
@@ -171,7 +206,7 @@ class Sample:
         sample = self
         for name in names:
             keep = [value is not None for value in sample.moderators[name]]
-            sample = sample.take(keep, f"{name} not known, or not one")
+            sample = sample.take(keep, "moderator-unknown", moderator=name)
         return sample
 
 
@@ -182,9 +217,21 @@ def group_name(value: Any) -> str:
     return str(value)
 
 
-def by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:
+def by_reason(left_out: Iterable[LeftOut]) -> dict[str, list[str]]:
     """Return the short names of what was left out, by reason, the most frequent reason first."""
     groups: dict[str, list[str]] = {}
     for item in left_out:
         groups.setdefault(item.reason, []).append(item.short)
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+
+
+def counted_reasons(left_out: Iterable[LeftOut]) -> str:
+    """Return the reasons with how often each is one: ``number of cases not known (39); ...``."""
+    return "; ".join(f"{why} ({len(names)})" for why, names in by_reason(left_out).items())
+
+
+def listed_reasons(left_out: Iterable[LeftOut]) -> list[str]:
+    """Return a list with a line a reason: how often and of whom."""
+    return [
+        f"- {why} ({len(names)}): {', '.join(names)}." for why, names in by_reason(left_out).items()
+    ]

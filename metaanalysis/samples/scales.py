@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from db.errors import StatisticsError, UsageError
 from metaanalysis.samples.sample import Sample
+from metaanalysis.samples.wording import REASONS
+from metaanalysis.stats.columns import BoolArray
+from metaanalysis.stats.diagnostic_pairs import CELLS, TwoByTwo, diagnostic_pairs
 from metaanalysis.stats.effects import ProportionScale, auc, from_interval, proportions
-from metaanalysis.stats.studies import EffectSizes, RowNote, as_effect_sizes
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.record import Result
+from metaanalysis.stats.studies import EffectSizes
 from metaanalysis.stats.transforms import BackTransform, Scale, arcsine
 
 #: Kind of sample -> the scales that it can be pooled on, the usual one first.
@@ -21,17 +27,38 @@ SCALES: dict[str, tuple[str, ...]] = {
     "two-by-two": ("log odds ratio",),
 }
 
-INTERVAL_AT_THE_EDGE = "the printed interval reaches 0 or 1, which has no logit"
 
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A sample on a scale.
 
-def named(text: str, names: Sequence[str]) -> str:
-    """Return a sentence of the numeric core with the names of its rows.
-
-    The core numbers rows from 1 in the order in which it was given them; people know them by name.
-    A sentence that is no ``RowNote`` has no rows to name, whatever it reads like: a label may well
-    be called "row 4".
+    Attributes
+    ----------
+    sample
+        The rows that have an effect.
+    effects
+        One a row.
+    scale
+        Out of :data:`SCALES`.
+    notes
+        What must be said of the effects, by the names of the rows.
     """
-    return text.named(names) if isinstance(text, RowNote) else text
+
+    sample: Sample
+    effects: EffectSizes
+    scale: str
+    notes: tuple[Note, ...] = ()
+
+    def said(self, *results: Result) -> tuple[Note, ...]:
+        """Return the notes, and those of results on these rows, each once and by name."""
+        found = [note.named(self.sample.shorts) for one in results for note in one.warnings]
+        return tuple(dict.fromkeys([*self.notes, *found]))
+
+
+def tables_of(sample: Sample) -> TwoByTwo:
+    """Return the two-by-two tables of a sample."""
+    counts = np.array([sample.columns[name] for name in CELLS], dtype=object).T
+    return TwoByTwo.of(counts, labels=sample.labels)
 
 
 def scale_of(sample: Sample, transform: str | None) -> str:
@@ -53,10 +80,8 @@ def scale_of(sample: Sample, transform: str | None) -> str:
     return transform
 
 
-def effect_sizes(
-    sample: Sample, transform: str | None = None
-) -> tuple[EffectSizes, Sample, tuple[str, ...]]:
-    """Return effects with variances, the rows that have them, and what must be said.
+def on_scale(sample: Sample, transform: str | None = None) -> Scaled:
+    """Return the effects of a sample with variances, and the rows that have them.
 
     Parameters
     ----------
@@ -75,49 +100,25 @@ def effect_sizes(
     scale = scale_of(sample, transform)
     if sample.kind == "AUC":
         return _areas(sample, scale)
-    columns = sample.columns
+    columns, labels = sample.columns, sample.labels
     if sample.kind == "proportion":
-        found = proportions(
-            columns["events"],
-            columns["n"],
-            cast("ProportionScale", scale),
-            labels=sample.labels,
-        )
+        move = cast("ProportionScale", scale)
+        found = proportions(columns["events"], columns["n"], move, labels=labels)
     elif sample.kind == "two-by-two":
-        from metaanalysis.stats.diagnostic_pairs import diagnostic_pairs
-
-        pairs = diagnostic_pairs(
-            *(columns[name] for name in ("tp", "fn", "fp", "tn")),
-            labels=sample.labels,
-            zero_cells="only-affected",
-        )
-        found = pairs.log_dor()
+        found = diagnostic_pairs(tables_of(sample), zero_cells="only-affected").log_dor()
     else:
-        found = as_effect_sizes(
-            columns["effect"], columns["variance"], labels=sample.labels, measure=sample.outcome
+        found = EffectSizes.of(
+            columns["effect"], columns["variance"], labels=labels, measure=sample.outcome
         )
-    said = tuple(named(text, sample.shorts) for text in found.warnings)
-    return _bare(found), sample, said
-
-
-def _bare(found: EffectSizes) -> EffectSizes:
-    """Return the effects without their warnings, which have been put into names."""
-    return EffectSizes(
-        found.effect,
-        found.variance,
-        found.labels,
-        tuple(range(1, found.k + 1)),
-        found.measure,
-        found.back,
-        found.size,
-    )
+    notes = tuple(note.named(sample.shorts) for note in found.warnings)
+    return Scaled(sample, replace(found, warnings=()), scale, notes)
 
 
 def _numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _areas(sample: Sample, scale: str) -> tuple[EffectSizes, Sample, tuple[str, ...]]:
+def _areas(sample: Sample, scale: str) -> Scaled:
     """Return areas under the curve: by the printed interval where it can be used, else by cases.
 
     On the arcsine scale the raw variance is carried over by the delta method, v / (4 a (1 - a)).
@@ -129,54 +130,33 @@ def _areas(sample: Sample, scale: str) -> tuple[EffectSizes, Sample, tuple[str, 
         printed &= (low > 0) & (high < 1)
     counted = ~printed & ~np.isnan(columns["n_positive"]) & ~np.isnan(columns["n_negative"])
     effect, variance = np.full(sample.k, np.nan), np.full(sample.k, np.nan)
-    said: list[str] = []
+    notes: list[Note] = []
     move: Literal["raw", "logit"] = "logit" if scale == "logit" else "raw"
-    if printed.any():
-        names = _of(sample, printed)
-        found = from_interval(
-            columns["value"][printed], low[printed], high[printed], move, labels=names
-        )
-        effect[printed], variance[printed] = found.effect, found.variance
-        said += _gathered(named(text, names) for text in found.warnings)
-    if counted.any():
-        names = _of(sample, counted)
-        found = auc(
-            columns["value"][counted],
-            columns["n_positive"][counted],
-            columns["n_negative"][counted],
-            move,
-            labels=names,
-        )
-        effect[counted], variance[counted] = found.effect, found.variance
-        said += [named(text, names) for text in found.warnings]
+    makers: tuple[tuple[Callable[..., EffectSizes], tuple[str, ...], BoolArray], ...] = (
+        (from_interval, ("value", "ci_low", "ci_high"), printed),
+        (auc, ("value", "n_positive", "n_negative"), counted),
+    )
+    for make, names, rows in makers:
+        if rows.any():
+            shorts = [short for short, kept in zip(sample.shorts, rows, strict=True) if kept]
+            found = make(*(columns[name][rows] for name in names), move, labels=shorts)
+            effect[rows], variance[rows] = found.effect, found.variance
+            notes += [note.named(shorts) for note in found.warnings]
     keep = printed | counted
     if not keep.any():
-        raise StatisticsError(f"no value of {sample.outcome} is left: {INTERVAL_AT_THE_EDGE}.")
-    used = sample.take(keep.tolist(), INTERVAL_AT_THE_EDGE)
+        raise StatisticsError(
+            f"no value of {sample.outcome} is left: {REASONS['interval-at-edge']}."
+        )
+    used = sample.take(keep.tolist(), "interval-at-edge")
     effect, variance = effect[keep], variance[keep]
     if scale == "arcsine":
         variance = variance / (4.0 * effect * (1.0 - effect))
         effect = arcsine(effect)
-    moved = EffectSizes(
+    moved = EffectSizes.of(
         effect,
         variance,
-        used.labels,
-        tuple(range(1, used.k + 1)),
-        f"{scale} AUC",
-        BackTransform(cast("Scale", "identity" if scale == "raw" else scale)),
-        columns["n"][keep],
+        labels=used.labels,
+        measure=f"{scale} AUC",
+        back_transform=BackTransform(cast("Scale", "identity" if scale == "raw" else scale)),
     )
-    return moved, used, tuple(said)
-
-
-def _gathered(warnings: Iterable[str]) -> list[str]:
-    """Return warnings of the form ``name: what`` as one sentence for each what."""
-    names: dict[str, list[str]] = {}
-    for text in warnings:
-        name, _, what = text.partition(": ")
-        names.setdefault(what, []).append(name)
-    return [f"{what}: {', '.join(listed)}" for what, listed in names.items()]
-
-
-def _of(sample: Sample, keep: np.ndarray[Any, np.dtype[np.bool_]]) -> list[str]:
-    return [short for short, kept in zip(sample.shorts, keep, strict=True) if kept]
+    return Scaled(used, replace(moved, size=columns["n"][keep]), scale, tuple(notes))

@@ -32,11 +32,8 @@ MODERATORS = (
     "split",
 )
 
-#: Why a value is no result of transfer learning.
-NO_TRANSFER = {
-    RANDOM: "a randomly initialised network: nothing was transferred",
-    OWN_NETWORK: "the authors' own network: nothing was transferred",
-}
+#: Code of why a value is no result of transfer learning.
+NO_TRANSFER = {RANDOM: "random-network", OWN_NETWORK: "own-network"}
 
 
 def the_one(candidates: Iterable[Any]) -> Any:
@@ -51,7 +48,7 @@ def names_of(value: Row, study: Row, own: str, several: str) -> list[str]:
 
 
 def no_transfer(value: Row, study: Row) -> str | None:
-    """Return why a value is no result of transfer learning; None where it may be one."""
+    """Return the code of why a value is no result of transfer learning; None where it may be."""
     tl_type = the_one(names_of(value, study, "tl_type", "tl_types"))
     network = the_one(names_of(value, study, "backbone", "backbones"))
     if tl_type == RANDOM:

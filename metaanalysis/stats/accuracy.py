@@ -12,21 +12,25 @@ Holling's mada for conventions (zero cells, regions, areas).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from db.errors import ConvergenceError, StatisticsError
+from db.errors import ConvergenceError
 from metaanalysis.stats import distributions, tau2
-from metaanalysis.stats.diagnostic_pairs import DiagnosticPairs, ZeroCells, diagnostic_pairs
-from metaanalysis.stats.pool import check_level
+from metaanalysis.stats.columns import FloatArray, check_level, choose, require
+from metaanalysis.stats.diagnostic_pairs import (
+    DiagnosticPairs,
+    TwoByTwo,
+    ZeroCells,
+    diagnostic_pairs,
+)
+from metaanalysis.stats.notes import Note
 from metaanalysis.stats.result_tables import BivariateResult, Estimate, Points
 from metaanalysis.stats.results import NAN
-from metaanalysis.stats.studies import FloatArray, Missing
 
 SrocType = Literal["rutter-gatsonis", "regression"]
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -35,25 +39,20 @@ _CURVE_POINTS = 201
 
 
 def bivariate(
-    tp: ArrayLike,
-    fn: ArrayLike,
-    fp: ArrayLike,
-    tn: ArrayLike,
+    tables: ArrayLike | TwoByTwo,
     method: Literal["REML", "ML"] = "REML",
     *,
     zero_cells: ZeroCells = "all-if-any",
     correction: float = 0.5,
     sroc: SrocType = "rutter-gatsonis",
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
 ) -> BivariateResult:
     """Fit Reitsma's bivariate model to two-by-two tables of at least three studies.
 
     Parameters
     ----------
-    tp, fn, fp, tn
-        Shape (k,): counts.
+    tables
+        Counts of shape (k, 4): tp, fn, fp, tn; or `TwoByTwo`, which can also have labels.
     method
         ``"REML"`` or ``"ML"``.
     zero_cells, correction
@@ -61,8 +60,8 @@ def bivariate(
     sroc
         ``"rutter-gatsonis"`` (mada's default) or ``"regression"`` of logit sensitivity on
         logit false positive rate.
-    level, labels, missing
-        As in `pool`.
+    level
+        Confidence level of intervals and regions.
 
     Raises
     ------
@@ -71,17 +70,11 @@ def bivariate(
     ConvergenceError
         If no maximum of the likelihood is reached.
     """
-    if method not in ("REML", "ML"):
-        raise StatisticsError(f"method must be 'REML' or 'ML', not {method!r}.")
-    if sroc not in ("rutter-gatsonis", "regression"):
-        raise StatisticsError(f"sroc must be 'rutter-gatsonis' or 'regression', not {sroc!r}.")
+    choose(method, ("REML", "ML"), "method")
+    choose(sroc, get_args(SrocType), "summary curve")
     check_level(level)
-    pairs = diagnostic_pairs(
-        tp, fn, fp, tn, zero_cells=zero_cells, correction=correction, labels=labels,
-        missing=missing,
-    )  # fmt: skip
-    if pairs.k < 3:
-        raise StatisticsError(f"The bivariate model needs at least 3 studies, not {pairs.k}.")
+    pairs = diagnostic_pairs(tables, zero_cells=zero_cells, correction=correction)
+    require(len(pairs.tables.labels), 3, "The bivariate model", pairs.tables.excluded)
     fitted = fit_bivariate(pairs.effect, pairs.variance, restricted=method == "REML")
     return _result(pairs, fitted, method, sroc, level)
 
@@ -200,23 +193,21 @@ def _result(
     scale = math.sqrt(sigma[0, 0] * sigma[1, 1])
     rho = float(sigma[0, 1] / scale) if min(sigma[0, 0], sigma[1, 1]) > 1e-9 else NAN
     if math.isnan(rho):
-        warnings.append("a between-study variance is 0, so their correlation is not defined")
+        warnings.append(Note.of("rho-undefined"))
     elif abs(rho) > 1.0 - 1e-6:
-        warnings.append(f"the correlation is at its limit ({rho:.0f}): too few studies for it")
+        warnings.append(Note.of("rho-at-limit", rho=rho))
     # The range that was observed, before any correction.
-    counts = pairs.counts
-    rates = counts[:, 2] / (counts[:, 2] + counts[:, 3])
+    tp, fn, fp, tn = pairs.counts.T
+    rates = fp / (fp + tn)
     fpr_range = (float(rates.min()), float(rates.max()))
     intercept, slope = sroc_line(mean, sigma, sroc)
     curve = _curve(intercept, slope, fpr_range)
     if math.isnan(slope):
-        warnings.append("no summary curve: a between-study variance is 0")
+        warnings.append(Note.of("no-curve"))
     radius = math.sqrt(distributions.chi2_quantile(level, 2.0))
     critical = distributions.critical_value(level, None)
-    sens, spec, fpr = _summary_rates(mean, covariance, critical)
-    plus, minus, odds = _ratios(mean, covariance, critical)
     return BivariateResult(
-        k=pairs.k,
+        k=len(tp),
         method=method,
         level=level,
         zero_cells=pairs.zero_cells,
@@ -231,12 +222,7 @@ def _result(
         tau2_fpr=float(sigma[1, 1]),
         rho=rho,
         log_likelihood=fitted.log_likelihood,
-        sensitivity=sens,
-        specificity=spec,
-        fpr=fpr,
-        lr_positive=plus,
-        lr_negative=minus,
-        dor=odds,
+        **_summary(mean, covariance, critical),
         auc=curve_area(intercept, slope, 0.0, 1.0),
         partial_auc=curve_area(intercept, slope, *fpr_range),
         fpr_range=fpr_range,
@@ -245,64 +231,44 @@ def _result(
         confidence_region=_ellipse(mean, covariance, radius),
         prediction_region=_ellipse(mean, covariance + sigma, radius),
         study_points=tuple(
-            (float(1.0 - specificity), float(sensitivity))
-            for sensitivity, specificity in zip(
-                pairs.counts[:, 0] / (pairs.counts[:, 0] + pairs.counts[:, 1]),
-                pairs.counts[:, 3] / (pairs.counts[:, 2] + pairs.counts[:, 3]),
-                strict=True,
-            )
+            zip((1.0 - tn / (fp + tn)).tolist(), (tp / (tp + fn)).tolist(), strict=True)
         ),
         study_sizes=tuple(pairs.counts.sum(axis=1).tolist()),
-        labels=pairs.labels,
-        rows_used=pairs.rows,
-        excluded=pairs.excluded,
+        labels=pairs.tables.labels,
+        rows_used=pairs.tables.rows,
+        excluded=pairs.tables.excluded,
         warnings=tuple(warnings),
     )
 
 
-def _summary_rates(
-    mean: FloatArray, covariance: FloatArray, critical: float
-) -> tuple[Estimate, Estimate, Estimate]:
-    def rate(name: str, centre: float, error: float) -> Estimate:
-        low, high = (
-            special.expit(centre - critical * error),
-            special.expit(centre + critical * error),
-        )
-        return Estimate(
-            name=name, estimate=float(special.expit(centre)), ci_low=float(low), ci_high=float(high)
-        )
+def _summary(mean: FloatArray, covariance: FloatArray, critical: float) -> dict[str, Estimate]:
+    """Return rates and ratios at the summary point, by the names that the result uses.
 
-    errors = np.sqrt(np.diag(covariance))
-    return (
-        rate("sensitivity", float(mean[0]), float(errors[0])),
-        rate("specificity", -float(mean[1]), float(errors[1])),
-        rate("false positive rate", float(mean[1]), float(errors[1])),
-    )
-
-
-def _ratios(
-    mean: FloatArray, covariance: FloatArray, critical: float
-) -> tuple[Estimate, Estimate, Estimate]:
-    """LR+, LR- and DOR at the summary point; intervals by the delta method on the log scale."""
+    Intervals are made on the logit scale of a rate, and by the delta method on the log scale of
+    a ratio.
+    """
     sens, fpr = special.expit(mean)
-    cases = (
-        ("LR+", math.log(sens / fpr), np.array([1.0 - sens, fpr - 1.0])),
-        ("LR-", math.log((1.0 - sens) / (1.0 - fpr)), np.array([-sens, fpr])),
-        ("DOR", float(mean[0] - mean[1]), np.array([1.0, -1.0])),
-    )
-    out = []
-    for name, value, slope in cases:
-        error = math.sqrt(float(slope @ covariance @ slope))
-        out.append(
-            Estimate(
-                name=name,
-                estimate=math.exp(value),
-                ci_low=math.exp(value - critical * error),
-                ci_high=math.exp(value + critical * error),
-                se=error,
-            )
+    cases: dict[str, tuple[str, float, list[float]]] = {
+        "sensitivity": ("sensitivity", float(mean[0]), [1.0, 0.0]),
+        "specificity": ("specificity", -float(mean[1]), [0.0, -1.0]),
+        "fpr": ("false positive rate", float(mean[1]), [0.0, 1.0]),
+        "lr_positive": ("LR+", math.log(sens / fpr), [1.0 - sens, fpr - 1.0]),
+        "lr_negative": ("LR-", math.log((1.0 - sens) / (1.0 - fpr)), [-sens, fpr]),
+        "dor": ("DOR", float(mean[0] - mean[1]), [1.0, -1.0]),
+    }
+    found = {}
+    for key, (name, value, slope) in cases.items():
+        ratio = name in ("LR+", "LR-", "DOR")
+        back = math.exp if ratio else special.expit
+        error = math.sqrt(float(np.array(slope) @ covariance @ np.array(slope)))
+        found[key] = Estimate(
+            name=name,
+            estimate=float(back(value)),
+            ci_low=float(back(value - critical * error)),
+            ci_high=float(back(value + critical * error)),
+            se=error if ratio else NAN,
         )
-    return out[0], out[1], out[2]
+    return found
 
 
 def sroc_line(mean: FloatArray, sigma: FloatArray, kind: SrocType) -> tuple[float, float]:

@@ -9,21 +9,20 @@ its own module.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions
-from metaanalysis.stats.diagnostic_pairs import ZeroCells, diagnostic_pairs
-from metaanalysis.stats.pool import check_level, wald_statistic
-from metaanalysis.stats.rank_statistics import kendall
+from metaanalysis.stats.columns import FloatArray, check_level
+from metaanalysis.stats.diagnostic_pairs import TwoByTwo, ZeroCells, diagnostic_pairs
+from metaanalysis.stats.inference import wald
+from metaanalysis.stats.notes import Note
 from metaanalysis.stats.regression import regress
 from metaanalysis.stats.result_tables import BiasTestResult
-from metaanalysis.stats.studies import EffectSizes, FloatArray, Missing, as_effect_sizes
+from metaanalysis.stats.studies import EffectSizes, studies_of
 from metaanalysis.stats.trim_fill import trim_and_fill
 
 __all__ = [
@@ -38,72 +37,101 @@ __all__ = [
 ]
 
 FEW_STUDIES = 10
+#: With more studies Kendall's p is the normal one even without ties.
+_MOST_COUNTED = 170
 
 
-def few_studies(k: int) -> tuple[str, ...]:
-    """Return the warning that belongs to any bias test on fewer than ten studies."""
-    if k >= FEW_STUDIES:
-        return ()
-    return (f"k = {k} is below {FEW_STUDIES}: such a test can hardly tell bias from chance",)
-
-
-def check_testable(studies: EffectSizes, what: str) -> None:
-    """Refuse effects that are all equal: no test can tell what they would go with.
+def _testable(
+    effect: ArrayLike | EffectSizes, variance: ArrayLike | None, what: str
+) -> EffectSizes:
+    """Return at least three studies, whose effects are not all equal.
 
     Raises
     ------
     StatisticsError
-        All effects are equal up to rounding.
+        All effects are equal up to rounding: no test can tell what they would go with.
     """
-    effect = studies.effect
-    if np.ptp(effect) <= 1e-12 * np.max(np.abs(effect)):
+    studies = studies_of(effect, variance, 3, what)
+    if np.ptp(studies.effect) <= 1e-12 * np.max(np.abs(studies.effect)):
         raise StatisticsError(
             f"{what} is not testable: all {studies.k} effects are equal, as they are where all "
             "studies are at the ceiling."
         )
+    return studies
 
 
-def _check_fit(statistic: float, slope: float, se: float, what: str) -> None:
-    """Refuse a line that leaves no error: its t says nothing but how numbers are rounded."""
-    if not math.isfinite(statistic) or abs(se) <= 1e-10 * abs(slope):
+def _result(studies: EffectSizes, **values: Any) -> BiasTestResult:
+    """Return a test of studies, with the note that belongs to one on fewer than ten."""
+    few = (Note.of("few-studies", k=studies.k, least=FEW_STUDIES),)
+    return BiasTestResult(
+        k=studies.k,
+        excluded=studies.excluded,
+        warnings=(*studies.warnings, *(few if studies.k < FEW_STUDIES else ())),
+        **values,
+    )
+
+
+def _line_values(slope: dict[str, Any], limit: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return a line's slope and its value at 0 by the names of a result.
+
+    Parameters
+    ----------
+    slope, limit
+        Each with its test and interval, as of `wald`.
+
+    Raises
+    ------
+    StatisticsError
+        The line leaves no error: its t says nothing but how numbers are rounded.
+    """
+    if not math.isfinite(slope["statistic"]) or abs(slope["se"]) <= 1e-10 * abs(slope["estimate"]):
         raise StatisticsError(
             f"{what} is not testable: the effects lie on one line, which leaves no error to test "
             "by."
         )
+    return {
+        "statistic_name": "z" if slope["df"] is None else "t",
+        "statistic": slope["statistic"],
+        "df": slope["df"],
+        "p": slope["p"],
+        "slope": slope["estimate"],
+        "slope_se": slope["se"],
+        "limit": limit["estimate"],
+        "limit_se": limit["se"],
+        "limit_low": limit["ci_low"],
+        "limit_high": limit["ci_high"],
+        "limit_p": limit["p"],
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """Weighted straight line with the residual variance estimated."""
-
-    intercept: float
-    slope: float
-    intercept_se: float
-    slope_se: float
-    df: int
-
-
-def _line(response: FloatArray, predictor: FloatArray, weights: FloatArray, name: str) -> _Line:
+def _weighted_line(
+    studies: EffectSizes,
+    predictor: FloatArray,
+    weights: FloatArray,
+    name: str,
+    what: str,
+    level: float,
+) -> BiasTestResult:
+    """Fit a weighted straight line with the residual variance estimated: t with k - 2."""
     if np.ptp(predictor) <= 1e-12 * np.max(np.abs(predictor)):
         raise StatisticsError(
             f"All {predictor.size} studies have the same {name}: there is no line to fit."
         )
+    response = studies.effect
     total = weights.sum()
     centre = (weights * predictor).sum() / total
     shifted = predictor - centre
     spread = (weights * shifted**2).sum()
     mean = (weights * response).sum() / total
-    slope = (weights * shifted * response).sum() / spread
+    slope = float((weights * shifted * response).sum() / spread)
     residuals = response - mean - slope * shifted
     df = response.size - 2
     dispersion = (weights * residuals**2).sum() / df
-    return _Line(
-        float(mean - slope * centre),
-        float(slope),
-        float(math.sqrt(dispersion * (1.0 / total + centre**2 / spread))),
-        float(math.sqrt(dispersion / spread)),
-        df,
-    )
+    slope_se = float(math.sqrt(dispersion / spread))
+    limit_se = float(math.sqrt(dispersion * (1.0 / total + centre**2 / spread)))
+    line = wald(slope, slope_se, df, check_level(level))
+    limit = wald(float(mean - slope * centre), limit_se, df, level)
+    return _result(studies, name=what, predictor=name, **_line_values(line, limit, what))
 
 
 def egger(
@@ -114,8 +142,6 @@ def egger(
     method: str = "REML",
     test: Literal["z", "knapp-hartung"] = "z",
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
 ) -> BiasTestResult:
     """Egger's regression of the effect on its standard error.
 
@@ -134,108 +160,43 @@ def egger(
     """
     if model not in ("mixed", "wls"):
         raise StatisticsError(f"model must be 'mixed' or 'wls', not {model!r}.")
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, minimum=3, what="Egger's test"
-    )
-    check_testable(studies, "Egger's test")
+    studies = _testable(effect, variance, "Egger's test")
+    name = "standard error"
     if model == "wls":
         return _classic(studies, "Egger (WLS)", "standard error", level)
-    name = "standard error"
     fitted = regress(studies, None, {name: np.sqrt(studies.variance)}, method, test, level=level)
     limit, slope = fitted.coefficients
-    _check_fit(slope.statistic, slope.estimate, slope.se, "Egger's test")
-    return BiasTestResult(
+    return _result(
+        studies,
         name="Egger (mixed-effects)",
-        statistic_name="z" if fitted.df is None else "t",
-        statistic=slope.statistic,
-        df=fitted.df,
-        p=slope.p,
-        k=studies.k,
-        slope=slope.estimate,
-        slope_se=slope.se,
-        limit=limit.estimate,
-        limit_se=limit.se,
-        limit_low=limit.ci_low,
-        limit_high=limit.ci_high,
-        limit_p=limit.p,
         details={"tau2": fitted.tau2, "method": fitted.method, "test": fitted.test},
-        excluded=studies.excluded,
-        warnings=(*studies.warnings, *few_studies(studies.k)),
+        **_line_values(vars(slope), vars(limit), "Egger's test"),
     )
 
 
-def _classic(studies: EffectSizes, name: str, predictor: str, level: float) -> BiasTestResult:
-    check_level(level)
-    check_testable(studies, name)
-    size = studies.variance if predictor == "variance" else np.sqrt(studies.variance)
-    line = _line(studies.effect, size, 1.0 / studies.variance, predictor)
-    return _line_result(line, name, predictor, level, studies)
-
-
-def _line_result(
-    line: _Line, name: str, predictor: str, level: float, studies: EffectSizes
+def _classic(
+    studies: EffectSizes, name: str, predictor: Literal["standard error", "variance"], level: float
 ) -> BiasTestResult:
-    _check_fit(wald_statistic(line.slope, line.slope_se), line.slope, line.slope_se, name)
-    half = distributions.critical_value(level, line.df) * line.intercept_se
-    statistic = wald_statistic(line.slope, line.slope_se)
-    limit_statistic = wald_statistic(line.intercept, line.intercept_se)
-    return BiasTestResult(
-        name=name,
-        statistic_name="t",
-        statistic=statistic,
-        df=line.df,
-        p=distributions.two_sided_p(statistic, line.df),
-        k=studies.k,
-        slope=line.slope,
-        slope_se=line.slope_se,
-        limit=line.intercept,
-        limit_se=line.intercept_se,
-        limit_low=line.intercept - half,
-        limit_high=line.intercept + half,
-        limit_p=distributions.two_sided_p(limit_statistic, line.df),
-        predictor=predictor,
-        excluded=studies.excluded,
-        warnings=(*studies.warnings, *few_studies(studies.k)),
-    )
+    size = studies.variance if predictor == "variance" else np.sqrt(studies.variance)
+    return _weighted_line(studies, size, 1.0 / studies.variance, predictor, name, level)
 
 
 def pet(
-    effect: ArrayLike | EffectSizes,
-    variance: ArrayLike | None = None,
-    *,
-    level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
+    effect: ArrayLike | EffectSizes, variance: ArrayLike | None = None, *, level: float = 0.95
 ) -> BiasTestResult:
     """Precision-effect test: the effect at a standard error of 0, by WLS on the error."""
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, minimum=3, what="PET"
-    )
-    return _classic(studies, "PET", "standard error", level)
+    return _classic(_testable(effect, variance, "PET"), "PET", "standard error", level)
 
 
 def peese(
-    effect: ArrayLike | EffectSizes,
-    variance: ArrayLike | None = None,
-    *,
-    level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
+    effect: ArrayLike | EffectSizes, variance: ArrayLike | None = None, *, level: float = 0.95
 ) -> BiasTestResult:
     """Return the effect at a standard error of 0, by WLS on the variance."""
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, minimum=3, what="PEESE"
-    )
-    return _classic(studies, "PEESE", "variance", level)
+    return _classic(_testable(effect, variance, "PEESE"), "PEESE", "variance", level)
 
 
 def pet_peese(
-    effect: ArrayLike | EffectSizes,
-    variance: ArrayLike | None = None,
-    *,
-    level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
+    effect: ArrayLike | EffectSizes, variance: ArrayLike | None = None, *, level: float = 0.95
 ) -> BiasTestResult:
     """PEESE where PET finds an effect, else PET.
 
@@ -245,78 +206,63 @@ def pet_peese(
     i.e. two-sided p < 0.10. The rule compares with 0, which means something only for effects
     whose null is 0 (ratios, differences), not for a proportion.
     """
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, minimum=3, what="PET-PEESE"
-    )
-    first = _classic(studies, "PET", "standard error", level)
-    if first.limit_p < 0.10:
+    studies = _testable(effect, variance, "PET-PEESE")
+    if _classic(studies, "PET", "standard error", level).limit_p < 0.10:
         return _classic(studies, "PET-PEESE (PEESE chosen)", "variance", level)
     return _classic(studies, "PET-PEESE (PET chosen)", "standard error", level)
 
 
-def begg(
-    effect: ArrayLike | EffectSizes,
-    variance: ArrayLike | None = None,
-    *,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
-) -> BiasTestResult:
+def begg(effect: ArrayLike | EffectSizes, variance: ArrayLike | None = None) -> BiasTestResult:
     """Begg and Mazumdar's rank correlation of standardised effects and variances.
 
     Notes
     -----
     p is exact without ties, and normal (tie-corrected) with them.
     """
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, minimum=3, what="Begg's test"
-    )
-    check_testable(studies, "Begg's test")
+    from scipy.stats import kendalltau  # half a second that only this test wants to pay
+
+    studies = _testable(effect, variance, "Begg's test")
     weights = 1.0 / studies.variance
     mean = (weights * studies.effect).sum() / weights.sum()
     deviate = (studies.effect - mean) / np.sqrt(studies.variance - 1.0 / weights.sum())
-    tau, p, exact = kendall(deviate, studies.variance)
-    return BiasTestResult(
+    ties = studies.k - min(np.unique(deviate).size, np.unique(studies.variance).size)
+    exact = not ties and studies.k <= _MOST_COUNTED
+    found = kendalltau(deviate, studies.variance, method="exact" if exact else "asymptotic")
+    return _result(
+        studies,
         name="Begg",
         statistic_name="Kendall tau",
-        statistic=tau,
+        statistic=float(found.statistic),
         df=None,
-        p=p,
-        k=studies.k,
+        p=float(found.pvalue),
         predictor="variance",
         details={"p_method": "exact" if exact else "normal, corrected for ties"},
-        excluded=studies.excluded,
-        warnings=(*studies.warnings, *few_studies(studies.k)),
     )
 
 
 def deeks(
-    tp: ArrayLike,
-    fn: ArrayLike,
-    fp: ArrayLike,
-    tn: ArrayLike,
+    tables: ArrayLike | TwoByTwo,
     *,
     zero_cells: ZeroCells = "only-affected",
     correction: float = 0.5,
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
 ) -> BiasTestResult:
     """Deeks' funnel asymmetry test for diagnostic odds ratios.
 
     Regresses ln DOR on 1/sqrt(ESS) with weights ESS = 4 n1 n0 / (n1 + n0); t with k - 2.
+
+    Parameters
+    ----------
+    tables, zero_cells, correction
+        As of `diagnostic_pairs`.
     """
-    pairs = diagnostic_pairs(
-        tp, fn, fp, tn, zero_cells=zero_cells, correction=correction, labels=labels,
-        missing=missing,
-    )  # fmt: skip
-    studies = as_effect_sizes(pairs.log_dor(), minimum=3, what="Deeks' test")
+    pairs = diagnostic_pairs(tables, zero_cells=zero_cells, correction=correction)
+    studies = _testable(pairs.log_dor(), None, "Deeks' test")
     diseased = pairs.counts[:, :2].sum(axis=1)
     healthy = pairs.counts[:, 2:].sum(axis=1)
-    check_testable(studies, "Deeks' test")
     size = 4.0 * diseased * healthy / (diseased + healthy)
     name = "1/sqrt(effective sample size)"
-    line = _line(studies.effect, 1.0 / np.sqrt(size), size, name)
-    return _line_result(line, "Deeks", name, check_level(level), studies)
+    return _weighted_line(studies, 1.0 / np.sqrt(size), size, name, "Deeks", level)
 
 
 def fail_safe_n(
@@ -324,16 +270,12 @@ def fail_safe_n(
     variance: ArrayLike | None = None,
     *,
     alpha: float = 0.05,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
 ) -> int:
     """Rosenthal's number of null studies that would undo significance (one-sided `alpha`).
 
     Reported because readers ask for it; it assumes that hidden studies average to null.
     """
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, what="The fail-safe N"
-    )
+    studies = studies_of(effect, variance, what="The fail-safe N")
     if not 0.0 < alpha < 0.5:
         raise StatisticsError(f"alpha must lie between 0 and 0.5, not {alpha:g}.")
     total = abs(float((studies.effect / np.sqrt(studies.variance)).sum()))

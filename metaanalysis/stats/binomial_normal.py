@@ -19,9 +19,12 @@ import numpy as np
 from scipy import special
 
 from db.errors import ConvergenceError, StatisticsError
-from metaanalysis.stats.studies import FloatArray
+from metaanalysis.stats.columns import FloatArray
 
 _MAX_STEPS = 200
+#: Newton's method settles in a dozen steps or so; one that creeps on does not settle at all, and
+#: the rule for steep integrands is tried.
+_MOST_CLIMBS = 50
 _LARGEST_TAU = 30.0
 _GRID_POINTS = 241
 _NEGLIGIBLE = 45.0
@@ -161,7 +164,7 @@ def climb(
     picked = [index for index, kept in enumerate(free) if kept]
     at = np.array([mu, tau])
     height, gradient, hessian = data.evaluate(*at)
-    for _ in range(_MAX_STEPS):
+    for _ in range(_MOST_CLIMBS):
         values, vectors = np.linalg.eigh(hessian[np.ix_(picked, picked)])
         bent = np.maximum(np.abs(values), 1e-8)
         step = np.zeros(2)

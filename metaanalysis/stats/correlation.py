@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,13 +17,13 @@ from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions
-from metaanalysis.stats.pool import check_level
+from metaanalysis.stats.columns import FloatArray, Missing, RowCheck, check_level, vectors
 from metaanalysis.stats.rank_statistics import EXACT_SPEARMAN, ranks, spearman_exact_p
 from metaanalysis.stats.result_tables import CorrelationResult, PrintedCorrelation
 from metaanalysis.stats.results import NAN
-from metaanalysis.stats.studies import FloatArray, Missing, RowCheck, names, vector
 
-_LARGEST_N = 10_000_000
+#: Numbers of pairs that a printed correlation may rest on.
+_SIZES = range(3, 10_000_001)
 _PRINTED = re.compile(r"^\s*(<=|>=|<|>|=|≤|≥)?\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*$")
 
 
@@ -45,8 +46,10 @@ def spearman(
         Shape (n,), n >= 3.
     resamples, seed
         Permutations (for n above 12; below, all orders are counted) and bootstrap samples.
-    level, labels, missing
+    level
         As in `pool`.
+    labels, missing
+        As of `EffectSizes.of`.
     columns
         Names of the two columns, for messages.
 
@@ -57,9 +60,8 @@ def spearman(
     have no correlation and are left out.
     """
     check_level(level)
-    left = vector(first, columns[0])
-    right = vector(second, columns[1], left.size)
-    check = RowCheck(left.size, names(labels, left.size), missing)
+    left, right = vectors((columns[0], first), (columns[1], second))
+    check = RowCheck.of(left.size, labels, missing)
     check.finite(left, columns[0])
     check.finite(right, columns[1])
     check.require(3, "A rank correlation")
@@ -232,31 +234,11 @@ def check_printed_correlation(
 
 def _smallest_n(r: float, p: float) -> int | None:
     """Smallest n >= 3 with p(r, n) <= `p`; None beyond any study's size."""
-    if correlation_p(r, 3) <= p:
-        return 3
-    if correlation_p(r, _LARGEST_N) > p:
-        return None
-    low, high = 3, _LARGEST_N
-    while high - low > 1:
-        middle = (low + high) // 2
-        if correlation_p(r, middle) <= p:
-            high = middle
-        else:
-            low = middle
-    return high
+    found = bisect_left(_SIZES, True, key=lambda n: correlation_p(r, n) <= p)
+    return _SIZES[found] if found < len(_SIZES) else None
 
 
 def _largest_n(r: float, p: float) -> int | None:
     """Largest n with p(r, n) >= `p`; None where all larger n qualify, 2 where none does."""
-    if correlation_p(r, _LARGEST_N) >= p:
-        return None
-    if correlation_p(r, 3) < p:
-        return 2
-    low, high = 3, _LARGEST_N
-    while high - low > 1:
-        middle = (low + high) // 2
-        if correlation_p(r, middle) >= p:
-            low = middle
-        else:
-            high = middle
-    return low
+    found = bisect_left(_SIZES, True, key=lambda n: correlation_p(r, n) < p)
+    return _SIZES[found] - 1 if found < len(_SIZES) else None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from db.errors import StatisticsError
-from metaanalysis.stats.studies import BoolArray, FloatArray, Missing, RowCheck, is_missing, vector
+from metaanalysis.stats.columns import FloatArray, is_missing, vector
+from metaanalysis.stats.studies import is_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,37 @@ class Moderator:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How moderators become columns.
+
+    Attributes
+    ----------
+    intercept
+        Without one the first factor keeps all of its levels.
+    reference
+        Factor -> its reference level; else the first in alphabetical order whatever the case, as
+        in R.
+    """
+
+    intercept: bool = True
+    reference: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """Design matrix of shape (k, p) with the names of its columns and their origin."""
 
     matrix: FloatArray
     names: tuple[str, ...]
-    moderators: tuple[Moderator, ...]
-    intercept: bool
-    level_counts: Mapping[str, Mapping[str, int]]
+    moderators: tuple[Moderator, ...] = ()
+    intercept: bool = True
+    level_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def slopes(self) -> list[int]:
+        """Positions of all columns but the intercept."""
+        return [column for item in self.moderators for column in item.columns]
 
 
 def dummies(texts: Sequence[str], levels: Sequence[str]) -> FloatArray:
@@ -73,52 +97,20 @@ def _texts(values: ArrayLike) -> list[str]:
     return ["" if is_missing(cell) else str(cell) for cell in cells]
 
 
-def is_factor(values: ArrayLike) -> bool:
-    """Text and booleans are factors; anything that reads as numbers is a number."""
-    array = np.asarray(values)
-    if array.dtype.kind in "iuf":
-        return False
-    cells = np.asarray(values, dtype=object).ravel().tolist()
-    return any(isinstance(cell, str | bool | np.bool_) for cell in cells if not is_missing(cell))
-
-
-def check_moderators(
-    moderators: Mapping[str, ArrayLike], length: int, labels: tuple[str, ...], missing: Missing
-) -> RowCheck:
-    """Find the rows whose moderators are all there (``check.keep``)."""
-    if not moderators:
-        raise StatisticsError("A regression needs at least one moderator.")
-    check = RowCheck(length, labels, missing)
-    for name, values in moderators.items():
-        if is_factor(values):
-            texts = _texts(values)
-            if len(texts) != length:
-                raise StatisticsError(
-                    f"{name!r} has {len(texts)} rows where {length} are expected."
-                )
-            check.gap(np.array([text == "" for text in texts]), name, "missing")
-        else:
-            check.finite(vector(values, name, length), name)
-    return check
-
-
 def build_design(
-    moderators: Mapping[str, ArrayLike],
-    keep: BoolArray,
-    *,
-    intercept: bool = True,
-    reference: Mapping[str, str] | None = None,
+    moderators: Mapping[str, NDArray[Any]], k: int, coding: Coding | None = None
 ) -> Design:
-    """Encode moderators of the kept rows.
+    """Encode moderators of k studies.
 
     Parameters
     ----------
     moderators
-        Name to values of shape (rows,). Text and booleans become dummy columns against the
-        reference level: the first in alphabetical order whatever the case, as in R, unless
-        `reference` names another. Without an intercept the first factor keeps all of its levels.
-    keep
-        Shape (rows,): the rows to use.
+        Name to values of shape (k,), all known. Text and booleans become dummy columns against
+        the reference level.
+    k
+        Number of studies.
+    coding
+        Intercept and reference levels.
 
     Raises
     ------
@@ -126,42 +118,39 @@ def build_design(
         For a moderator with one level or value, for collinear moderators (by name), and for
         no more studies than coefficients.
     """
-    wanted = dict(reference or {})
-    for name in wanted:
+    coding = coding or Coding()
+    for name in coding.reference:
         if name not in moderators:
             raise StatisticsError(f"reference names {name!r}, which is not a moderator.")
-    blocks: list[FloatArray] = []
-    column_names: list[str] = []
+    blocks: list[FloatArray] = [np.ones((k, 1))] if coding.intercept else []
+    columns = ["intercept"] if coding.intercept else []
     encoded: list[Moderator] = []
     counts: dict[str, dict[str, int]] = {}
-    if intercept:
-        blocks.append(np.ones((int(keep.sum()), 1)))
-        column_names.append("intercept")
-    all_levels_kept = intercept
+    all_levels_kept = coding.intercept
     for name, values in moderators.items():
-        start = len(column_names)
+        start = len(columns)
         if not is_factor(values):
-            numbers = vector(values, name)[keep]
+            numbers = vector(values, name)
             if np.ptp(numbers) == 0:
                 raise StatisticsError(
                     f"Moderator {name!r} has the one value {numbers[0]:g} in all "
                     f"{numbers.size} studies: it can explain nothing."
                 )
             blocks.append(numbers[:, None])
-            column_names.append(name)
+            columns.append(name)
             encoded.append(Moderator(name, (), (start,)))
             continue
-        texts = [text for text, kept in zip(_texts(values), keep, strict=True) if kept]
-        levels = _levels(name, texts, wanted.get(name))
+        texts = _texts(values)
+        levels = _levels(name, texts, coding.reference.get(name))
         counts[name] = {level: texts.count(level) for level in levels}
         shown = levels[1:] if all_levels_kept else levels
         all_levels_kept = True
         blocks.append(dummies(texts, shown))
-        column_names.extend(f"{name}[{level}]" for level in shown)
+        columns.extend(f"{name}[{level}]" for level in shown)
         encoded.append(Moderator(name, levels, tuple(range(start, start + len(shown)))))
     matrix = np.hstack(blocks)
-    _check_rank(matrix, encoded, column_names)
-    return Design(matrix, tuple(column_names), tuple(encoded), intercept, counts)
+    _check_rank(matrix, encoded, columns)
+    return Design(matrix, tuple(columns), tuple(encoded), coding.intercept, counts)
 
 
 def _levels(name: str, texts: list[str], reference: str | None) -> tuple[str, ...]:

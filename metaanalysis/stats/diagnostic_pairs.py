@@ -10,20 +10,76 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
-from metaanalysis.stats.studies import (
-    EffectSizes,
-    Exclusion,
-    FloatArray,
-    Missing,
-    RowCheck,
-    RowNote,
-    choose,
-    names,
-    vector,
-)
+from metaanalysis.stats.columns import FloatArray, Missing, RowCheck, choose, vectors
+from metaanalysis.stats.notes import Exclusion, Note
+from metaanalysis.stats.studies import EffectSizes
 from metaanalysis.stats.transforms import BackTransform
 
 ZeroCells = Literal["all-if-any", "only-affected", "none"]
+CELLS = ("tp", "fn", "fp", "tn")
+
+
+@dataclass(frozen=True, eq=False)
+class TwoByTwo:
+    """Checked two-by-two tables of k studies; see `of`.
+
+    Attributes
+    ----------
+    counts
+        Shape (k, 4): tp, fn, fp, tn.
+    labels, rows, excluded
+        As of `EffectSizes`.
+    given
+        How many rows the input had.
+    """
+
+    counts: FloatArray
+    labels: tuple[str, ...]
+    rows: tuple[int, ...]
+    given: int
+    excluded: tuple[Exclusion, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        counts: ArrayLike,
+        *,
+        labels: Sequence[object] | None = None,
+        missing: Missing = "error",
+    ) -> TwoByTwo:
+        """Check two-by-two tables.
+
+        Parameters
+        ----------
+        counts
+            Shape (k, 4): tp, fn, fp, tn.
+        labels, missing
+            As of `EffectSizes.of`.
+
+        Raises
+        ------
+        StatisticsError
+            For negative counts, and a study without diseased or without healthy cases.
+        """
+        given = np.asarray(counts, dtype=object)
+        if given.ndim != 2 or given.shape[1] != len(CELLS):
+            raise StatisticsError(f"Tables must be of shape (k, 4), not {given.shape}.")
+        columns = vectors(*zip(CELLS, given.T, strict=True))
+        tp, fn, fp, tn = columns
+        check = RowCheck.of(tp.size, labels, missing)
+        for name, cells in zip(CELLS, columns, strict=True):
+            check.finite(cells, name)
+            check.fault(cells < 0, name, cells, "is negative")
+        check.fault(tp + fn == 0, "tp", tp, "and fn 0: no case with the finding")
+        check.fault(fp + tn == 0, "fp", fp, "and tn 0: no case without the finding")
+        check.require(1, "An analysis of diagnostic accuracy")
+        return cls(
+            np.column_stack(columns)[check.keep],
+            check.kept_labels(),
+            check.kept_rows(),
+            tp.size,
+            tuple(check.excluded),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,27 +88,26 @@ class DiagnosticPairs:
 
     Attributes
     ----------
-    counts
-        Shape (k, 4): tp, fn, fp, tn as given.
+    tables
+        As given.
     cells
-        Shape (k, 4): the same after the correction.
+        Shape (k, 4): the counts after the correction.
+    zero_cells, correction
+        By which policy, and how much was added.
     corrected_rows
         Rows, from 1, to which the correction was added.
     """
 
-    counts: FloatArray
+    tables: TwoByTwo
     cells: FloatArray
-    labels: tuple[str, ...]
-    rows: tuple[int, ...]
     zero_cells: ZeroCells
     correction: float
     corrected_rows: tuple[int, ...]
-    excluded: tuple[Exclusion, ...]
 
     @property
-    def k(self) -> int:
-        """Number of studies."""
-        return len(self.labels)
+    def counts(self) -> FloatArray:
+        """Shape (k, 4): tp, fn, fp, tn as given."""
+        return self.tables.counts
 
     @property
     def effect(self) -> FloatArray:
@@ -67,47 +122,41 @@ class DiagnosticPairs:
         return np.column_stack([1.0 / tp + 1.0 / fn, 1.0 / fp + 1.0 / tn])
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """Which rows were corrected, in words."""
+    def warnings(self) -> tuple[Note, ...]:
+        """Which rows were corrected."""
         if not self.corrected_rows:
             return ()
-        more = " ..." if len(self.corrected_rows) > 20 else ""
-        words = f"{self.correction:g} added to all four cells of "
-        return (RowNote(words, self.corrected_rows[:20], more),)
+        return (Note.of("cells-corrected", self.corrected_rows, correction=self.correction),)
 
     def log_dor(self) -> EffectSizes:
         """Log diagnostic odds ratios."""
-        values, spread = self.effect, self.variance
+        values, tables = self.effect, self.tables
         return EffectSizes(
             values[:, 0] - values[:, 1],
-            spread.sum(axis=1),
-            self.labels,
-            self.rows,
+            self.variance.sum(axis=1),
+            tables.labels,
+            tables.rows,
+            tables.given,
             "log diagnostic odds ratio",
             BackTransform("exp"),
-            self.counts.sum(axis=1),
-            self.excluded,
-            self.warnings,
+            size=self.counts.sum(axis=1),
+            excluded=tables.excluded,
+            warnings=self.warnings,
         )
 
 
 def diagnostic_pairs(
-    tp: ArrayLike,
-    fn: ArrayLike,
-    fp: ArrayLike,
-    tn: ArrayLike,
+    tables: ArrayLike | TwoByTwo,
     *,
     zero_cells: ZeroCells = "all-if-any",
     correction: float = 0.5,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
 ) -> DiagnosticPairs:
-    """Check two-by-two tables and treat their zero cells by a named policy.
+    """Treat the zero cells of two-by-two tables by a named policy.
 
     Parameters
     ----------
-    tp, fn, fp, tn
-        Shape (k,): counts.
+    tables
+        Counts of shape (k, 4): tp, fn, fp, tn; or `TwoByTwo`.
     zero_cells
         ``"all-if-any"`` adds `correction` to all four cells of all studies if any cell of any
         study is 0 (mada's default); ``"only-affected"`` to the studies with a zero cell;
@@ -116,53 +165,25 @@ def diagnostic_pairs(
     Raises
     ------
     StatisticsError
-        For negative counts, a study without diseased or without healthy cases, and a zero
-        cell under ``"none"``.
+        As of `TwoByTwo.of`, and for a zero cell under ``"none"``.
     """
     choose(zero_cells, get_args(ZeroCells), "policy for zero cells")
-    first = vector(tp, "tp")
-    columns = {
-        "tp": first,
-        "fn": vector(fn, "fn", first.size),
-        "fp": vector(fp, "fp", first.size),
-        "tn": vector(tn, "tn", first.size),
-    }
-    check = RowCheck(first.size, names(labels, first.size), missing)
-    for column, cells in columns.items():
-        check.finite(cells, column)
-        check.fault(cells < 0, column, cells, "is negative")
-    check.fault(
-        columns["tp"] + columns["fn"] == 0, "tp", first, "and fn 0: no case with the finding"
-    )
-    check.fault(
-        columns["fp"] + columns["tn"] == 0,
-        "fp",
-        columns["fp"],
-        "and tn 0: no case without the finding",
-    )
-    check.require(1, "An analysis of diagnostic accuracy")
-    counts = np.column_stack(list(columns.values()))[check.keep]
-    rows = check.kept_rows()
-    affected = (counts == 0).any(axis=1)
+    if not isinstance(tables, TwoByTwo):
+        tables = TwoByTwo.of(tables)
+    affected = (tables.counts == 0).any(axis=1)
     if zero_cells == "none" and affected.any():
         index = int(np.flatnonzero(affected)[0])
-        column = list(columns)[int(np.flatnonzero(counts[index] == 0)[0])]
+        column = CELLS[int(np.flatnonzero(tables.counts[index] == 0)[0])]
+        label, row = tables.labels[index], tables.rows[index]
+        place = f"Row {row}" if label == str(row) else label
         raise StatisticsError(
-            f"Row {rows[index]}, column {column!r}: a zero cell, and zero_cells is 'none'.",
-            "Use 'all-if-any' or 'only-affected'.",
+            f"{place}, column {column!r}: a zero cell, and zero_cells is 'none'.",
+            "Choose all-if-any or only-affected.",
         )
     if affected.any() and correction <= 0:
         raise StatisticsError("correction must be positive where a cell is 0.")
     if zero_cells == "all-if-any" and affected.any():
         affected = np.ones_like(affected)
-    cells = counts + correction * affected[:, None]
-    return DiagnosticPairs(
-        counts,
-        cells,
-        check.kept_labels(),
-        rows,
-        zero_cells,
-        correction,
-        tuple(rows[index] for index in np.flatnonzero(affected)),
-        tuple(check.excluded),
-    )
+    corrected = tuple(tables.rows[index] for index in np.flatnonzero(affected))
+    cells = tables.counts + correction * affected[:, None]
+    return DiagnosticPairs(tables, cells, zero_cells, correction, corrected)

@@ -20,20 +20,25 @@ from scipy import special
 
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions
-from metaanalysis.stats.studies import (
+from metaanalysis.stats.columns import (
     BoolArray,
-    EffectSizes,
     FloatArray,
     Missing,
     RowCheck,
-    RowNote,
-    checked_counts,
     choose,
-    fraction_warning,
-    names,
     vector,
+    vectors,
 )
-from metaanalysis.stats.transforms import BackTransform, Scale, freeman_tukey, harmonic_mean, logit
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.studies import EffectSizes
+from metaanalysis.stats.transforms import (
+    BackTransform,
+    Scale,
+    arcsine,
+    freeman_tukey,
+    harmonic_mean,
+    logit,
+)
 
 ProportionScale = Literal["raw", "log", "logit", "arcsine", "freeman-tukey"]
 GroupMeasure = Literal["log-risk-ratio", "log-odds-ratio", "risk-difference"]
@@ -68,7 +73,7 @@ def proportions(
         Added to events and non-events of a study at 0 % or 100 %, on the scales that have no
         value or no variance there (raw, log, logit); such rows stand in ``warnings``.
     labels, missing
-        See `as_effect_sizes`.
+        See `EffectSizes.of`.
 
     Returns
     -------
@@ -81,41 +86,37 @@ def proportions(
         For counts that cannot be, and for a missing n unless ``missing="exclude"``.
     """
     choose(transform, get_args(ProportionScale), "transform")
-    count, size, check = checked_counts(events, n, labels, missing)
+    count, size = vectors(("events", events), ("n", n))
+    check = RowCheck.of(count.size, labels, missing)
+    check.counts(count, size)
     check.require(1, "An analysis of proportions")
-    warnings = list(fraction_warning(count, check, "events"))
-    if transform in ("raw", "log", "logit"):
-        edge = check.keep & ((count == 0) | (count == size))
-        if edge.any():
-            if correction <= 0:
-                row = int(np.flatnonzero(edge)[0]) + 1
-                raise StatisticsError(
-                    f"Row {row}, column 'events': {count[row - 1]:g} of {size[row - 1]:g} has no "
-                    f"{transform} value with a variance.",
-                    "Give a correction, or use the GLMM, which needs none.",
-                )
-            words = f"{correction:g} added to events and non-events (0 % or 100 %): "
-            warnings.append(RowNote(words, np.flatnonzero(edge) + 1))
-        count = np.where(edge, count + correction, count)
-        size_used = np.where(edge, size + 2 * correction, size)
-    else:
-        size_used = size
+    whole = np.isclose(count, np.round(count), rtol=0, atol=1e-9)
+    warnings = check.note(~whole, "fractions", column="events")
+    used, total = count, size
+    edge = (count == 0) | (count == size)
+    if transform in ("raw", "log", "logit") and (check.keep & edge).any():
+        if correction <= 0:
+            row = int(np.flatnonzero(check.keep & edge)[0])
+            raise StatisticsError(
+                f"Row {row + 1}, column 'events': {count[row]:g} of {size[row]:g} has no "
+                f"{transform} value with a variance.",
+                "Give a correction, or use the GLMM, which needs none.",
+            )
+        warnings += check.note(edge, "edge-corrected", correction=correction)
+        used = np.where(edge, count + correction, count)
+        total = np.where(edge, size + 2 * correction, size)
     keep = check.keep
-    effect, variance = _proportion_effect(count[keep], size_used[keep], transform)
-    back = BackTransform(
-        _BACK[transform],
-        harmonic_mean(size[keep]) if transform == "freeman-tukey" else float("nan"),
-    )
-    return EffectSizes(
+    effect, variance = _proportion_effect(used[keep], total[keep], transform)
+    middle = harmonic_mean(size[keep]) if transform == "freeman-tukey" else float("nan")
+    return EffectSizes.kept(
+        check,
         effect,
         variance,
-        check.kept_labels(),
-        check.kept_rows(),
         f"{transform} proportion",
-        back,
-        size[keep],
-        tuple(check.excluded),
-        tuple(warnings),
+        BackTransform(_BACK[transform], middle),
+        size=size[keep],
+        events=count[keep],
+        warnings=warnings,
     )
 
 
@@ -131,21 +132,33 @@ def _proportion_effect(
         rest = size - count
         return np.log(count / rest), 1.0 / count + 1.0 / rest
     if transform == "arcsine":
-        return np.arcsin(np.sqrt(share)), 0.25 / size
+        return arcsine(share), 0.25 / size
     return freeman_tukey(count, size), 1.0 / (4.0 * size + 2.0)
 
 
-def counts_from_rates(proportion: ArrayLike, n: ArrayLike) -> FloatArray:
-    """Whole numbers of events nearest to ``proportion * n``; NaN where either is missing.
+def counts_of(
+    events: ArrayLike | EffectSizes, n: ArrayLike | None
+) -> tuple[EffectSizes, FloatArray, FloatArray]:
+    """Return the studies that a function of counts was given, with their events and n.
 
-    For rates that a study prints with rounding. Whether a printed rate can come from n cases
-    at all is the audit's question, not this function's.
+    Parameters
+    ----------
+    events, n
+        Shape (k,); or what `proportions` returns, and no n.
     """
-    share = vector(proportion, "proportion")
-    size = vector(n, "n", share.size)
-    check = RowCheck(share.size, names(None, share.size))
-    check.fault((share < 0) | (share > 1), "proportion", share, "is not between 0 and 1")
-    return np.round(share * size)
+    if not isinstance(events, EffectSizes):
+        if n is None:
+            raise StatisticsError("'n' is missing: every count needs the number of its cases.")
+        # On this scale no count needs a correction.
+        events = proportions(events, n, "arcsine")
+    elif n is not None:
+        raise StatisticsError("'events' already holds its numbers of cases; leave 'n' out.")
+    if events.events is None or events.size is None:
+        raise StatisticsError(
+            f"A {events.measure} holds no counts.",
+            "Pass events and n, or what proportions() gives.",
+        )
+    return events, events.events, events.size
 
 
 def auc(
@@ -173,15 +186,15 @@ def auc(
         Where a study gives only its total n, it is split by this share of positives: an
         explicit assumption that the result's ``warnings`` repeat with the rows.
     labels, missing
-        See `as_effect_sizes`. An AUC of exactly 0 or 1 has no variance and counts as missing.
+        See `EffectSizes.of`. An AUC of exactly 0 or 1 has no variance and counts as missing.
     """
     choose(transform, ("raw", "logit"), "transform")
     values = vector(area, "auc")
     absent = np.full(values.size, np.nan)
     positive = absent if n_positive is None else vector(n_positive, "n_positive", values.size)
     negative = absent if n_negative is None else vector(n_negative, "n_negative", values.size)
-    check = RowCheck(values.size, names(labels, values.size), missing)
-    warnings: list[str] = []
+    check = RowCheck.of(values.size, labels, missing)
+    warnings: tuple[Note, ...] = ()
     if n is not None and assumed_prevalence is not None:
         if not 0 < assumed_prevalence < 1:
             raise StatisticsError("assumed_prevalence must lie between 0 and 1.")
@@ -189,16 +202,14 @@ def auc(
         split = (np.isnan(positive) | np.isnan(negative)) & ~np.isnan(total)
         positive = np.where(split, assumed_prevalence * total, positive)
         negative = np.where(split, total - assumed_prevalence * total, negative)
-        if split.any():
-            words = f"prevalence {assumed_prevalence:g} assumed to split n: "
-            warnings.append(RowNote(words, np.flatnonzero(split) + 1))
+        warnings = check.note(split, "prevalence-assumed", prevalence=assumed_prevalence)
     check.finite(values, "auc")
     check.fault((values < 0) | (values > 1), "auc", values, "is not between 0 and 1")
     check.finite(positive, "n_positive")
     check.finite(negative, "n_negative")
     check.fault(positive <= 0, "n_positive", positive, "is not a number of cases")
     check.fault(negative <= 0, "n_negative", negative, "is not a number of cases")
-    check.gap((values == 0) | (values == 1), "auc", "an AUC of exactly 0 or 1 has no variance")
+    check.gap((values == 0) | (values == 1), "auc", "area-at-edge")
     check.require(1, "An analysis of AUC")
     keep = check.keep
     effect = values[keep]
@@ -206,16 +217,10 @@ def auc(
     if transform == "logit":
         variance = variance / (effect * (1.0 - effect)) ** 2
         effect = logit(effect)
-    return EffectSizes(
-        effect,
-        variance,
-        check.kept_labels(),
-        check.kept_rows(),
-        f"{transform} AUC",
-        BackTransform(_BACK[transform]),
-        positive[keep] + negative[keep],
-        tuple(check.excluded),
-        tuple(warnings),
+    back = BackTransform(_BACK[transform])
+    size = positive[keep] + negative[keep]
+    return EffectSizes.kept(
+        check, effect, variance, f"{transform} AUC", back, size=size, warnings=warnings
     )
 
 
@@ -254,43 +259,34 @@ def from_interval(
     from its middle on that scale is named in ``warnings``: another scale may be right.
     """
     choose(transform, ("raw", "log", "logit"), "transform")
-    values = vector(estimate, "estimate")
-    low, high = vector(ci_low, "ci_low", values.size), vector(ci_high, "ci_high", values.size)
-    check = RowCheck(values.size, names(labels, values.size), missing)
-    columns = (("estimate", values), ("ci_low", low), ("ci_high", high))
-    for column, cells in columns:
-        check.finite(cells, column)
+    columns = (("estimate", estimate), ("ci_low", ci_low), ("ci_high", ci_high))
+    values, low, high = vectors(*columns)
+    cells = {"estimate": values, "ci_low": low, "ci_high": high}
+    check = RowCheck.of(values.size, labels, missing)
+    for column, numbers in cells.items():
+        check.finite(numbers, column)
     check.fault(high <= low, "ci_high", high, "is not above 'ci_low' of the same row")
     outside = (values < low) | (values > high)
     check.fault(outside, "estimate", values, "lies outside its own interval")
-    for column, cells in columns:
+    for column, numbers in cells.items():
         if transform == "log":
-            check.fault(cells <= 0, column, cells, "has no logarithm")
+            check.fault(numbers <= 0, column, numbers, "has no logarithm")
         if transform == "logit":
-            off = (cells <= 0) | (cells >= 1)
-            check.gap(off, column, "a value of 0 or 1, or beyond, has no logit")
+            check.gap((numbers <= 0) | (numbers >= 1), column, "no-logit")
     check.require(1, "An analysis of intervals")
-    keep = check.keep
     move = {"raw": np.asarray, "log": np.log, "logit": special.logit}[transform]
-    effect, lower, upper = (np.asarray(move(cells[keep])) for _, cells in columns)
-    width = upper - lower
+    with np.errstate(divide="ignore", invalid="ignore"):  # of rows that are left out
+        effect, lower, upper = (np.asarray(move(numbers)) for numbers in cells.values())
+        width = upper - lower
+        skewed = np.abs(effect - 0.5 * (lower + upper)) > 0.1 * width
     variance = (width / (2.0 * distributions.z_quantile(0.5 + 0.5 * level))) ** 2
-    skewed = np.abs(effect - 0.5 * (lower + upper)) > 0.1 * width
-    rows = check.kept_rows()
-    warnings = tuple(
-        RowNote("", [rows[index]], f": interval is not symmetric on the {transform} scale")
-        for index in np.flatnonzero(skewed)
-    )
-    return EffectSizes(
-        effect,
-        variance,
-        check.kept_labels(),
-        rows,
+    return EffectSizes.kept(
+        check,
+        effect[check.keep],
+        variance[check.keep],
         "effect" if transform == "raw" else f"{transform} effect",
         BackTransform(_BACK[transform]),
-        None,
-        tuple(check.excluded),
-        warnings,
+        warnings=check.note(skewed, "interval-lopsided", scale=transform),
     )
 
 
@@ -314,26 +310,18 @@ def two_groups(
     information on a ratio; they are kept with the correction and named in ``warnings``.
     """
     choose(measure, get_args(GroupMeasure), "measure")
-    treated, size_t, check = checked_counts(
-        events_treated, n_treated, labels, missing, ("events_treated", "n_treated")
-    )
-    control = vector(events_control, "events_control", treated.size)
-    size_c = vector(n_control, "n_control", treated.size)
-    check.finite(control, "events_control")
-    check.finite(size_c, "n_control")
-    check.fault(size_c <= 0, "n_control", size_c, "is not a number of cases")
-    check.fault(control < 0, "events_control", control, "is negative")
-    check.fault(control > size_c, "events_control", control, "is more than 'n_control'")
+    treated, size_t, control, size_c = vectors(
+        ("events_treated", events_treated), ("n_treated", n_treated),
+        ("events_control", events_control), ("n_control", n_control),
+    )  # fmt: skip
+    check = RowCheck.of(treated.size, labels, missing)
+    check.counts(treated, size_t, ("events_treated", "n_treated"))
+    check.counts(control, size_c, ("events_control", "n_control"))
     check.require(1, "An analysis of two groups")
     keep = check.keep
-    cells = [treated[keep], (size_t - treated)[keep], control[keep], (size_c - control)[keep]]
+    cells = [treated, size_t - treated, control, size_c - control]
     zero: BoolArray = np.min(cells, axis=0) == 0
-    a, b, c, d = (np.where(zero, cell + correction, cell) for cell in cells)
-    rows = check.kept_rows()
-    warnings: tuple[str, ...] = ()
-    if zero.any():
-        listed = [rows[index] for index in np.flatnonzero(zero)]
-        warnings = (RowNote(f"{correction:g} added to all cells (a cell is 0): ", listed),)
+    a, b, c, d = (np.where(zero, cell + correction, cell)[keep] for cell in cells)
     n1, n2 = a + b, c + d
     if measure == "log-risk-ratio":
         effect, variance = np.log(a / n1) - np.log(c / n2), 1 / a - 1 / n1 + 1 / c - 1 / n2
@@ -341,13 +329,15 @@ def two_groups(
         effect, variance = np.log(a / b) - np.log(c / d), 1 / a + 1 / b + 1 / c + 1 / d
     else:
         effect, variance = a / n1 - c / n2, a * b / n1**3 + c * d / n2**3
-    back = BackTransform("identity" if measure == "risk-difference" else "exp")
-    size = (size_t + size_c)[keep]
-    words = measure.replace("-", " ")
-    return EffectSizes(
-        effect, variance, check.kept_labels(), rows, words, back, size,
-        tuple(check.excluded), warnings,
-    )  # fmt: skip
+    return EffectSizes.kept(
+        check,
+        effect,
+        variance,
+        measure.replace("-", " "),
+        BackTransform("identity" if measure == "risk-difference" else "exp"),
+        size=(size_t + size_c)[keep],
+        warnings=check.note(zero, "zero-cell-corrected", correction=correction),
+    )
 
 
 def paired_differences(
@@ -372,19 +362,16 @@ def paired_differences(
     """
     if not -1.0 <= correlation <= 1.0:
         raise StatisticsError(f"correlation must lie between -1 and 1, not {correlation:g}.")
-    first = vector(effect_first, "effect_first")
-    columns = {
-        "effect_first": first,
-        "variance_first": vector(variance_first, "variance_first", first.size),
-        "effect_second": vector(effect_second, "effect_second", first.size),
-        "variance_second": vector(variance_second, "variance_second", first.size),
-    }
-    check = RowCheck(first.size, names(labels, first.size), missing)
-    for column, cells in columns.items():
-        check.finite(cells, column)
+    columns = (
+        ("effect_first", effect_first), ("variance_first", variance_first),
+        ("effect_second", effect_second), ("variance_second", variance_second),
+    )  # fmt: skip
+    first, spread1, second, spread2 = cells = vectors(*columns)
+    check = RowCheck.of(first.size, labels, missing)
+    for (column, _), numbers in zip(columns, cells, strict=True):
+        check.finite(numbers, column)
         if column.startswith("variance"):
-            check.fault(cells <= 0, column, cells, "is not a variance")
-    spread1, spread2 = columns["variance_first"], columns["variance_second"]
+            check.fault(numbers <= 0, column, numbers, "is not a variance")
     variance = spread1 + spread2 - 2.0 * correlation * np.sqrt(spread1 * spread2)
     check.fault(
         variance <= 1e-14 * (spread1 + spread2), "variance_second", spread2,
@@ -392,14 +379,11 @@ def paired_differences(
     )  # fmt: skip
     check.require(1, "An analysis of differences")
     keep = check.keep
-    return EffectSizes(
-        (first - columns["effect_second"])[keep],
+    return EffectSizes.kept(
+        check,
+        (first - second)[keep],
         variance[keep],
-        check.kept_labels(),
-        check.kept_rows(),
         "paired difference",
         BackTransform(),
-        None,
-        tuple(check.excluded),
-        (f"correlation {correlation:g} between the arms is an assumption",),
+        warnings=(Note.of("correlation-assumed", correlation=correlation),),
     )

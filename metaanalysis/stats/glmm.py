@@ -11,23 +11,24 @@ the boundary.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from db.errors import ConvergenceError, StatisticsError
+from db.errors import ConvergenceError
 from metaanalysis.stats import distributions, tau2
 from metaanalysis.stats.binomial_normal import Counts, climb, hermite
-from metaanalysis.stats.effects import proportions
+from metaanalysis.stats.columns import FloatArray, check_level, choose, require
+from metaanalysis.stats.effects import counts_of, proportions
+from metaanalysis.stats.inference import heterogeneity_intervals, prediction, wald
 from metaanalysis.stats.least_squares import intercept_only
-from metaanalysis.stats.pool import check_level, wald_statistic
-from metaanalysis.stats.results import NO_INTERVAL, Interval, PoolResult
-from metaanalysis.stats.studies import FloatArray, Missing, checked_counts
-from metaanalysis.stats.transforms import BackTransform
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.results import PoolResult
+from metaanalysis.stats.studies import EffectSizes
 
 DEFAULT_NODES = 61
 # Beyond this tau the two rules differ in the eighth digit; see tests/metaanalysis/test_glmm.py.
@@ -35,14 +36,12 @@ _STEEP_TAU = 1.5
 
 
 def glmm(
-    events: ArrayLike,
-    n: ArrayLike,
+    events: ArrayLike | EffectSizes,
+    n: ArrayLike | None = None,
     *,
     test: Literal["z", "t"] = "z",
     interval: Literal["wald", "profile"] = "wald",
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
     nodes: int = DEFAULT_NODES,
     tau2_interval: Literal["profile-likelihood", "none"] = "profile-likelihood",
 ) -> PoolResult:
@@ -51,13 +50,14 @@ def glmm(
     Parameters
     ----------
     events, n
-        Shape (k,): how many of how many, k >= 2. Studies at 0 % or 100 % enter as they are.
+        Shape (k,): how many of how many, k >= 2; or what `proportions` returns, on any scale.
+        Studies at 0 % or 100 % enter as they are.
     test
         ``"z"`` (metafor's default) or ``"t"`` with k - 1 degrees of freedom; also the
         distribution of the prediction interval.
     interval
         Of the estimate: ``"wald"``, or ``"profile"`` (profile likelihood, chi-square with 1).
-    level, labels, missing
+    level
         As in `pool`.
     nodes
         Quadrature nodes a study.
@@ -81,48 +81,42 @@ def glmm(
     ConvergenceError
         If the likelihood has no maximum within reach.
     """
-    if test not in ("z", "t"):
-        raise StatisticsError(f"test must be 'z' or 't' for the GLMM, not {test!r}.")
-    if interval not in ("wald", "profile"):
-        raise StatisticsError(f"interval must be 'wald' or 'profile', not {interval!r}.")
+    choose(test, ("z", "t"), "test of the GLMM")
+    choose(interval, ("wald", "profile"), "interval of the GLMM")
+    choose(tau2_interval, ("profile-likelihood", "none"), "interval for tau2")
     check_level(level)
-    count, size, check = checked_counts(events, n, labels, missing)
-    check.require(2, "The binomial-normal model")
-    data = Counts(count[check.keep], size[check.keep], nodes)
+    studies, count, size = counts_of(events, n)
+    k = studies.k
+    require(k, 2, "The binomial-normal model", studies.excluded)
+    data = Counts(count, size, nodes)
     best = _maximum(data)
-    k = data.events.size
-    described = proportions(data.events, data.n, "logit", labels=check.kept_labels())
+    described = proportions(count, size, "logit")
     df = float(k - 1) if test == "t" else None
-    critical = distributions.critical_value(level, df)
     se = math.sqrt(best.covariance[0, 0])
-    low, high = best.mu - critical * se, best.mu + critical * se
+    values = wald(best.mu, se, df, level)
     if interval == "profile":
-        low, high = _profile_mu(data, best, level)
-    statistic = wald_statistic(best.mu, se)
-    wide = critical * math.sqrt(best.tau**2 + se**2)
+        values["ci_low"], values["ci_high"] = _profile_mu(data, best, level)
+    values |= prediction(best.mu, se, best.tau**2, df, level)
     typical = tau2.typical_variance(described.effect, described.variance, intercept_only(k))
-    notes = _warnings(data, best)
-    bounds, i2_ci, h2_ci = _heterogeneity_bounds(data, best, level, typical, tau2_interval, notes)
+    notes = _notes(data, best, studies)
+    if tau2_interval != "none":
+        values |= _heterogeneity_bounds(data, best, level, typical, notes)
     i2, h2 = tau2.i2_h2(best.tau**2, typical)
     common = _common(data)
     lrt = max(0.0, 2.0 * (best.height - common.height))
     q = max(0.0, 2.0 * (_saturated(data) - common.height))
+    analysed = studies.used() | {
+        "effect": tuple(described.effect.tolist()),
+        "variance": tuple(described.variance.tolist()),
+        "measure": "logit proportion (binomial-normal)",
+        "back": described.back,
+    }
     return PoolResult(
-        estimate=best.mu,
-        se=se,
-        ci_low=low,
-        ci_high=high,
-        pi_low=best.mu - wide,
-        pi_high=best.mu + wide,
-        statistic=statistic,
-        df=df,
-        p=distributions.two_sided_p(statistic, df),
+        **analysed,
+        **values,
         tau2=best.tau**2,
         i2=i2,
         h2=h2,
-        tau2_ci=bounds,
-        i2_ci=i2_ci,
-        h2_ci=h2_ci,
         tau2_ci_method=tau2_interval,
         q=q,
         q_df=k - 1,
@@ -131,25 +125,17 @@ def glmm(
         method="GLMM",
         test=test,
         level=level,
-        pi_distribution="z" if df is None else f"t({df:g})",
-        measure="logit proportion (binomial-normal)",
         log_likelihood=best.height,
-        effect=tuple(described.effect.tolist()),
-        variance=tuple(described.variance.tolist()),
-        labels=check.kept_labels(),
-        rows_used=check.kept_rows(),
-        back=BackTransform("logit"),
         details={
             "q_kind": "likelihood ratio",
-            "events": tuple(data.events.tolist()),
-            "n": tuple(data.n.tolist()),
+            "events": tuple(count.tolist()),
+            "n": tuple(size.tolist()),
             "interval": interval,
             "tau2_lrt": lrt,
             "tau2_lrt_p": 0.5 * distributions.chi2_p(lrt, 1.0) if lrt > 0 else 1.0,
             "mean_proportion": mean_proportion(best.mu, best.tau**2),
             "nodes": nodes,
         },
-        excluded=tuple(check.excluded),
         warnings=tuple(notes),
     )
 
@@ -208,7 +194,7 @@ def _maximum(data: Counts) -> _Fit:
     return best
 
 
-def _profile_mu(data: Counts, best: _Fit, level: float) -> Interval:
+def _profile_mu(data: Counts, best: _Fit, level: float) -> tuple[float, float]:
     floor = best.height - 0.5 * distributions.chi2_quantile(level, 1.0)
 
     fine = data.refined() if best.tau > 0.5 * _STEEP_TAU else data
@@ -222,10 +208,8 @@ def _profile_mu(data: Counts, best: _Fit, level: float) -> Interval:
 
 
 def _heterogeneity_bounds(
-    data: Counts, best: _Fit, level: float, typical: float, kind: str, notes: list[str]
-) -> tuple[Interval, Interval, Interval]:
-    if kind == "none":
-        return NO_INTERVAL, NO_INTERVAL, NO_INTERVAL
+    data: Counts, best: _Fit, level: float, typical: float, notes: list[Note]
+) -> dict[str, Any]:
     floor = best.height - 0.5 * distributions.chi2_quantile(level, 1.0)
     fine = data.refined()
 
@@ -238,11 +222,9 @@ def _heterogeneity_bounds(
             low = _root(excess, 0.0, best.tau)
         high = _border(excess, best.tau, max(0.5 * best.tau, 0.2))
     except ConvergenceError:
-        notes.append("the likelihood sets no upper limit to tau2 within reach: no interval given")
-        return NO_INTERVAL, NO_INTERVAL, NO_INTERVAL
-    bounds = (low**2, high**2)
-    first, second = tau2.i2_h2(bounds[0], typical), tau2.i2_h2(bounds[1], typical)
-    return bounds, (first[0], second[0]), (first[1], second[1])
+        notes.append(Note.of("tau2-unbounded"))
+        return {}
+    return heterogeneity_intervals((low**2, high**2), typical)
 
 
 def _border(excess: Callable[[float], float], start: float, step: float) -> float:
@@ -263,14 +245,12 @@ def _root(excess: Callable[[float], float], first: float, second: float) -> floa
     return float(optimize.brentq(excess, low, high, xtol=1e-10, rtol=1e-10))
 
 
-def _warnings(data: Counts, best: _Fit) -> list[str]:
+def _notes(data: Counts, best: _Fit, studies: EffectSizes) -> list[Note]:
     notes = []
     if best.tau == 0.0:
-        notes.append("tau2 is estimated as 0: the studies vary no more than by chance")
+        notes.append(Note.of("tau2-zero"))
     edge = int(np.count_nonzero((data.events == 0) | (data.events == data.n)))
     if edge:
-        notes.append(f"{edge} of {data.n.size} studies at 0 % or 100 %, used as they are")
-    whole = np.isclose(data.events, np.round(data.events), rtol=0, atol=1e-9)
-    if not whole.all():
-        notes.append("events are not whole numbers in some rows")
-    return notes
+        notes.append(Note.of("edge-kept", edge=edge, k=data.n.size))
+    # Corrections of a scale do not concern the counts.
+    return notes + [note for note in studies.warnings if note.code == "fractions"]

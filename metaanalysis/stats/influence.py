@@ -6,30 +6,32 @@ Source: Viechtbauer & Cheung (2010), Res Synth Methods 1:112, with metafor's cut
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
-from metaanalysis.stats import distributions, tau2
+from metaanalysis.stats import distributions
+from metaanalysis.stats.columns import FloatArray, vector
 from metaanalysis.stats.design import build_design
+from metaanalysis.stats.inference import Settings, settings
 from metaanalysis.stats.least_squares import Fit, fit_one, intercept_only
-from metaanalysis.stats.pool import method_name, model_test, pool_studies
-from metaanalysis.stats.regression import align
+from metaanalysis.stats.pool import pool_studies
+from metaanalysis.stats.record import Row
 from metaanalysis.stats.result_tables import InfluenceResult, TableResult
-from metaanalysis.stats.results import PoolResult, Row
-from metaanalysis.stats.studies import EffectSizes, FloatArray, Missing, as_effect_sizes
-from metaanalysis.stats.transforms import BackTransform
+from metaanalysis.stats.results import PoolResult
+from metaanalysis.stats.studies import EffectSizes, studies_of
 
 _COLUMNS = ("estimate", "se", "ci_low", "ci_high", "p", "tau2", "i2", "q", "q_p", "k")
 _NATURAL = ("estimate", "ci_low", "ci_high")
 
 
-def _table_row(label: str, row: int, pooled: PoolResult) -> Row:
+def _table_row(studies: EffectSizes, index: int, pooled: PoolResult) -> Row:
     natural = pooled.back_transformed
     return (
-        {"label": label, "row": row}
+        {"label": studies.labels[index], "row": studies.rows[index]}
         | {name: getattr(pooled, name) for name in _COLUMNS}
         | {f"natural_{name}": natural[name] for name in _NATURAL}
     )
@@ -42,25 +44,22 @@ def leave_one_out(
     test: str | None = None,
     *,
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    back_transform: str | BackTransform | None = None,
-    missing: Missing = "error",
 ) -> TableResult:
-    """Pool k times, each time without one of at least three studies."""
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, back_transform=back_transform,
-        minimum=3, what="Leave-one-out",
-    )  # fmt: skip
-    full = pool_studies(studies, method, test, level=level, tau2_interval="q-profile")
-    rows = []
-    for index in range(studies.k):
-        keep = np.arange(studies.k) != index
-        without = pool_studies(studies.take(keep), method, test, level=level)
-        rows.append(_table_row(studies.labels[index], studies.rows[index], without))
-    return TableResult(
-        kind="leave-one-out", method=full.method, test=full.test, table=tuple(rows), full=full,
-        excluded=studies.excluded, warnings=studies.warnings,
-    )  # fmt: skip
+    """Pool k times, each time without one of at least three studies.
+
+    Parameters
+    ----------
+    effect, variance, method, test, level
+        As in `pool`.
+    """
+    studies = studies_of(effect, variance, 3, "Leave-one-out")
+    model = settings(method, test, level)
+    places = np.arange(studies.k)
+    rows = [
+        _table_row(studies, i, pool_studies(studies.take(places != i), model))
+        for i in range(studies.k)
+    ]
+    return _table("leave-one-out", studies, model, rows)
 
 
 def cumulative(
@@ -71,63 +70,50 @@ def cumulative(
     test: str | None = None,
     *,
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    back_transform: str | BackTransform | None = None,
-    missing: Missing = "error",
 ) -> TableResult:
     """Pool the first study, the first two, and so on.
 
     Parameters
     ----------
+    effect, variance, method, test, level
+        As in `pool`.
     order
-        Shape (k,): sort key, e.g. the year (ties keep their input order); default the input
-        order. A missing key is an error.
+        Sort key, one a row of the input or one a study, e.g. the year (ties keep their input
+        order); default the input order. A missing key is an error.
 
     Notes
     -----
     With one study the row shows that study (z). With few, Knapp-Hartung intervals are wide:
     that is what so few studies can say.
     """
-    if order is not None and not isinstance(effect, EffectSizes):
-        keys = np.asarray(order, dtype=np.float64)
-        values = np.asarray(effect, dtype=np.float64)
-        if keys.shape != values.shape:
-            raise StatisticsError(f"'order' has {keys.size} rows where {values.size} are expected.")
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, back_transform=back_transform,
-        minimum=2, what="A cumulative meta-analysis",
-    )  # fmt: skip
-    if order is None:
-        sorter = np.arange(studies.k)
-    else:
-        keys = np.asarray(order, dtype=np.float64)
-        if not isinstance(effect, EffectSizes):
-            keys = keys[np.array(studies.rows) - 1]
-        if keys.size != studies.k:
-            raise StatisticsError(f"'order' has {keys.size} rows where {studies.k} are expected.")
+    studies = studies_of(effect, variance, 2, "A cumulative meta-analysis")
+    model = settings(method, test, level)
+    ordered = replace(studies, warnings=(), excluded=())
+    if order is not None:
+        keys = vector(studies.beside(order, "order"), "order")
         if np.isnan(keys).any():
             row = studies.rows[int(np.flatnonzero(np.isnan(keys))[0])]
             raise StatisticsError(f"Row {row}, column 'order': missing (NaN).")
-        sorter = np.argsort(keys, kind="stable")
-    ordered = EffectSizes(
-        studies.effect[sorter],
-        studies.variance[sorter],
-        tuple(studies.labels[i] for i in sorter),
-        tuple(studies.rows[i] for i in sorter),
-        studies.measure,
-        studies.back,
-    )
-    name = method_name(method)
-    chosen = model_test(name, test)
-    rows = []
-    for count in range(1, studies.k + 1):
-        first = pool_studies(ordered.take(np.arange(studies.k) < count), name, chosen, level=level)
-        rows.append(_table_row(ordered.labels[count - 1], ordered.rows[count - 1], first))
-    full = pool_studies(studies, name, chosen, level=level, tau2_interval="q-profile")
+        ordered = ordered.take(np.argsort(keys, kind="stable"))
+    places = np.arange(studies.k)
+    rows = [
+        _table_row(ordered, i, pool_studies(ordered.take(places <= i), model))
+        for i in range(studies.k)
+    ]
+    return _table("cumulative", studies, model, rows)
+
+
+def _table(kind: str, studies: EffectSizes, model: Settings, rows: list[Row]) -> TableResult:
+    full = pool_studies(studies, model, tau2_interval="q-profile")
     return TableResult(
-        kind="cumulative", method=name, test=chosen, table=tuple(rows), full=full,
-        excluded=studies.excluded, warnings=studies.warnings,
-    )  # fmt: skip
+        kind=kind,
+        method=full.method,
+        test=full.test,
+        table=tuple(rows),
+        full=full,
+        excluded=studies.excluded,
+        warnings=studies.warnings,
+    )
 
 
 def influence(
@@ -138,10 +124,15 @@ def influence(
     *,
     moderators: Mapping[str, ArrayLike] | None = None,
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
 ) -> InfluenceResult:
     """Compute deletion diagnostics of each study, with or without moderators.
+
+    Parameters
+    ----------
+    effect, variance, method, test, level
+        As in `pool`.
+    moderators
+        As in `regress`.
 
     Returns
     -------
@@ -156,91 +147,79 @@ def influence(
     Cook's distance > 50 %; hat > 3p/k; |dfbetas| > 1. |rstudent| > 1.96 marks an outlier,
     not yet an influential study.
     """
-    name = method_name(method)
-    chosen = model_test(name, test)
-    if moderators is None:
-        studies = as_effect_sizes(
-            effect, variance, labels=labels, missing=missing, minimum=3, what="Influence analysis"
-        )
-        design, excluded = intercept_only(studies.k), studies.excluded
-    else:
-        studies, columns, excluded = align(
-            effect, variance, moderators, labels, missing, None, None
-        )
-        design = build_design(columns, np.ones(studies.k, dtype=np.bool_)).matrix
+    model = settings(method, test, level)
+    studies = studies_of(effect, variance, 3, "Influence analysis")
+    design = intercept_only(studies.k)
+    if moderators is not None:
+        studies, columns = studies.complete(moderators)
+        design = build_design(columns, studies.k).matrix
     k, p = design.shape
     if k - 1 <= p:
         raise StatisticsError(f"{k} studies are too few to delete one beside {p} coefficients.")
-    whole = _fitted(studies.effect, studies.variance, design, name, chosen)
-    full_inverse = np.linalg.inv(whole.covariance)
-    rows: list[Row] = []
-    flags: dict[str, tuple[str, ...]] = {}
-    hat = whole.fit.hat()[0]
-    percent = 100.0 * whole.fit.weights[0] / whole.fit.weights[0].sum()
-    for i in range(k):
-        keep = np.arange(k) != i
-        if np.linalg.matrix_rank(design[keep]) < p:
-            raise StatisticsError(
-                f"Row {studies.rows[i]} ({studies.labels[i]}) cannot be deleted: it alone "
-                "carries a coefficient."
-            )
-        part = _fitted(studies.effect[keep], studies.variance[keep], design[keep], name, chosen)
-        line = design[i]
-        predicted = float(line @ part.beta)
-        spread = studies.variance[i] + part.tau2
-        error = math.sqrt(float(part.scale * spread + line @ part.covariance @ line))
-        shift = whole.beta - part.beta
-        # dffits and dfbetas scale by the full design at the deleted tau2.
-        refit = fit_one(studies.effect, 1.0 / (studies.variance + part.tau2), design)
-        unit = refit.covariance[0] * part.scale
-        row: Row = {
-            "label": studies.labels[i],
-            "row": studies.rows[i],
-            "rstudent": (float(studies.effect[i]) - predicted) / error,
-            "dffits": float(line @ shift) / math.sqrt(part.scale * float(hat[i]) * spread),
-            "cook": float(shift @ full_inverse @ shift),
-            "cov_ratio": float(np.linalg.det(part.covariance) / np.linalg.det(whole.covariance)),
-            "tau2_deleted": part.tau2,
-            "q_deleted": part.q,
-            "hat": float(hat[i]),
-            "weight": float(percent[i]),
-            "dfbetas": tuple((shift / np.sqrt(np.diag(unit))).tolist()),
-        }
-        rows.append(row)
-        found = _flags(row, k, p)
-        if found:
-            flags[studies.labels[i]] = found
-    full = pool_studies(studies, name, chosen, level=level) if p == 1 else None
+    whole = _Fitted(studies.effect, studies.variance, design, model)
+    rows = [_diagnostics(studies, design, whole, model, i) for i in range(k)]
+    flags = {row["label"]: found for row in rows if (found := _flags(row, k, p))}
     return InfluenceResult(
-        kind="influence", method=name, test=chosen, table=tuple(rows), full=full,
-        influential=flags, cutoffs=_cutoffs(k, p), excluded=excluded, warnings=studies.warnings,
-    )  # fmt: skip
+        kind="influence",
+        method=model.method,
+        test=model.test,
+        table=tuple(rows),
+        full=pool_studies(studies, model) if p == 1 else None,
+        influential=flags,
+        cutoffs=_cutoffs(k, p),
+        excluded=studies.excluded,
+        warnings=studies.warnings,
+    )
 
 
 class _Fitted:
-    """A fit with its tau2 and scaled covariance."""
+    """A fit with its tau2, the factor on its covariance, and Q."""
 
-    def __init__(self, fit: Fit, tau2_value: float, scale: float, q: float) -> None:
-        self.fit = fit
-        self.tau2 = tau2_value
-        self.scale = scale
-        self.q = q
-        self.beta: FloatArray = fit.coefficients[0]
-        self.covariance: FloatArray = fit.covariance[0] * scale
+    def __init__(
+        self, effect: FloatArray, variance: FloatArray, design: FloatArray, model: Settings
+    ) -> None:
+        self.tau2 = model.between(effect, variance, design)
+        self.fit: Fit = fit_one(effect, 1.0 / (variance + self.tau2), design)
+        df = effect.size - design.shape[1]
+        self.scale = float(model.dispersion(self.fit.q, df)[0])
+        self.q = float(fit_one(effect, 1.0 / variance, design).q[0])
+        self.beta: FloatArray = self.fit.coefficients[0]
+        self.covariance: FloatArray = self.fit.covariance[0] * self.scale
 
 
-def _fitted(
-    effect: FloatArray, variance: FloatArray, design: FloatArray, method: str, test: str
-) -> _Fitted:
-    between = 0.0
-    if method != "common":
-        between = tau2.estimate_tau2(effect, variance, method, design)
-    fitted = fit_one(effect, 1.0 / (variance + between), design)
-    scale = 1.0
-    if test != "z":
-        scale = float(fitted.q[0]) / (effect.size - design.shape[1])
-        scale = max(1.0, scale) if test.endswith("adhoc") else scale
-    return _Fitted(fitted, between, scale, float(fit_one(effect, 1.0 / variance, design).q[0]))
+def _diagnostics(
+    studies: EffectSizes, design: FloatArray, whole: _Fitted, model: Settings, i: int
+) -> Row:
+    """Return what deleting study `i` does."""
+    keep = np.arange(studies.k) != i
+    if np.linalg.matrix_rank(design[keep]) < design.shape[1]:
+        raise StatisticsError(
+            f"Row {studies.rows[i]} ({studies.labels[i]}) cannot be deleted: it alone "
+            "carries a coefficient."
+        )
+    part = _Fitted(studies.effect[keep], studies.variance[keep], design[keep], model)
+    line = design[i]
+    spread = studies.variance[i] + part.tau2
+    error = math.sqrt(float(part.scale * spread + line @ part.covariance @ line))
+    shift = whole.beta - part.beta
+    # dffits and dfbetas scale by the full design at the deleted tau2.
+    refit = fit_one(studies.effect, 1.0 / (studies.variance + part.tau2), design)
+    unit = refit.covariance[0] * part.scale
+    hat = float(whole.fit.hat()[0][i])
+    weights = whole.fit.weights[0]
+    return {
+        "label": studies.labels[i],
+        "row": studies.rows[i],
+        "rstudent": (float(studies.effect[i]) - float(line @ part.beta)) / error,
+        "dffits": float(line @ shift) / math.sqrt(part.scale * hat * spread),
+        "cook": float(shift @ np.linalg.inv(whole.covariance) @ shift),
+        "cov_ratio": float(np.linalg.det(part.covariance) / np.linalg.det(whole.covariance)),
+        "tau2_deleted": part.tau2,
+        "q_deleted": part.q,
+        "hat": hat,
+        "weight": float((100.0 * weights / weights.sum())[i]),
+        "dfbetas": tuple((shift / np.sqrt(np.diag(unit))).tolist()),
+    }
 
 
 def _cutoffs(k: int, p: int) -> dict[str, float]:

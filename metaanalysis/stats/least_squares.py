@@ -8,11 +8,10 @@ All arrays carry a leading batch axis B; a single fit has B = 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
-from metaanalysis.stats.studies import FloatArray
+from metaanalysis.stats.columns import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,47 +39,38 @@ class Fit:
 
     def trace_projection(self) -> FloatArray:
         """Trace of P, shape (B,)."""
-        return cast(
-            "FloatArray",
-            self.weights.sum(axis=1) - _trace(self.covariance @ self._moment(self.weights**2)),
-        )
+        return self.weights.sum(axis=1) - _trace(self.covariance @ self._moment(self.weights**2))
 
     def trace_projection_squared(self) -> FloatArray:
         """Trace of PP, shape (B,)."""
         second = self.covariance @ self._moment(self.weights**2)
         third = self.covariance @ self._moment(self.weights**3)
-        return cast(
-            "FloatArray",
-            (self.weights**2).sum(axis=1) - 2.0 * _trace(third) + _trace(second @ second),
-        )
+        return (self.weights**2).sum(axis=1) - 2.0 * _trace(third) + _trace(second @ second)
 
     def trace_projected(self, variances: FloatArray) -> FloatArray:
         """Trace of PV for diagonal V, shape (B,)."""
         inner = self._moment(self.weights**2 * variances)
-        return cast(
-            "FloatArray",
-            (self.weights * variances).sum(axis=1) - _trace(self.covariance @ inner),
-        )
+        return (self.weights * variances).sum(axis=1) - _trace(self.covariance @ inner)
 
     def squared_projection(self) -> FloatArray:
         """y'PPy, shape (B,): minus the derivative of Q by tau2."""
-        return cast("FloatArray", ((self.weights * self.residuals) ** 2).sum(axis=1))
+        return ((self.weights * self.residuals) ** 2).sum(axis=1)
 
     def cubed_projection(self) -> FloatArray:
         """y'PPPy, shape (B,)."""
         projected = self.weights * self.residuals
         moment = np.einsum("bkp,bk->bp", self.design, self.weights * projected)
         inside = np.einsum("bp,bpq,bq->b", moment, self.covariance, moment)
-        return cast("FloatArray", (self.weights * projected**2).sum(axis=1) - inside)
+        return (self.weights * projected**2).sum(axis=1) - inside
 
     def hat(self) -> FloatArray:
         """Leverages, shape (B, k)."""
         quadratic = np.einsum("bkp,bpq,bkq->bk", *self._expanded())
-        return cast("FloatArray", self.weights * quadratic)
+        return self.weights * quadratic
 
     def log_determinant(self) -> FloatArray:
         """Log determinant of X'WX, shape (B,)."""
-        return cast("FloatArray", -np.linalg.slogdet(self.covariance)[1])
+        return -np.linalg.slogdet(self.covariance)[1]
 
     def _expanded(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         batch = self.weights.shape[0]
@@ -144,14 +134,14 @@ def _cross(design: FloatArray, weights: FloatArray) -> FloatArray:
 def _apply(design: FloatArray, values: FloatArray) -> FloatArray:
     if design.shape[0] == 1:
         return np.asarray(values @ design[0], dtype=np.float64)
-    return cast("FloatArray", np.einsum("bkp,bk->bp", design, values))
+    return np.einsum("bkp,bk->bp", design, values)
 
 
 def _predict(design: FloatArray, coefficients: FloatArray) -> FloatArray:
     if design.shape[0] == 1:
         return np.asarray(coefficients @ design[0].T, dtype=np.float64)
-    return cast("FloatArray", np.einsum("bkp,bp->bk", design, coefficients))
+    return np.einsum("bkp,bp->bk", design, coefficients)
 
 
 def _trace(matrices: FloatArray) -> FloatArray:
-    return cast("FloatArray", np.trace(matrices, axis1=1, axis2=2))
+    return np.trace(matrices, axis1=1, axis2=2)

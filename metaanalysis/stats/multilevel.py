@@ -12,34 +12,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
+from db.wording import plural
 from metaanalysis.stats import distributions, tau2
+from metaanalysis.stats.columns import FloatArray, check_level, choose
 from metaanalysis.stats.design import Design, build_design
+from metaanalysis.stats.inference import prediction, wald
 from metaanalysis.stats.least_squares import fit_one, intercept_only
-from metaanalysis.stats.pool import check_level, wald_statistic
+from metaanalysis.stats.notes import Note
 from metaanalysis.stats.result_tables import MultilevelResult
-from metaanalysis.stats.results import NAN, Coefficient
-from metaanalysis.stats.studies import (
-    BoolArray,
-    EffectSizes,
-    FloatArray,
-    IntArray,
-    Missing,
-    RowCheck,
-    as_effect_sizes,
-    is_missing,
-    names,
-    vector,
-)
+from metaanalysis.stats.results import Coefficient
+from metaanalysis.stats.studies import EffectSizes, studies_of
 from metaanalysis.stats.three_level import State, ThreeLevel, maximise
 
 Correction = Literal["model", "CR0", "CR1", "CR2"]
+Working = Literal["three-level", "two-level"]
 FEWEST_CLUSTERS = 4
+#: With fewer Satterthwaite degrees of freedom a p value is not to be relied on.
+FEWEST_DEGREES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Where the errors of a multilevel model come from, and how it is tested.
+
+    Attributes
+    ----------
+    correction
+        ``"model"``: errors from the fitted model. ``"CR0"``, ``"CR1"`` (times m/(m-p) for m
+        clusters and p coefficients, metafor's ``robust``), ``"CR2"`` (bias-reduced, with
+        Satterthwaite degrees of freedom).
+    test
+        ``"t"``: m - p (model, CR0, CR1) or Satterthwaite (CR2) degrees of freedom; ``"z"``:
+        normal, metafor's default for the model.
+    """
+
+    correction: Correction = "model"
+    test: Literal["t", "z"] = "t"
+
+    def __post_init__(self) -> None:
+        choose(self.correction, get_args(Correction), "correction")
+        choose(self.test, ("t", "z"), "test")
 
 
 def pool_multilevel(
@@ -49,33 +68,24 @@ def pool_multilevel(
     moderators: Mapping[str, ArrayLike] | None = None,
     method: Literal["REML", "ML"] = "REML",
     *,
-    correction: Correction = "model",
-    test: Literal["t", "z"] = "t",
-    working: Literal["three-level", "two-level"] = "three-level",
+    errors: Errors | None = None,
+    working: Working = "three-level",
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    measure: str | None = None,
-    missing: Missing = "error",
 ) -> MultilevelResult:
     """Fit the three-level model, with model-based or cluster-robust inference.
 
     Parameters
     ----------
     effect, variance
-        Shape (k,); or one `EffectSizes`.
+        Shape (k,); or one `EffectSizes`, whose `missing` also decides about missing clusters.
     cluster
-        Shape (k,): the cluster of each effect.
+        The cluster of each row of the input, or of each effect.
     moderators
         As in `regress`; None for a pooled effect.
     method
         ``"REML"`` or ``"ML"``.
-    correction
-        ``"model"``: errors from the fitted model. ``"CR0"``, ``"CR1"`` (times m/(m-p) for m
-        clusters and p coefficients, metafor's ``robust``), ``"CR2"`` (bias-reduced, with
-        Satterthwaite degrees of freedom).
-    test
-        ``"t"``: m - p (model, CR0, CR1) or Satterthwaite (CR2) degrees of freedom; ``"z"``:
-        normal, metafor's default for the model.
+    errors
+        Model-based with t unless asked otherwise.
     working
         ``"three-level"``, or ``"two-level"``: one variance between effects, clusters ignored
         by the model and left to the robust errors.
@@ -88,85 +98,83 @@ def pool_multilevel(
     ConvergenceError
         If the likelihood does not settle.
     """
-    if method not in ("REML", "ML"):
-        raise StatisticsError(f"method must be 'REML' or 'ML', not {method!r}.")
-    if correction not in ("model", "CR0", "CR1", "CR2"):
-        raise StatisticsError(
-            f"No such correction: {correction!r}.", "Known: model, CR0, CR1, CR2."
-        )
+    choose(method, ("REML", "ML"), "method")
+    choose(working, get_args(Working), "working model")
     if cluster is None:
         raise StatisticsError("'cluster' is missing: it says which effects belong together.")
     check_level(level)
-    studies, codes, design = _align(effect, variance, cluster, moderators, labels, measure, missing)
-    clusters = int(codes.max()) + 1
+    studies = studies_of(effect, variance, 2, "A multilevel model")
+    # A moderator may be called "cluster" too.
+    name = "cluster" if "cluster" not in (moderators or {}) else "the cluster"
+    beside = {name: np.array(cluster, dtype=object), **(moderators or {})}
+    studies, columns = studies.complete(beside)
+    codes = np.unique([str(cell) for cell in columns.pop(name)], return_inverse=True)[1]
+    clusters = int(codes.max(initial=-1)) + 1
     if clusters < FEWEST_CLUSTERS:
         raise StatisticsError(
-            f"{clusters} cluster{'s' if clusters != 1 else ''} in {studies.k} effects: at least "
+            f"{plural(clusters, 'cluster')} in {studies.k} effects: at least "
             f"{FEWEST_CLUSTERS} are needed, since neither a variance between clusters nor robust "
             "errors can be estimated from so few.",
             "Pool one effect a study instead.",
         )
-    model = ThreeLevel(studies.effect, studies.variance, codes, design.matrix, method == "REML")
+    design = Design(intercept_only(studies.k), ("intercept",))
+    if columns:
+        design = build_design(columns, studies.k)
+    effects, variances = studies.effect, studies.variance
+    model = ThreeLevel(effects, variances, codes.astype(np.int64), design.matrix, method == "REML")
     if working == "two-level":
-        sigma = np.array(
-            [0.0, tau2.estimate_tau2(studies.effect, studies.variance, method, design.matrix)]
-        )
+        between = tau2.estimate_tau2(effects, variances, method, design.matrix)
+        sigma = np.array([0.0, between])
     else:
         sigma = maximise(model)
     state = model.solve(sigma)
-    covariance, dfs = _covariance(model, state, sigma, correction, clusters)
-    return _result(
-        studies, design, state, sigma, covariance, dfs, clusters, method, test, correction,
-        level, working,
-    )  # fmt: skip
-
-
-def _align(
-    effect: ArrayLike | EffectSizes,
-    variance: ArrayLike | None,
-    cluster: Sequence[object],
-    moderators: Mapping[str, ArrayLike] | None,
-    labels: Sequence[object] | None,
-    measure: str | None,
-    missing: Missing,
-) -> tuple[EffectSizes, IntArray, Design]:
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, measure=measure, minimum=2,
-        what="A multilevel model",
-    )  # fmt: skip
-    given = effect.k if isinstance(effect, EffectSizes) else vector(effect, "effect").size
-    if len(cluster) != given:
-        raise StatisticsError(f"'cluster' has {len(cluster)} rows where {given} are expected.")
-    shown = effect.labels if isinstance(effect, EffectSizes) else names(labels, given)
-    index = np.arange(given) if isinstance(effect, EffectSizes) else np.array(studies.rows) - 1
-    used: BoolArray = np.zeros(given, dtype=np.bool_)
-    used[index] = True
-    check = RowCheck(given, shown, missing)
-    blank = [is_missing(cell) for cell in cluster]
-    check.keep &= used
-    check.gap(np.array(blank), "cluster", "missing")
-    for name, values in (moderators or {}).items():
-        cells = np.asarray(values, dtype=object).ravel()
-        if cells.size != given:
-            raise StatisticsError(f"{name!r} has {cells.size} rows where {given} are expected.")
-        check.gap(np.array([is_missing(cell) for cell in cells]), name, "missing")
-    kept = studies.take(check.keep[index])
-    if check.excluded:
-        kept = EffectSizes(
-            kept.effect, kept.variance, kept.labels, kept.rows, kept.measure, kept.back,
-            kept.size, (*kept.excluded, *check.excluded), kept.warnings,
-        )  # fmt: skip
-    texts = [str(c) for c, keep in zip(cluster, check.keep, strict=True) if keep]
-    codes = np.unique(texts, return_inverse=True)[1].astype(np.int64)
-    if moderators:
-        columns = {
-            name: np.array(np.asarray(values, dtype=object).ravel()[check.keep].tolist())
-            for name, values in moderators.items()
-        }
-        design = build_design(columns, np.ones(kept.k, dtype=np.bool_))
-    else:
-        design = Design(intercept_only(kept.k), ("intercept",), (), True, {})
-    return kept, codes, design
+    errors = errors or Errors()
+    covariance, dfs = _covariance(model, state, sigma, errors.correction, clusters)
+    k, p = design.matrix.shape
+    coefficients = [
+        Coefficient(
+            name=column,
+            **wald(
+                float(state.beta[j]),
+                math.sqrt(covariance[j, j]),
+                float(dfs[j]) if errors.test == "t" else None,
+                level,
+            ),
+        )
+        for j, column in enumerate(design.names)
+    ]
+    residual = fit_one(effects, 1.0 / variances, design.matrix)
+    qe = float(residual.q[0])
+    whole = float(sigma.sum()) + (k - p) / float(residual.trace_projection()[0])
+    first = coefficients[0]
+    expected = prediction(first.estimate, first.se, float(sigma.sum()), first.df, level)
+    warnings = list(studies.warnings)
+    few = float(np.min(dfs)) < FEWEST_DEGREES
+    if errors == Errors("CR2", "t") and few:
+        warnings.append(Note.of("few-degrees", least=FEWEST_DEGREES))
+    if clusters == k:
+        warnings.append(Note.of("single-effects"))
+    return MultilevelResult(
+        coefficients=tuple(coefficients),
+        sigma2_between=float(sigma[0]),
+        sigma2_within=float(sigma[1]),
+        qe=qe,
+        qe_df=k - p,
+        qe_p=distributions.chi2_p(qe, k - p),
+        k=k,
+        clusters=clusters,
+        method=f"{method} ({working})",
+        test=errors.test,
+        correction=errors.correction,
+        level=level,
+        log_likelihood=state.height,
+        i2_between=100.0 * float(sigma[0]) / whole,
+        i2_within=100.0 * float(sigma[1]) / whole,
+        **(expected if p == 1 else {}),
+        measure=studies.measure,
+        excluded=studies.excluded,
+        warnings=tuple(warnings),
+    )
 
 
 def _covariance(
@@ -226,79 +234,3 @@ def _bias_reduced(
 def _times_v(model: ThreeLevel, values: FloatArray, sigma: FloatArray) -> FloatArray:
     diagonal = (model.variance + sigma[1])[:, None] * values
     return np.asarray(diagonal + sigma[0] * model.sums(values)[model.codes])
-
-
-def _result(
-    studies: EffectSizes,
-    design: Design,
-    state: State,
-    sigma: FloatArray,
-    covariance: FloatArray,
-    dfs: FloatArray,
-    clusters: int,
-    method: str,
-    test: str,
-    correction: str,
-    level: float,
-    working: str,
-) -> MultilevelResult:
-    k, p = design.matrix.shape
-    coefficients = []
-    for j, name in enumerate(design.names):
-        se = math.sqrt(covariance[j, j])
-        df = float(dfs[j]) if test == "t" else None
-        statistic = wald_statistic(float(state.beta[j]), se)
-        half = distributions.critical_value(level, df) * se
-        coefficients.append(
-            Coefficient(
-                name=name,
-                estimate=float(state.beta[j]),
-                se=se,
-                statistic=statistic,
-                df=df,
-                p=distributions.two_sided_p(statistic, df),
-                ci_low=float(state.beta[j]) - half,
-                ci_high=float(state.beta[j]) + half,
-            )
-        )
-    residual = fit_one(studies.effect, 1.0 / studies.variance, design.matrix)
-    qe = float(residual.q[0])
-    typical = (k - p) / float(residual.trace_projection()[0])
-    whole = float(sigma.sum()) + typical
-    low = high = NAN
-    distribution = "none"
-    warnings = list(studies.warnings)
-    if p == 1:
-        first = coefficients[0]
-        wide = distributions.critical_value(level, first.df) * math.sqrt(
-            first.se**2 + float(sigma.sum())
-        )
-        low, high = first.estimate - wide, first.estimate + wide
-        distribution = "z" if first.df is None else f"t({first.df:.4g})"
-    if test == "t" and correction == "CR2" and float(np.min(dfs)) < 4.0:
-        warnings.append("Satterthwaite degrees of freedom below 4: p values are unreliable")
-    if clusters == k:
-        warnings.append("every cluster has one effect: the two variances cannot be told apart")
-    return MultilevelResult(
-        coefficients=tuple(coefficients),
-        sigma2_between=float(sigma[0]),
-        sigma2_within=float(sigma[1]),
-        qe=qe,
-        qe_df=k - p,
-        qe_p=distributions.chi2_p(qe, k - p),
-        k=k,
-        clusters=clusters,
-        method=f"{method} ({working})",
-        test=test,
-        correction=correction,
-        level=level,
-        log_likelihood=state.height,
-        i2_between=100.0 * float(sigma[0]) / whole,
-        i2_within=100.0 * float(sigma[1]) / whole,
-        pi_low=low,
-        pi_high=high,
-        pi_distribution=distribution,
-        measure=studies.measure,
-        excluded=studies.excluded,
-        warnings=tuple(warnings),
-    )

@@ -1,4 +1,4 @@
-"""Ranks and the exact null distributions of Kendall's tau and Spearman's rho."""
+"""Ranks, and the exact null distribution of Spearman's rho."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from metaanalysis.stats import distributions
-from metaanalysis.stats.studies import FloatArray
+from metaanalysis.stats.columns import FloatArray
 
 # With n values there are 2^n subsets to visit; beyond this, permutations are sampled.
 EXACT_SPEARMAN = 12
-EXACT_KENDALL = 170
 
 
 def ranks(values: FloatArray) -> FloatArray:
@@ -70,56 +68,3 @@ def spearman_exact_p(first: FloatArray, second: FloatArray) -> float:
     distance = np.abs(n * np.arange(largest + 1) - centre)
     observed = abs(n * int(left @ right) - centre)
     return float(counts[distance >= observed].sum()) / math.factorial(n)
-
-
-def kendall(first: FloatArray, second: FloatArray) -> tuple[float, float, bool]:
-    """Kendall's tau-b, its two-sided p, and whether that p is exact.
-
-    Exact without ties for n up to `EXACT_KENDALL` (Mahonian numbers); else normal with the
-    variance corrected for ties.
-    """
-    n = first.size
-    upper = np.triu_indices(n, 1)
-    signs1 = np.sign(first[:, None] - first[None, :])[upper]
-    signs2 = np.sign(second[:, None] - second[None, :])[upper]
-    score = float((signs1 * signs2).sum())
-    pairs = n * (n - 1) / 2.0
-    untied1, untied2 = float(np.abs(signs1).sum()), float(np.abs(signs2).sum())
-    if untied1 == 0 or untied2 == 0:
-        return math.nan, math.nan, False
-    tau = score / math.sqrt(untied1 * untied2)
-    if untied1 == pairs and untied2 == pairs and n <= EXACT_KENDALL:
-        return tau, _kendall_exact(n, round((pairs + score) / 2.0)), True
-    statistic = score / math.sqrt(_kendall_variance(first, second))
-    return tau, distributions.two_sided_p(statistic, None), False
-
-
-def _kendall_exact(n: int, concordant: int) -> float:
-    """Twice the smaller tail of the number of concordant pairs."""
-    shares = np.ones(1)
-    for size in range(2, n + 1):
-        shares = np.convolve(shares, np.full(size, 1.0 / size))
-    low = float(shares[: concordant + 1].sum())
-    high = float(shares[concordant:].sum())
-    return min(1.0, 2.0 * min(low, high))
-
-
-def _kendall_variance(first: FloatArray, second: FloatArray) -> float:
-    n = first.size
-    ties1 = np.unique(first, return_counts=True)[1].astype(np.float64)
-    ties2 = np.unique(second, return_counts=True)[1].astype(np.float64)
-
-    def weighted(ties: FloatArray) -> float:
-        return float((ties * (ties - 1.0) * (2.0 * ties + 5.0)).sum())
-
-    def pairs(ties: FloatArray) -> float:
-        return float((ties * (ties - 1.0)).sum())
-
-    def triples(ties: FloatArray) -> float:
-        return float((ties * (ties - 1.0) * (ties - 2.0)).sum())
-
-    value = (n * (n - 1.0) * (2.0 * n + 5.0) - weighted(ties1) - weighted(ties2)) / 18.0
-    value += pairs(ties1) * pairs(ties2) / (2.0 * n * (n - 1.0))
-    if n > 2:
-        value += triples(ties1) * triples(ties2) / (9.0 * n * (n - 1.0) * (n - 2.0))
-    return value

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metaanalysis.stats.results import (
-    NAN,
-    Coefficient,
-    Interval,
-    PoolResult,
-    Record,
-    Result,
-    Row,
-    number,
-    p_text,
-    plain,
-    span,
-)
+from metaanalysis.stats.record import Record, Result, Row, plain
+from metaanalysis.stats.results import NAN, Coefficient, Interval, PoolResult
 
 Points = tuple[tuple[float, float], ...]
 
@@ -89,42 +77,15 @@ class BivariateResult(Result):
 
     def rows(self) -> list[Row]:
         """One row a summary quantity."""
-        items = (
-            self.sensitivity,
-            self.specificity,
-            self.fpr,
-            self.lr_positive,
-            self.lr_negative,
-            self.dor,
-        )
-        table = [
-            {
-                "quantity": item.name,
-                "estimate": plain(item.estimate),
-                "ci_low": plain(item.ci_low),
-                "ci_high": plain(item.ci_high),
-            }
-            for item in items
+        found = [value for value in vars(self).values() if isinstance(value, Estimate)]
+        nan = {"ci_low": NAN, "ci_high": NAN}
+        found.append(Estimate(name="AUC", estimate=self.auc, **nan))
+        found.append(Estimate(name="partial AUC", estimate=self.partial_auc, **nan))
+        shown = ("estimate", "ci_low", "ci_high")
+        return [
+            {"quantity": one.name} | {name: plain(getattr(one, name)) for name in shown}
+            for one in found
         ]
-        empty = {"ci_low": None, "ci_high": None}
-        table.append({"quantity": "AUC", "estimate": plain(self.auc), **empty})
-        table.append({"quantity": "partial AUC", "estimate": plain(self.partial_auc), **empty})
-        return table
-
-    def lines(self) -> list[str]:
-        """Readable form."""
-        shown = [f"bivariate model, {self.method}, k = {self.k}, zero cells: {self.zero_cells}"]
-        shown += [
-            f"  {row['quantity']}: {number(row['estimate'])}"
-            + ("" if row["ci_low"] is None else f" {span((row['ci_low'], row['ci_high']))}")
-            for row in self.rows()
-            if row["estimate"] is not None
-        ]
-        shown.append(
-            f"tau2 {number(self.tau2_sensitivity)} (logit sensitivity), "
-            f"{number(self.tau2_fpr)} (logit fpr), rho {number(self.rho, 3)}"
-        )
-        return shown
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -159,19 +120,6 @@ class BiasTestResult(Result):
     predictor: str = "standard error"
     details: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
-    def lines(self) -> list[str]:
-        """Readable form."""
-        df = "" if self.df is None else f"({self.df:g})"
-        shown = [
-            f"{self.name}, k = {self.k}: {self.statistic_name}{df} = "
-            f"{number(self.statistic)}, {p_text(self.p)}"
-        ]
-        if not math.isnan(self.limit):
-            shown.append(
-                f"limit estimate {number(self.limit)} {span((self.limit_low, self.limit_high))}"
-            )
-        return shown
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TrimFillResult(Result):
@@ -201,16 +149,6 @@ class TrimFillResult(Result):
                 row[f"{name}_{part}"] = plain(getattr(pooled, part))
         return [row]
 
-    def lines(self) -> list[str]:
-        """Readable form."""
-        return [
-            f"trim-and-fill {self.estimator}: {self.k0} (se {number(self.k0_se, 2)}) missing on "
-            f"the {self.side} of {self.k}",
-            f"adjusted {number(self.adjusted.estimate)} "
-            f"{span((self.adjusted.ci_low, self.adjusted.ci_high))}, "
-            f"unadjusted {number(self.unadjusted.estimate)}",
-        ]
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TableResult(Result):
@@ -239,18 +177,6 @@ class TableResult(Result):
     def column(self, name: str) -> tuple[Any, ...]:
         """One column of the table."""
         return tuple(row[name] for row in self.table)
-
-    def lines(self) -> list[str]:
-        """Readable form."""
-        shown = [f"{self.kind}, {self.method}, {self.test}, {len(self.table)} rows"]
-        for row in self.table:
-            cells = [
-                f"{key} {number(value)}" if isinstance(value, float) else f"{value}"
-                for key, value in row.items()
-                if not isinstance(value, list | tuple | dict)
-            ]
-            shown.append("  " + ", ".join(cells))
-        return shown
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -329,22 +255,6 @@ class MultilevelResult(Result):
         """One row a coefficient."""
         return [item.cells() for item in self.coefficients]
 
-    def lines(self) -> list[str]:
-        """Readable form."""
-        shown = [
-            f"three-level model, {self.method}, {self.test}, {self.correction}: "
-            f"{self.k} effects in {self.clusters} clusters"
-        ]
-        shown += [
-            f"  {item.name}: {number(item.estimate)} (se {number(item.se)}) "
-            f"{span((item.ci_low, item.ci_high))}, {p_text(item.p)}"
-            for item in self.coefficients
-        ]
-        shown.append(
-            f"sigma2 between {number(self.sigma2_between)}, within {number(self.sigma2_within)}"
-        )
-        return shown
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CorrelationResult(Result):
@@ -370,13 +280,6 @@ class CorrelationResult(Result):
     level: float
     resamples: int
     seed: int
-
-    def lines(self) -> list[str]:
-        """Readable form."""
-        return [
-            f"Spearman rho {number(self.rho)} {span((self.ci_low, self.ci_high))}, n = {self.n}, "
-            f"{p_text(self.p)} ({self.p_method})"
-        ]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

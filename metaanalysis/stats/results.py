@@ -1,128 +1,27 @@
-"""Results as frozen dataclasses: plain data that a figure, a table or a JSON file can take.
-
-Every result answers ``to_dict()`` (JSON-safe: NaN and infinities become None), ``to_frame()``
-(a pandas DataFrame, imported on demand) and a readable ``repr``. Results can be hashed; fields that
-hold a mapping take no part in the hash, only in equality.
-"""
+"""Results of pooling, regression and subgroups, as frozen dataclasses."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-
-from metaanalysis.stats.studies import Exclusion
+from db.wording import fixed, p_words
+from metaanalysis.stats.record import Record, Result, Row, plain
 from metaanalysis.stats.transforms import IDENTITY, BackTransform
-
-if TYPE_CHECKING:
-    import pandas as pd
+from metaanalysis.stats.wording import degrees_words, level_words, q_words
 
 NAN = float("nan")
 Interval = tuple[float, float]
 NO_INTERVAL: Interval = (NAN, NAN)
-Row = dict[str, Any]
+#: What has a meaning on the natural scale.
+NATURAL = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
 
 
-def plain(value: Any) -> Any:
-    """Turn a value into what ``json.dumps(..., allow_nan=False)`` accepts."""
-    if isinstance(value, Record):
-        return value.to_dict()
-    if isinstance(value, Exclusion):
-        return {"row": value.row, "label": value.label, "reason": value.reason}
-    if isinstance(value, BackTransform):
-        return {"scale": value.scale, "n": plain(value.n)}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
-def number(value: float, digits: int = 4) -> str:
-    """Print a number the way a table wants it; a dash for NaN."""
-    if math.isnan(value):
-        return "–"
-    if value != 0 and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.{digits - 1}e}"
-    return f"{value:.{digits}f}"
-
-
-def p_text(p: float) -> str:
-    """``p = 0.0312`` or ``p < 0.0001``."""
-    if math.isnan(p):
-        return "p = –"
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
-
-
-def degrees(df: int, df_residual: float | None) -> str:
-    """Degrees of freedom of a chi-square or an F, fractions with one digit."""
-    if df_residual is None:
-        return str(df)
-    whole = float(df_residual).is_integer()
-    return f"{df}, {df_residual:.{0 if whole else 1}f}"
-
-
-def span(interval: Interval, digits: int = 4) -> str:
+def span(interval: Interval) -> str:
     """``[low, high]``."""
-    return f"[{number(interval[0], digits)}, {number(interval[1], digits)}]"
-
-
-@dataclass(frozen=True)
-class Record:
-    """A part of a result: plain values that turn into a dict."""
-
-    def to_dict(self) -> Row:
-        """All fields, JSON-safe."""
-        return {item.name: plain(getattr(self, item.name)) for item in fields(self)}
-
-    def cells(self) -> Row:
-        """Return the fields that fit into a table's cell."""
-        return {key: value for key, value in self.to_dict().items() if _is_cell(value)}
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Result(Record):
-    """What every result carries: what was left out, and what must be said beside it."""
-
-    excluded: tuple[Exclusion, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> Row:
-        """All fields, JSON-safe; what was left out and the warnings come last."""
-        values = super().to_dict()
-        return values | {name: values.pop(name) for name in ("excluded", "warnings")}
-
-    def rows(self) -> list[Row]:
-        """Return the result as table rows; one row unless a subclass has more."""
-        return [self.cells()]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows` as a pandas DataFrame."""
-        import pandas as pd  # half a second that only a notebook wants to pay
-
-        return pd.DataFrame(self.rows())
-
-    def lines(self) -> list[str]:
-        """Lines of the readable form; subclasses say what matters."""
-        return [f"{key}: {value}" for key, value in self.rows()[0].items()]
-
-    def __repr__(self) -> str:
-        notes = [f"note: {text}" for text in self.warnings]
-        out = [f"left out: {item}" for item in self.excluded]
-        return "\n".join([*self.lines(), *out, *notes])
-
-
-def _is_cell(value: Any) -> bool:
-    return not isinstance(value, list | dict)
+    return f"[{fixed(interval[0], 4)}, {fixed(interval[1], 4)}]"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -195,14 +94,12 @@ class PoolResult(Result):
     @property
     def q_label(self) -> str:
         """What `q` is, with its degrees of freedom: ``Q (5 df)``, likelihood ratios named."""
-        kind = "likelihood ratio, " if self.method == "GLMM" else ""
-        return f"Q ({kind}{self.q_df} df)"
+        return q_words(self.method, self.q_df)
 
     @property
     def back_transformed(self) -> dict[str, float]:
         """Estimate, interval and prediction interval on the natural scale."""
-        names = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
-        return {name: self.back(getattr(self, name)) for name in names}
+        return {name: self.back(getattr(self, name)) for name in NATURAL}
 
     def to_dict(self) -> Row:
         """All fields and the back-transformed values, JSON-safe."""
@@ -220,25 +117,23 @@ class PoolResult(Result):
     def lines(self) -> list[str]:
         """Readable form."""
         natural = self.back_transformed
-        percent = f"{100 * self.level:g} %"
         shown = [
             f"{self.measure}, {self.method}, {self.test}, k = {self.k}",
-            f"estimate {number(self.estimate)} (se {number(self.se)}), {percent} interval "
-            f"{span((self.ci_low, self.ci_high))}, {p_text(self.p)}",
+            f"estimate {fixed(self.estimate, 4)} (se {fixed(self.se, 4)}), "
+            f"{level_words(self.level)} interval {span((self.ci_low, self.ci_high))}, "
+            f"{p_words(self.p)}",
         ]
         if self.back.scale != "identity":
             shown.append(
-                f"natural scale {number(natural['estimate'])} "
+                f"natural scale {fixed(natural['estimate'], 4)} "
                 f"{span((natural['ci_low'], natural['ci_high']))}"
             )
         if not math.isnan(self.pi_low):
-            shown.append(
-                f"prediction interval {span((self.back(self.pi_low), self.back(self.pi_high)))}"
-                f" ({self.pi_distribution})"
-            )
+            ends = (natural["pi_low"], natural["pi_high"])
+            shown.append(f"prediction interval {span(ends)} ({self.pi_distribution})")
         shown.append(
-            f"tau2 {number(self.tau2)} {span(self.tau2_ci)}, I2 {number(self.i2, 1)} %, "
-            f"{self.q_label} = {number(self.q, 2)}, {p_text(self.q_p)}"
+            f"tau2 {fixed(self.tau2, 4)} {span(self.tau2_ci)}, I2 {fixed(self.i2, 1)} %, "
+            f"{self.q_label} = {fixed(self.q, 2)}, {p_words(self.q_p)}"
         )
         return shown
 
@@ -330,22 +225,6 @@ class RegressionResult(Result):
         """One row a coefficient."""
         return [item.cells() for item in self.coefficients]
 
-    def lines(self) -> list[str]:
-        """Readable form."""
-        kind = "QM" if self.df is None else "F"
-        shown = [f"meta-regression, {self.method}, {self.test}, k = {self.k}"]
-        shown += [
-            f"  {item.name}: {number(item.estimate)} (se {number(item.se)}) "
-            f"{span((item.ci_low, item.ci_high))}, {p_text(item.p)}"
-            for item in self.coefficients
-        ]
-        shown.append(
-            f"{kind}({self.qm_df}) = {number(self.qm, 3)}, {p_text(self.qm_p)}; "
-            f"R2 {number(self.r2, 1)} %; tau2 {number(self.tau2)}; "
-            f"QE({self.qe_df}) = {number(self.qe, 2)}, {p_text(self.qe_p)}"
-        )
-        return shown
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SubgroupResult(Result):
@@ -377,23 +256,9 @@ class SubgroupResult(Result):
     @property
     def df_text(self) -> str:
         """Degrees of freedom of the test: ``3``, ``3, 12`` or ``3, 2.7``."""
-        return degrees(self.df, self.df_residual)
+        return degrees_words(self.df, self.df_residual)
 
     def rows(self) -> list[Row]:
         """One row a subgroup, and one for all."""
         listed = zip([*self.names, "all"], [*self.groups, self.overall], strict=True)
         return [{self.factor: name, **group.rows()[0]} for name, group in listed]
-
-    def lines(self) -> list[str]:
-        """Readable form."""
-        shown = [f"subgroups by {self.factor}, {self.tau2_mode} tau2"]
-        for name, group in zip([*self.names, "all"], [*self.groups, self.overall], strict=True):
-            natural = group.back_transformed
-            shown.append(
-                f"  {name} (k = {group.k}): {number(natural['estimate'])} "
-                f"{span((natural['ci_low'], natural['ci_high']))}, tau2 {number(group.tau2)}"
-            )
-        kind = "chi2" if self.df_residual is None else "F"
-        value = f"{kind}({self.df_text}) = {number(self.statistic, 3)}"
-        shown.append(f"difference: {value}, {p_text(self.p)}")
-        return shown

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,20 +16,15 @@ from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions, tau2
-from metaanalysis.stats.design import build_design, check_moderators
-from metaanalysis.stats.pool import method_name as canonical
-from metaanalysis.stats.pool import model_test, pool_studies
+from metaanalysis.stats.columns import is_missing
+from metaanalysis.stats.design import build_design
+from metaanalysis.stats.inference import Settings, prediction, settings, wald
+from metaanalysis.stats.least_squares import intercept_only
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.pool import pool_studies
 from metaanalysis.stats.regression import regress_design
-from metaanalysis.stats.results import NAN, PoolResult, SubgroupResult
-from metaanalysis.stats.studies import (
-    EffectSizes,
-    Missing,
-    as_effect_sizes,
-    is_missing,
-    names,
-    vector,
-)
-from metaanalysis.stats.transforms import BackTransform
+from metaanalysis.stats.results import NAN, PoolResult, RegressionResult, SubgroupResult
+from metaanalysis.stats.studies import EffectSizes, studies_of
 
 #: Groups of fewer studies than these get a note.
 FEW_STUDIES = 5
@@ -44,19 +40,15 @@ def subgroups(
     tau2_mode: Literal["common", "separate"] = "separate",
     factor: str = "group",
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    back_transform: str | BackTransform | None = None,
-    measure: str | None = None,
-    missing: Missing = "error",
 ) -> SubgroupResult:
     """Pool each subgroup and test whether their means differ.
 
     Parameters
     ----------
     effect, variance
-        Shape (k,); or one `EffectSizes`.
+        Shape (k,); or one `EffectSizes`, whose `missing` also decides about missing groups.
     groups
-        Shape (k,): the subgroup of each study.
+        The subgroup of each row of the input, or of each study.
     method, test, level
         As in `pool`.
     tau2_mode
@@ -66,8 +58,6 @@ def subgroups(
         omnibus test (chi-square for z, F for Knapp-Hartung).
     factor
         Name of the grouping, for tables and messages.
-    labels, back_transform, measure, missing
-        See `as_effect_sizes`.
 
     Notes
     -----
@@ -78,79 +68,34 @@ def subgroups(
         raise StatisticsError(f"Subgroups need the column {factor!r}.")
     if tau2_mode not in ("common", "separate"):
         raise StatisticsError(f"tau2_mode must be 'common' or 'separate', not {tau2_mode!r}.")
-    texts = [None if is_missing(group) else str(group) for group in groups]
-    given = effect.k if isinstance(effect, EffectSizes) else vector(effect, "effect").size
-    shown = effect.labels if isinstance(effect, EffectSizes) else names(labels, given)
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, back_transform=back_transform,
-        measure=measure, minimum=2, what="A subgroup analysis",
-    )  # fmt: skip
-    check = check_moderators({factor: np.array(texts, dtype=object)}, given, shown, missing)
-    # An EffectSizes has its own numbering; arrays are numbered by the rows they came from.
-    index = np.arange(given) if isinstance(effect, EffectSizes) else np.array(studies.rows) - 1
-    keep = check.keep[index]
-    used = [str(texts[i]) for i, kept in zip(index, keep, strict=True) if kept]
-    kept_rows = set(index.tolist())
-    late = tuple(item for item in check.excluded if item.row - 1 in kept_rows)
-    kept = studies.take(keep)
-    kept = EffectSizes(
-        kept.effect, kept.variance, kept.labels, kept.rows, kept.measure, kept.back, kept.size,
-        (*studies.excluded, *late), kept.warnings,
-    )  # fmt: skip
-    return _compare(kept, used, method, test, tau2_mode, factor, level)
-
-
-def _compare(
-    studies: EffectSizes,
-    groups: list[str],
-    method: str,
-    test: str | None,
-    mode: str,
-    factor: str,
-    level: float,
-) -> SubgroupResult:
-    name = canonical(method)
-    chosen = model_test(name, test)
-    everything = np.ones(studies.k, dtype=np.bool_)
-    columns = {factor: np.array(groups, dtype=object)}
-    design = build_design(columns, everything)
+    texts = np.array([None if is_missing(group) else str(group) for group in groups], dtype=object)
+    studies = studies_of(effect, variance, 2, "A subgroup analysis")
+    studies, columns = studies.complete({factor: texts})
+    model = settings(method, test, level)
+    design = build_design(columns, studies.k)
     levels = design.moderators[0].levels
-    parts = [studies.take(np.array([group == level_ for group in groups])) for level_ in levels]
-    overall = pool_studies(studies, name, chosen, level=level, tau2_interval="q-profile")
-    warnings: list[str] = []
-    if mode == "common" or name == "common":
-        fitted = regress_design(studies, design, columns, name, chosen, level=level)
-        between = fitted.tau2 if name != "common" else None
-        results = tuple(
-            _group_of_common(part, fitted.tau2, name, chosen, level, fitted.df, scale)
-            if between is not None
-            else pool_studies(part, name, chosen, level=level)
-            for part, scale in zip(
-                parts, _scales(fitted.covariance, parts, fitted.tau2), strict=True
-            )
-        )
-        return SubgroupResult(
-            factor=factor, names=levels, groups=results, overall=overall, tau2_mode="common",
-            statistic=fitted.qm, df=fitted.qm_df, df_residual=fitted.df, p=fitted.qm_p,
-            r2=fitted.r2, excluded=studies.excluded,
-            warnings=(*fitted.warnings, *small_groups(levels, results)),
-        )  # fmt: skip
-    results = tuple(
-        pool_studies(part, name, chosen, level=level, tau2_interval="q-profile") for part in parts
-    )
-    alone = [text for text, part in zip(levels, parts, strict=True) if part.k == 1]
-    if alone:
-        warnings.append(
-            f"one study only in {', '.join(alone)}: shown, but not part of the difference test"
-        )
-    tested = [result for result in results if result.k > 1]
-    found = difference_test(tested)
+    parts = [studies.take(columns[factor] == one) for one in levels]
+    overall = pool_studies(studies, model, tau2_interval="q-profile")
+    if tau2_mode == "common" or model.common:
+        fitted = regress_design(studies, design, columns, model)
+        results = tuple(_group_of_common(part, fitted, model, parts[0]) for part in parts)
+        difference = Difference(fitted.qm, fitted.qm_df, fitted.df, fitted.qm_p)
+        warnings, r2 = fitted.warnings, fitted.r2
+    else:
+        results = tuple(pool_studies(part, model, tau2_interval="q-profile") for part in parts)
+        difference = difference_test([result for result in results if result.k > 1])
+        warnings, r2 = (*studies.warnings, *groups_of_one(levels, results)), NAN
     return SubgroupResult(
-        factor=factor, names=levels, groups=results, overall=overall, tau2_mode="separate",
-        statistic=found.statistic, df=found.df, df_residual=found.df_residual, p=found.p,
+        factor=factor,
+        names=levels,
+        groups=results,
+        overall=overall,
+        tau2_mode="common" if model.common else tau2_mode,
+        **difference._asdict(),
+        r2=r2,
         excluded=studies.excluded,
-        warnings=(*studies.warnings, *warnings, *small_groups(levels, results)),
-    )  # fmt: skip
+        warnings=(*warnings, *small_groups(levels, results)),
+    )
 
 
 class Difference(NamedTuple):
@@ -193,59 +138,36 @@ def difference_test(results: Sequence[PoolResult]) -> Difference:
     return Difference(statistic, count - 1, df, distributions.f_p(statistic, count - 1, df))
 
 
-def small_groups(names: Sequence[str], groups: Sequence[PoolResult]) -> tuple[str, ...]:
+def groups_of_one(names: Sequence[str], groups: Sequence[PoolResult]) -> tuple[Note, ...]:
+    """Return the note on groups of one study, which no test of the difference can use."""
+    alone = [name for name, group in zip(names, groups, strict=True) if group.k == 1]
+    return (Note.of("group-of-one", groups=alone),) if alone else ()
+
+
+def small_groups(names: Sequence[str], groups: Sequence[PoolResult]) -> tuple[Note, ...]:
     """Return the note on groups of fewer than five studies; those of one have their own."""
-    small = [
-        f"{name} ({group.k})"
-        for name, group in zip(names, groups, strict=True)
-        if 1 < group.k < FEW_STUDIES
-    ]
-    if not small:
-        return ()
-    return (
-        f"fewer than {FEW_STUDIES} studies in {', '.join(small)}: what such a group says about "
-        "its mean and its heterogeneity is uncertain, and so is any difference",
-    )
-
-
-def _scales(
-    covariance: tuple[tuple[float, ...], ...], parts: list[EffectSizes], between: float
-) -> list[float]:
-    """Knapp-Hartung's factor, the same for all groups: it comes from the whole regression."""
-    weight = float((1.0 / (parts[0].variance + between)).sum())
-    factor = covariance[0][0] * weight
-    return [factor] * len(parts)
+    sizes = {name: group.k for name, group in zip(names, groups, strict=True)}
+    small = {name: k for name, k in sizes.items() if 1 < k < FEW_STUDIES}
+    return (Note.of("small-groups", least=FEW_STUDIES, groups=small),) if small else ()
 
 
 def _group_of_common(
-    part: EffectSizes,
-    between: float,
-    method: str,
-    test: str,
-    level: float,
-    df: float | None,
-    scale: float,
+    part: EffectSizes, fitted: RegressionResult, model: Settings, first: EffectSizes
 ) -> PoolResult:
-    """One group under the common tau2, with the regression's degrees of freedom."""
-    own = pool_studies(part, method, "z", level=level, known_tau2=between)
+    """One group under the common tau2, with the regression's degrees of freedom.
+
+    Knapp-Hartung's factor is the same for all groups: it comes from the whole regression, whose
+    intercept is the first group.
+    """
+    if model.common:
+        return pool_studies(part, model)
+    between = fitted.tau2
+    scale = fitted.covariance[0][0] * float((1.0 / (first.variance + between)).sum())
+    own = pool_studies(part, replace(model, test="z"), known_tau2=between)
     se = own.se * math.sqrt(scale)
-    critical = distributions.critical_value(level, df)
-    wide = critical * math.sqrt(between + se**2)
-    statistic = own.estimate / se if se > 0 else NAN
-    values = {field: getattr(own, field) for field in own.__dataclass_fields__}
-    values |= {
-        "se": se,
-        "df": df,
-        "test": test,
-        "statistic": statistic,
-        "p": distributions.two_sided_p(statistic, df),
-        "ci_low": own.estimate - critical * se,
-        "ci_high": own.estimate + critical * se,
-        "pi_low": own.estimate - wide,
-        "pi_high": own.estimate + wide,
-        "pi_distribution": "z" if df is None else f"t({df:g})",
-    }
+    values = wald(own.estimate, se, fitted.df, model.level)
+    values |= prediction(own.estimate, se, between, fitted.df, model.level)
     if part.k > 1:
-        typical = tau2.typical_variance(part.effect, part.variance, np.ones((part.k, 1)))
+        typical = tau2.typical_variance(part.effect, part.variance, intercept_only(part.k))
         values["i2"], values["h2"] = tau2.i2_h2(between, typical)
-    return PoolResult(**values)
+    return replace(own, test=model.test, **values)

@@ -14,14 +14,13 @@ Behav Stat 30:261 (ML, REML) and (2007), Stat Med 26:37 (Q-profile and profile l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 
 from db.errors import ConvergenceError, StatisticsError
 from metaanalysis.stats import distributions
+from metaanalysis.stats.columns import BoolArray, FloatArray, IntArray
 from metaanalysis.stats.least_squares import Fit, fit, fit_one, intercept_only
-from metaanalysis.stats.studies import BoolArray, FloatArray, IntArray
 
 ESTIMATORS = ("DL", "PM", "REML", "ML", "EB", "HE", "HS", "SJ", "DL2", "HE2")
 _ALIASES = {"CA": "HE", "CA2": "HE2", "MP": "PM"}
@@ -233,7 +232,7 @@ def _log_likelihood(data: _Batch, tau2: FloatArray, restricted: bool) -> FloatAr
     value = -0.5 * (logs + fitted.q)
     if restricted:
         value = value - 0.5 * fitted.log_determinant()
-    return cast("FloatArray", value)
+    return value
 
 
 def _score(data: _Batch, tau2: FloatArray, restricted: bool) -> tuple[FloatArray, FloatArray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from db.errors import ConvergenceError
 from metaanalysis.stats import tau2
-from metaanalysis.stats.studies import BoolArray, FloatArray, IntArray
+from metaanalysis.stats.columns import BoolArray, FloatArray, IntArray
 
 _LOG_2PI = math.log(2.0 * math.pi)
 

@@ -7,7 +7,7 @@ exact inverse of the double arcsine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,9 +43,9 @@ class BackTransform:
         if self.scale == "exp":
             # The end of a very wide interval may lie beyond the largest number: infinite.
             with np.errstate(over="ignore"):
-                return cast("NDArray[np.float64]", np.exp(numbers))
+                return np.exp(numbers)
         if self.scale == "logit":
-            return cast("NDArray[np.float64]", special.expit(numbers))
+            return special.expit(numbers)
         if self.scale == "arcsine":
             return inverse_arcsine(numbers)
         if self.scale == "freeman-tukey":
@@ -86,12 +86,7 @@ def back_transform_named(name: str) -> BackTransform:
 
 def logit(proportion: ArrayLike) -> NDArray[np.float64]:
     """Log odds; -inf at 0 and inf at 1."""
-    return cast("NDArray[np.float64]", special.logit(np.asarray(proportion, dtype=np.float64)))
-
-
-def inverse_logit(value: ArrayLike) -> NDArray[np.float64]:
-    """Proportion from log odds."""
-    return cast("NDArray[np.float64]", special.expit(np.asarray(value, dtype=np.float64)))
+    return special.logit(np.asarray(proportion, dtype=np.float64))
 
 
 def arcsine(proportion: ArrayLike) -> NDArray[np.float64]:

@@ -6,19 +6,21 @@ Sources: Duval & Tweedie (2000), Biometrics 56:455 and J Am Stat Assoc 95:89.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from db.errors import ConvergenceError, StatisticsError
-from metaanalysis.stats import tau2
-from metaanalysis.stats.pool import method_name, pool_studies
+from metaanalysis.stats.columns import FloatArray
+from metaanalysis.stats.inference import Settings, settings
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.pool import pool_studies
 from metaanalysis.stats.regression import regress
 from metaanalysis.stats.result_tables import TrimFillResult
 from metaanalysis.stats.results import NAN
-from metaanalysis.stats.studies import EffectSizes, FloatArray, Missing, as_effect_sizes
+from metaanalysis.stats.studies import EffectSizes, studies_of
 
 _MAX_ROUNDS = 100
 _FEW_STUDIES = 10
@@ -33,8 +35,6 @@ def trim_and_fill(
     method: str = "REML",
     test: str | None = None,
     level: float = 0.95,
-    labels: Sequence[object] | None = None,
-    missing: Missing = "error",
 ) -> TrimFillResult:
     """Estimate how many studies are missing, and pool with their mirror images.
 
@@ -58,28 +58,27 @@ def trim_and_fill(
         raise StatisticsError(f"estimator must be 'L0' or 'R0', not {estimator!r}.")
     if side not in (None, "left", "right"):
         raise StatisticsError(f"side must be 'left' or 'right', not {side!r}.")
-    studies = as_effect_sizes(
-        effect, variance, labels=labels, missing=missing, minimum=3, what="Trim-and-fill"
-    )
-    name = method_name(method)
-    chosen = side or _side(studies, name)
+    studies = studies_of(effect, variance, 3, "Trim-and-fill")
+    model = settings(method, test, level)
+    chosen = side or _side(studies, model)
     sign = 1.0 if chosen == "left" else -1.0
     order = np.argsort(sign * studies.effect, kind="stable")
     values, spread = sign * studies.effect[order], studies.variance[order]
-    k0, raw, centre = _trim(values, spread, name, estimator)
+    k0, raw, centre = _trim(values, spread, model, estimator)
     k = studies.k
     mirrored = sign * (2.0 * centre - values[k - k0 :])
-    filled = EffectSizes(
-        np.concatenate([studies.effect, mirrored]),
-        np.concatenate([studies.variance, spread[k - k0 :]]),
-        (*studies.labels, *(f"filled {i + 1}" for i in range(k0))),
-        (*studies.rows, *(0 for _ in range(k0))),
-        studies.measure,
-        studies.back,
+    filled = replace(
+        studies,
+        effect=np.concatenate([studies.effect, mirrored]),
+        variance=np.concatenate([studies.variance, spread[k - k0 :]]),
+        labels=(*studies.labels, *(f"filled {i + 1}" for i in range(k0))),
+        rows=(*studies.rows, *(0 for _ in range(k0))),
+        size=None,
+        events=None,
+        excluded=(),
+        warnings=(),
     )
-    warnings = list(studies.warnings)
-    if k < _FEW_STUDIES:
-        warnings.append(f"k = {k} is below {_FEW_STUDIES}: trim-and-fill is unreliable")
+    few = (Note.of("few-to-fill", k=k, least=_FEW_STUDIES),) if k < _FEW_STUDIES else ()
     return TrimFillResult(
         estimator=estimator,
         side=chosen,
@@ -87,36 +86,34 @@ def trim_and_fill(
         k0_se=_standard_error(raw, k, estimator),
         k0_p=0.5 ** (k0 + 1) if estimator == "R0" else NAN,
         k=k,
-        adjusted=pool_studies(filled, name, test, level=level),
-        unadjusted=pool_studies(studies, name, test, level=level),
+        adjusted=pool_studies(filled, model),
+        unadjusted=pool_studies(studies, model),
         filled_effect=tuple(mirrored.tolist()),
         filled_variance=tuple(spread[k - k0 :].tolist()),
         excluded=studies.excluded,
-        warnings=tuple(warnings),
+        warnings=(*studies.warnings, *few),
     )
 
 
-def _side(studies: EffectSizes, method: str) -> Literal["left", "right"]:
+def _side(studies: EffectSizes, model: Settings) -> Literal["left", "right"]:
     errors = np.sqrt(studies.variance)
     if np.ptp(errors) <= 1e-12 * errors.max():
         raise StatisticsError(
             "All studies have the same standard error, so no side can be told.", "Name the side."
         )
-    fitted = regress(studies, None, {"standard error": errors}, method, "z")
+    fitted = regress(studies, None, {"standard error": errors}, model.method, "z")
     return "right" if fitted.coefficients[1].estimate < 0 else "left"
 
 
 def _trim(
-    values: FloatArray, spread: FloatArray, method: str, estimator: str
+    values: FloatArray, spread: FloatArray, model: Settings, estimator: str
 ) -> tuple[int, float, float]:
     """Trim from the top until the number to trim repeats: that, before rounding, and centre."""
     k = values.size
     k0, raw = 0, 0.0
     for _ in range(_MAX_ROUNDS):
         kept = slice(0, k - k0)
-        between = 0.0
-        if method != "common" and k - k0 > 1:
-            between = tau2.estimate_tau2(values[kept], spread[kept], method)
+        between = model.between(values[kept], spread[kept]) if k - k0 > 1 else 0.0
         weights = 1.0 / (spread[kept] + between)
         centre = float((weights * values[kept]).sum() / weights.sum())
         shifted = values - centre

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metaanalysis.stats import distributions
+from metaanalysis.stats import distributions, sign_flips
 from metaanalysis.stats.rank_statistics import ranks
 from replicate.evaluation.intervals import Floats
 
@@ -172,18 +172,11 @@ def sign_flip(differences: Floats, *, seed: int = 0) -> tuple[float, float, str]
     n = differences.size
     if n == 0:
         return math.nan, math.nan, "no data set"
-    slack = 1e-9 * float(np.abs(differences).sum()) + _EQUAL
-    observed = abs(float(differences.sum()))
-    if n <= EXACT_SETS:
-        sums = np.zeros(1)
-        for value in differences:
-            sums = np.concatenate([sums - value, sums + value])
-        p = float(np.mean(np.abs(sums) >= observed - slack))
+    p, exact = sign_flips.sign_flip(
+        differences, two_sided=True, exact_up_to=EXACT_SETS, draws=_DRAWS, seed=seed
+    )
+    if exact:
         return p, 2.0 ** (1 - n), f"exact sign flips of {n} sets"
-    generator = np.random.default_rng(seed)
-    signs = generator.integers(0, 2, size=(_DRAWS, n)) * 2 - 1
-    hits = int(np.sum(np.abs(signs @ differences) >= observed - slack))
-    p = (1 + hits) / (1 + _DRAWS)
     return p, 1 / (1 + _DRAWS), f"{_DRAWS:,} sampled sign flips of {n} sets"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
+from metaanalysis.stats.sign_flips import sign_flip
 from replicate.evaluation import intervals
 from replicate.evaluation.joining import Tested
 from replicate.evaluation.metrics import decisions
@@ -90,7 +91,7 @@ def _accuracy(tested: Tested, accuracy: float) -> AboveBaseline:
         gains[model.places] += (right.astype(float) - lucky.astype(float)) * share
         base += float(lucky.mean()) / len(tested.models)
     sums = np.bincount(tested.units, weights=gains).astype(np.float64)
-    p, exact = intervals.sign_flip_above(sums)
+    p, exact = sign_flip(sums)
     method = f"sign flips of {tested.unit}, {'exact' if exact else 'sampled'}, one-sided"
     return AboveBaseline("accuracy", base, accuracy - base, p, method)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import copy
+import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
+from db.wording import p_cell
 from medtl_meta.cli import main
-from metaanalysis.analyses.sentences import differ, studies
+from metaanalysis import stats
 from metaanalysis.samples.sample import group_name
-from metaanalysis.samples.scales import named
-from metaanalysis.stats.results import p_text
-from metaanalysis.stats.studies import RowNote
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.wording import NOTES
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -54,12 +55,13 @@ def ask(
 
 
 def test_only_a_sentence_that_knows_its_rows_is_renamed() -> None:
-    note = RowNote("0.5 added: ", [1, 3], " ...")
-    assert note == "0.5 added: row 1, 3 ..."
-    assert named(note, ["row 4", "row 5", "row 9"]) == "0.5 added: row 4, row 9 ..."
-    assert named(named(note, ["row 4", "row 5", "row 9"]), ["a"]) == "0.5 added: row 4, row 9 ..."
-    assert named("one study only in row 7", ["a"]) == "one study only in row 7"
-    assert copy.deepcopy(note).rows == (1, 3)
+    note = Note.of("edge-corrected", [1, 3], correction=0.5)
+    named = note.named(["row 4", "row 5", "row 9"])
+    assert (named.rows, named.names) == ((1, 3), ("row 4", "row 9"))
+    assert named.named(["a"]) == named
+    assert str(note).endswith(": rows 1, 3")
+    assert str(named).endswith(": row 4, row 9")
+    assert Note.of("one-study").named(["a"]) == Note.of("one-study")
 
 
 @pytest.mark.parametrize(
@@ -79,17 +81,17 @@ def test_only_a_sentence_that_knows_its_rows_is_renamed() -> None:
 def test_a_correction_in_the_last_row_is_told_by_the_right_rows(
     ask: Call, command: str, arguments: tuple[str, ...], label: str | None
 ) -> None:
-    text, shown = COUNTS, "row 4, row 7"
+    text, shown = COUNTS, ["row 4", "row 7"]
     if label is not None:  # the caller's own labels, which read like the numbers of rows
         lines = COUNTS.splitlines()
         names = [label.format(70 + place) for place in range(len(lines))]
         text = "\n".join([f"{lines[0]},name", *(f"{a},{b}" for a, b in zip(lines[1:], names[1:], strict=True))])  # fmt: skip
         arguments = (*arguments, "--label", "name")
-        shown = f"{names[3]}, {names[6]}"
-    code, out, err = ask(text, command, *X, *arguments)
+        shown = [names[3], names[6]]
+    code, out, err = ask(text, command, *X, *arguments, "--format", "json")
     assert code == 0, err
-    assert f"0.5 added to events and non-events (0 % or 100 %): {shown}." in out
-    assert out.count("0.5 added") == 1
+    notes = [note for note in json.loads(out)["warnings"] if note["code"] == "edge-corrected"]
+    assert [(note["rows"], note["values"]) for note in notes] == [(shown, {"correction": 0.5})]
 
 
 @pytest.mark.parametrize(
@@ -108,11 +110,10 @@ def test_a_correction_in_the_last_row_is_told_by_the_right_rows(
 def test_a_zero_cell_in_the_last_table_is_told_by_its_row(
     ask: Call, command: str, arguments: tuple[str, ...]
 ) -> None:
-    code, out, err = ask(TABLES, command, *T, *arguments)
+    code, out, err = ask(TABLES, command, *T, *arguments, "--format", "json")
     assert code == 0, err
-    if command != "bias":  # Deeks' test corrects every table
-        assert "0.5 added to all four cells of row 6." in out
-        assert out.count("0.5 added") == 1
+    notes = [note for note in json.loads(out)["warnings"] if note["code"] == "cells-corrected"]
+    assert [note["rows"] for note in notes] == [["row 6"]]
 
 
 def test_text_among_numbers_is_no_factor_unless_asked_for(ask: Call) -> None:
@@ -217,11 +218,25 @@ def test_a_single_study_is_no_end_of_a_range(ask: Call) -> None:
         assert "(c" not in sentence
 
 
-def test_one_study_is_no_studies() -> None:
-    assert (studies(1), studies(2)) == ("1 study", "2 studies")
-    said = differ("accuracy", "effect", "g", [("a", 0.1, 1), ("b", 0.2, 2)], 0.5)
-    assert "(a, 1 study)" in said
-    assert "(b, 2 studies)" in said
+def test_a_long_list_of_corrected_tables_is_cut() -> None:
+    note = Note.of("cells-corrected", range(1, 31), correction=0.5)
+    assert str(note).endswith(" 20 ...")
+    assert note.to_dict()["rows"] == list(range(1, 31))
+
+
+def test_every_note_has_words_for_its_values() -> None:
+    """No template may need what its note does not carry; those of the code are found by name."""
+    given = set()
+    for path in Path(stats.__file__).parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                names = {word.arg for word in node.keywords if word.arg}
+                for code in {text for text in texts if isinstance(text, str)} & set(NOTES):
+                    given.add(code)
+                    wanted = {name for _, name, _, _ in Formatter().parse(NOTES[code]) if name}
+                    assert wanted - {"rows"} == names, (path.name, code)
+    assert given == set(NOTES)
 
 
 def test_the_three_level_table_shows_what_its_json_holds(ask: Call) -> None:
@@ -231,7 +246,7 @@ def test_the_three_level_table_shows_what_its_json_holds(ask: Call) -> None:
     _, out, _ = ask(text, *arguments)
     assert f"I2, % {found['i2']:.1f}" in out
     assert f"Q (9 df) {found['q']:.1f} – {found['q_p']:.4f}" in out
-    assert p_text(found["p"]).split()[-1] in out.partition("y of a new study")[0]
+    assert str(p_cell(found["p"])) in out.partition("y of a new study")[0]
 
 
 @pytest.mark.parametrize("command", ["pool", "regress"])

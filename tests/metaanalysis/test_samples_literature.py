@@ -20,8 +20,7 @@ from metaanalysis.analyses.robustness import bias_of, multiverse_of
 from metaanalysis.query.filters import Filters
 from metaanalysis.samples.counting import Assumptions
 from metaanalysis.samples.literature import from_literature, pairs_from_literature
-from metaanalysis.samples.sample import by_reason
-from metaanalysis.samples.scales import effect_sizes
+from metaanalysis.samples.scales import on_scale
 from metaanalysis.samples.values import class_counts, fitting_count, the_one
 from tests.study_files import GOOD, curated, value, write
 
@@ -128,14 +127,14 @@ def test_the_glmm_of_the_literature_is_at_its_peak(
 
 
 def test_nothing_transferred_is_left_out_unless_it_is_asked_for(database: Database) -> None:
-    reasons = by_reason(from_literature(database).left_out)
-    random = next(names for reason, names in reasons.items() if "randomly initialised" in reason)
-    own = next(names for reason, names in reasons.items() if "authors' own network" in reason)
-    assert "[110]" in random
-    assert own == ["[114]"]
+    codes = {item.short: item.code for item in from_literature(database).left_out}
+    assert codes["[110]"] == "random-network"
+    assert [short for short, code in codes.items() if code == "own-network"] == ["[114]"]
     kept = from_literature(database, assumptions=Assumptions(keep_untransferred=True))
     assert "[114]" in kept.shorts
-    assert any("[114]" in text for text in kept.said(kept.assumptions))
+    (said,) = kept.said(kept.assumptions)
+    assert said.code == "kept-untransferred"
+    assert "[114]" in said.to_dict()["rows"]
 
 
 def test_retracted_studies_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
@@ -152,9 +151,10 @@ def test_retracted_studies_are_left_out_unless_they_are_asked_for(tmp_path: Path
         kept = from_literature(
             own, "AUC", assumptions=Assumptions(prevalence=0.5, keep_retracted=True)
         )
-    assert [item.short for item in without.left_out if "retracted" in item.reason] == ["mine2026"]
+    assert [item.short for item in without.left_out if item.code == "retracted"] == ["mine2026"]
     assert set(kept.shorts) - set(without.shorts) == {"mine2026"}
-    assert any("KEPT although retracted: mine2026" in text for text in kept.said(kept.assumptions))
+    said = {remark.code: remark.to_dict()["rows"] for remark in kept.said(kept.assumptions)}
+    assert said["kept-retracted"] == ["mine2026"]
 
 
 def test_an_assumed_n_is_printed_with_the_studies(database: Database) -> None:
@@ -162,10 +162,9 @@ def test_an_assumed_n_is_printed_with_the_studies(database: Database) -> None:
     assumed = from_literature(database, assumptions=Assumptions(n="images"))
     added = set(assumed.shorts) - set(bare.shorts)
     assert added
-    (line,) = assumed.said(assumed.assumptions)
-    assert line.startswith(f"ASSUMED n = the study's number of images for {len(added)}: ")
-    for short in added:
-        assert short in line
+    (remark,) = assumed.said(assumed.assumptions)
+    assert (remark.code, remark.values) == ("n-assumed", {"n": "images"})
+    assert set(remark.to_dict()["rows"]) == added
     assert all(
         source == "assumed"
         for short, source in zip(assumed.shorts, assumed.columns["n_source"], strict=True)
@@ -188,7 +187,8 @@ def test_an_auc_has_its_variance_from_its_interval_or_from_an_assumption(
     assert set(bare.clusters) == wanted
     assumed = from_literature(database, "AUC", assumptions=Assumptions(prevalence=0.5))
     assert set(bare.clusters) < set(assumed.clusters)
-    assert any("ASSUMED prevalence 0.5" in text for text in assumed.said(assumed.assumptions))
+    said = {remark.code: remark.values for remark in assumed.said(assumed.assumptions)}
+    assert said["prevalence-assumed"] == {"prevalence": 0.5}
     for key, n, positive, negative in zip(
         assumed.clusters,
         *(assumed.columns[name] for name in ("n", "n_positive", "n_negative")),
@@ -212,7 +212,7 @@ def test_an_auc_by_its_cases_on_three_scales(database: Database) -> None:
     """Hanley and McNeil by hand; the delta method takes it to the other scales."""
     wanted = Assumptions(prevalence=0.5)
     sample = from_literature(database, "AUC", assumptions=wanted)
-    raw, logit, arcsine = (effect_sizes(sample, scale)[0] for scale in ("raw", "logit", "arcsine"))
+    raw, logit, arcsine = (on_scale(sample, scale).effects for scale in ("raw", "logit", "arcsine"))
     seen = 0
     for row, area in enumerate(sample.columns["value"]):
         if sample.columns["ci_low"][row] is not None:
@@ -247,7 +247,6 @@ def test_a_common_effect_is_defensible_only_where_studies_agree(database: Databa
     sample = from_literature(database)
     unlike = multiverse_of(sample)
     assert "common" not in {row["method"] for row in unlike.to_dict()["table"]}
-    assert "common effect is left out" in unlike.method
     alike = dict(sample.columns) | {"events": (80,) * sample.k, "n": (100,) * sample.k}
     agreed = multiverse_of(replace(sample, columns=alike)).to_dict()
     assert "common" in {row["method"] for row in agreed["table"]}
@@ -324,9 +323,8 @@ def test_pairs_need_a_prevalence(database: Database) -> None:
 def test_notes_speak_of_what_is_analysed_only(database: Database) -> None:
     sample = from_literature(database)
     part = sample.take([short == "[103]" for short in sample.shorts])
-    (misfit,) = [text for text in part.said(part.notes) if "no whole number" in text]
-    assert "[103] (0.755 of 28: 21 taken)" in misfit
-    assert "[28]" not in misfit
+    (misfit,) = [remark for remark in part.said(part.notes) if remark.code == "misfit"]
+    assert misfit.names == (("[103]", "[103] (0.755 of 28: 21 taken)"),)
 
 
 def test_what_cannot_be_asked(database: Database) -> None:

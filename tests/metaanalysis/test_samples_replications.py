@@ -14,6 +14,7 @@ from db.errors import StatisticsError, UsageError
 from db.replications import RunValue
 from metaanalysis.analyses.pooling import pool_sample
 from metaanalysis.samples import from_replications
+from metaanalysis.samples.sample import Remark
 from tests.replicate.made_runs import KARRI, add, metrics
 
 
@@ -40,11 +41,11 @@ def test_the_newest_run_of_each_study_is_pooled(own: Database) -> None:
     newest = {"a0": 150, "a1": 270}[with_time[0]["id"]]
     assert found == {"karri2017": newest, "shi2018": 240, "images own": 210}
     assert sample.columns["n"] == (300, 300, 300)
-    assert {item.short: item.reason for item in sample.left_out} == {
-        ({"a0", "a1"} - {with_time[0]["id"]}).pop(): "an older run of the same study",
-        "d": "the run is of a phantom",
+    assert {item.short: item.code for item in sample.left_out} == {
+        ({"a0", "a1"} - {with_time[0]["id"]}).pop(): "older-run",
+        "d": "phantom",
     }
-    assert sample.said(sample.notes) == ["Proxies, on other data than the study's: b."]
+    assert sample.said(sample.notes) == [Remark.of("proxies", ["b"])]
     pooled = pool_sample(sample).result.back_transformed
     assert 0.7 < pooled["estimate"] < 0.9
     assert sorted(sample.moderators["fidelity"]) == ["proxy", "same task", "same task"]
@@ -75,10 +76,8 @@ def test_a_contest_is_one_row_a_set_and_a_mean_over_classes_no_count(own: Databa
     add(own, replace(KARRI, id="c"), metrics(0.9))
     sample = from_replications(own)
     assert len(sample.shorts) == 3
-    why = "an older run on the same images, which follows no study either"
-    assert [item.reason for item in sample.left_out] == [why, why]
-    (said,) = sample.said(sample.notes)
-    assert "On images that another row rests on too" in said
+    assert [item.code for item in sample.left_out] == ["older-run-of-images"] * 2
+    assert [remark.code for remark in sample.said(sample.notes)] == ["shared-images"]
     mean = [RunValue("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 classes; bootstrap")]
     plain = [RunValue("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 models; bootstrap")]
     add(own, replace(KARRI, id="d", study_key="shi2018"), mean)

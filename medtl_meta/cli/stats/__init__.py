@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import click
 
-from medtl_meta.cli.stats.comparing import regress, subgroup
+from medtl_meta.cli.stats import commands
 from medtl_meta.cli.stats.correlate import correlate
-from medtl_meta.cli.stats.pooling import accuracy, pool
-from medtl_meta.cli.stats.robustness import bias, influence, multiverse
 
 
 @click.group()
@@ -26,5 +24,14 @@ def stats() -> None:
     """
 
 
-for _command in (pool, subgroup, regress, bias, influence, accuracy, correlate, multiverse):
+for _command in (
+    commands.pool,
+    commands.subgroup,
+    commands.regress,
+    commands.bias,
+    commands.influence,
+    commands.accuracy,
+    correlate,
+    commands.multiverse,
+):
     stats.add_command(_command)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
-from medtl_meta.cli.options import database_option, format_option, opened, remark
-from medtl_meta.cli.output import write_rows
+from db.wording import p_cell, p_words, plural
+from medtl_meta.cli.options import database_option, format_option, opened
 from medtl_meta.cli.stats.options import level_option
-from medtl_meta.cli.stats.running import tell
+from medtl_meta.cli.stats.running import put_csv, put_json, put_table
+
+
+class _Drawn(TypedDict):
+    """How p and interval are found."""
+
+    resamples: int
+    seed: int
+    level: float
 
 
 @click.command()
@@ -45,16 +52,7 @@ from medtl_meta.cli.stats.running import tell
 @format_option
 @database_option
 def correlate(
-    outcome: str | None,
-    csv_file: Path | None,
-    x: str | None,
-    y: str | None,
-    missing: Any,
-    resamples: int,
-    seed: int,
-    level: float,
-    form: str,
-    where: str | None,
+    outcome: str | None, csv_file: Path | None, form: str, where: str | None, **given: Any
 ) -> None:
     """Recompute the review's rank correlations of data size with AUC and accuracy.
 
@@ -67,133 +65,104 @@ def correlate(
       medtl-meta stats correlate
       medtl-meta stats correlate --csv mine.csv --x size --y auc
     """
+    drawn: _Drawn = {name: given[name] for name in _Drawn.__annotations__}  # type: ignore[assignment]
     if csv_file is not None:
         if outcome is not None:
             raise UsageError("--outcome speaks of the literature.", "Name columns: --x, --y.")
+        x, y = given["x"], given["y"]
         if x is None or y is None:
             raise UsageError("--csv: two columns are needed.", "Name them with --x and --y.")
-        _columns(csv_file, x, y, missing or "error", resamples, seed, level, form)
+        _columns(csv_file, x, y, given["missing"] or "error", drawn, form)
         return
-    for option, value in (("--x", x), ("--y", y), ("--missing", missing)):
-        if value is not None:
-            raise UsageError(f"{option} speaks of a CSV file.", "Name the file with --csv.")
+    for name in ("x", "y", "missing"):
+        if given[name] is not None:
+            raise UsageError(f"--{name} speaks of a CSV file.", "Name the file with --csv.")
     known = Lexicon("--outcome", ("AUC", "accuracy"), {"AUROC": "AUC", "acc": "accuracy"})
     metrics = known.terms if outcome is None else (known.resolve(outcome),)
-    _review(metrics, resamples, seed, level, form, where)
+    _review(metrics, drawn, form, where)
 
 
-def _review(
-    metrics: tuple[str, ...], resamples: int, seed: int, level: float, form: str, where: str | None
-) -> None:
-    from medtl_meta.cli.stats.tables import p_cell, span, text
+def _review(metrics: tuple[str, ...], drawn: _Drawn, form: str, where: str | None) -> None:
+    from medtl_meta.cli.stats.tables import span, text
     from metaanalysis.analyses.ranks import review_correlations
-    from metaanalysis.samples.sample import by_reason
+    from metaanalysis.analyses.sentences import PLAIN
+    from metaanalysis.samples.sample import listed_reasons
 
     with opened(where) as database:
-        found = review_correlations(database, metrics, resamples=resamples, seed=seed, level=level)
+        found = review_correlations(database, metrics, **drawn)
     if form == "json":
-        click.echo(json.dumps([one.to_dict() for one in found], indent=2, ensure_ascii=False))
+        put_json([one.to_dict() for one in found])
         return
     rows: list[dict[str, Any]] = []
-    lines, sentences = [], []
+    shown: list[dict[str, Any]] = []
+    lines = []
     for one in found:
-        ours = one.recomputed
-        rows += [
+        name = {"data size per class and": one.metric}
+        ours, printed = one.recomputed, one.printed
+        none = {"n": None, "ci_low": None, "ci_high": None}
+        theirs = {**name, "kind": "reported", "rho": printed.r, "p": printed.p}
+        rows.append({**theirs, **none})
+        values = {key: getattr(ours, key) for key in ("rho", "p", *none)}
+        rows.append({**name, "kind": "recomputed", **values})
+        shown.append({**theirs, "n": None, "interval": None})
+        shown.append(
             {
-                "data size per class and": one.metric,
-                "kind": "reported",
-                "rho": one.printed.r,
-                "p": one.printed.p,
-                "n": None,
-                "ci_low": None,
-                "ci_high": None,
-            },
-            {
-                "data size per class and": one.metric,
+                **name,
                 "kind": "recomputed",
-                "rho": ours.rho,
-                "p": ours.p,
-                "n": ours.n,
-                "ci_low": ours.ci_low,
-                "ci_high": ours.ci_high,
-            },
-        ]
-        low, high = one.printed.n_low, one.printed.n_high
-        lines.append(
-            f"{one.metric}, printed: rho {one.printed.r} and p {one.printed.p} fit each other for "
-            f"{'no number of' if low is None else f'{low} to {high}' if high else f'{low} or more'}"
-            f" studies; the figure shows {one.shown} in all."
+                "rho": text(ours.rho, 2),
+                "p": p_cell(ours.p),
+                "n": str(ours.n),
+                "interval": span(ours.ci_low, ours.ci_high, 2),
+            }
         )
-        lines.append(
-            f"{one.metric}, recomputed: p by {ours.p_method}; interval by {ours.resamples} "
-            f"bootstrap samples, {100 * ours.level:g} %. Analysed: {', '.join(one.keys)}."
-        )
-        many = f"{len(one.left_out)} curated stud{'y' if len(one.left_out) == 1 else 'ies'}"
-        lines.append(f"Left out for {one.metric}: {many}:")
+        low, high = printed.n_low, printed.n_high
+        fits = "no number of" if low is None else f"{low} to {high}" if high else f"{low} or more"
         lines += [
-            f"- {reason} ({len(names)}): {', '.join(names)}."
-            for reason, names in by_reason(one.left_out).items()
+            f"{one.metric}, printed: rho {printed.r} and p {printed.p} fit each other for {fits} "
+            f"studies; the figure shows {one.shown} in all.",
+            f"{one.metric}, recomputed: p by {ours.p_method}; interval by {ours.resamples} "
+            f"bootstrap samples, {100 * ours.level:g} %. Analysed: {', '.join(one.keys)}.",
+            f"Left out for {one.metric}: {plural(len(one.left_out), 'curated study')}:",
+            *listed_reasons(one.left_out),
         ]
-        sentences.append(one.sentence)
     if form == "csv":
-        write_rows(rows, tuple(rows[0]), form)
-        for line in [*lines, *sentences]:
-            remark(line)
+        put_csv(rows, [*lines, *(one.sentence for one in found)])
         return
-    shown = [
-        {
-            "data size per class and": row["data size per class and"],
-            "kind": row["kind"],
-            "rho": row["rho"] if row["kind"] == "reported" else text(row["rho"], 2),
-            "p": row["p"] if row["kind"] == "reported" else p_cell(row["p"]),
-            "n": None if row["n"] is None else str(row["n"]),
-            "interval": None if row["n"] is None else span(row["ci_low"], row["ci_high"], 2),
-        }
-        for row in rows
-    ]
-    write_rows(shown, tuple(shown[0]), form)
-    plain = "In plain words: "
-    first, *others = (sentence.removeprefix(plain) for sentence in sentences)
-    joined = " ".join([f"{plain}{first}", *(f"{text[0].upper()}{text[1:]}" for text in others)])
-    tell(lines, joined, form)
+    first, *others = (one.finding for one in found)
+    joined = " ".join([f"{PLAIN}{first}", *(f"{text[0].upper()}{text[1:]}" for text in others)])
+    put_table(shown, lines, joined, form)
 
 
-def _columns(
-    path: Path, x: str, y: str, missing: Any, resamples: int, seed: int, level: float, form: str
-) -> None:
-    from medtl_meta.cli.stats.tables import p_cell, span, text
+def _columns(path: Path, x: str, y: str, missing: Any, drawn: _Drawn, form: str) -> None:
+    from medtl_meta.cli.stats.tables import span, text
     from metaanalysis.analyses.sentences import PLAIN
     from metaanalysis.samples.csv_file import pairs_of_numbers
     from metaanalysis.stats.correlation import spearman
-    from metaanalysis.stats.results import p_text
 
     left, right, out = pairs_of_numbers(path, x, y, missing=missing)
-    found = spearman(left, right, resamples=resamples, seed=seed, level=level, columns=(x, y))
+    found = spearman(left, right, columns=(x, y), **drawn)
     link = (
         f"{y} tends to be {'higher' if found.rho > 0 else 'lower'} where {x} is higher"
         if found.p < 0.05
         else f"nothing shows that {y} goes up or down with {x}"
     )
-    sentence = f"{PLAIN}{link} (rank correlation {found.rho:.2f}, {p_text(found.p)})."
-    gone = [f"{item.short}: {item.reason}" for item in out]
+    sentence = f"{PLAIN}{link} (rank correlation {found.rho:.2f}, {p_words(found.p)})."
     if form == "json":
+        gone = [item.to_dict() for item in out]
         values = found.to_dict() | {"x": x, "y": y, "left_out": gone, "sentence": sentence}
         values.pop("excluded")
-        click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+        put_json(values)
         return
     lines = [f"Analysed: {found.n} rows of {path.name}; p by {found.p_method}."]
-    lines += [f"Left out: {'; '.join(gone)}."] if gone else []
+    gone_words = "; ".join(f"{item.short}: {item.reason}" for item in out)
+    lines += [f"Left out: {gone_words}."] if out else []
     if form == "csv":
-        rows = found.rows()
-        write_rows(rows, tuple(rows[0]), form)
-        for line in [*lines, sentence]:
-            remark(line)
+        put_csv(found.rows(), [*lines, sentence])
         return
     row = {
         "rho": text(found.rho, 3),
         "p": p_cell(found.p),
         "n": str(found.n),
-        f"{100 * level:g} % interval": span(found.ci_low, found.ci_high, 3),
+        f"{100 * drawn['level']:g} % interval": span(found.ci_low, found.ci_high, 3),
     }
-    write_rows([row], tuple(row), form)
-    tell(lines, sentence, form)
+    put_table([row], lines, sentence, form)

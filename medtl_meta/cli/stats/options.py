@@ -14,7 +14,6 @@ from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
 from metaanalysis.samples.literature import OUTCOMES
 
 F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
 
 #: Role of a CSV column -> what it holds.
 ROLES = {
@@ -27,6 +26,54 @@ ROLES = {
     "fn": "false negatives",
     "fp": "false positives",
     "tn": "true negatives",
+}
+
+
+#: Options of a sample in the order of ``--help``; those of the roles go before ``label``.
+_SAMPLE: dict[str, dict[str, Any]] = {
+    "outcome": {
+        "metavar": "WORD",
+        "help": f"What to analyse: {', '.join(OUTCOMES)}.  [default: accuracy]",
+    },
+    "arms": {
+        "type": click.Choice(("headline", "all")),
+        "help": "One value a study, its main claim, or all (by a three-level model).  "
+        "[default: headline]",
+    },
+    "assume-n": {
+        "metavar": "images|test|N",
+        "help": "For values without a number of cases: the study's images, its test cases, or "
+        "N. An assumption, printed with the result.",
+    },
+    "assume-prevalence": {
+        "type": float,
+        "metavar": "P",
+        "help": "Share of cases with the finding, where only all cases are counted. An "
+        "assumption, printed with the result.",
+    },
+    "keep-retracted": {"is_flag": True, "help": "Keep retracted studies."},
+    "keep-untransferred": {
+        "is_flag": True,
+        "help": "Keep randomly initialised networks and the authors' own.",
+    },
+    "replicated": {
+        "is_flag": True,
+        "help": "Analyse what the runs in the database replicated, the newest of each study, "
+        "in place of what is reported.",
+    },
+    "csv": {
+        "type": click.Path(path_type=Path),
+        "metavar": "FILE",
+        "help": "Analyse a CSV file in place of the literature.",
+    },
+    **{name: {"metavar": "COL", "help": f"CSV column: {what}."} for name, what in ROLES.items()},
+    "label": {"metavar": "COL", "help": "CSV column: the names of the rows."},
+    "cluster": {"metavar": "COL", "help": "CSV column: which rows are of one study."},
+    "missing": {
+        "type": click.Choice(("error", "exclude")),
+        "help": "CSV rows without a value: refuse them, or leave them out and list them.  "
+        "[default: error]",
+    },
 }
 
 
@@ -50,84 +97,15 @@ def sample_options(
     roles
         Columns that a CSV may have.
     """
-
-    def decorate(function: F) -> F:
-        options: list[Callable[[F], F]] = []
-        if outcome:
-            options.append(
-                click.option(
-                    "--outcome",
-                    metavar="WORD",
-                    help=f"What to analyse: {', '.join(OUTCOMES)}.  [default: accuracy]",
-                )
-            )
-        if several:
-            options.append(
-                click.option(
-                    "--arms",
-                    type=click.Choice(("headline", "all")),
-                    help="One value a study, its main claim, or all (by a three-level model).  "
-                    "[default: headline]",
-                )
-            )
-        options += [
-            click.option(
-                "--assume-n",
-                metavar="images|test|N",
-                help="For values without a number of cases: the study's images, its test cases, or "
-                "N. An assumption, printed with the result.",
-            ),
-            click.option(
-                "--assume-prevalence",
-                type=float,
-                metavar="P",
-                help="Share of cases with the finding, where only all cases are counted. An "
-                "assumption, printed with the result.",
-            ),
-            click.option("--keep-retracted", is_flag=True, help="Keep retracted studies."),
-            click.option(
-                "--keep-untransferred",
-                is_flag=True,
-                help="Keep randomly initialised networks and the authors' own.",
-            ),
-            click.option(
-                "--replicated",
-                is_flag=True,
-                help="Analyse what the runs in the database replicated, the newest of each study, "
-                "in place of what is reported.",
-            ),
-            click.option(
-                "--csv",
-                "csv_file",
-                type=click.Path(path_type=Path),
-                metavar="FILE",
-                help="Analyse a CSV file in place of the literature.",
-            ),
-        ]
-        options += [
-            click.option(f"--{role}", metavar="COL", help=f"CSV column: {ROLES[role]}.")
-            for role in roles
-        ]
-        options.append(
-            click.option("--label", metavar="COL", help="CSV column: the names of the rows.")
-        )
-        if several:
-            options.append(
-                click.option(
-                    "--cluster", metavar="COL", help="CSV column: which rows are of one study."
-                )
-            )
-        options.append(
-            click.option(
-                "--missing",
-                type=click.Choice(("error", "exclude")),
-                help="CSV rows without a value: refuse them, or leave them out and list them.  "
-                "[default: error]",
-            )
-        )
-        return _apply(function, filter_options, *options)
-
-    return decorate
+    without = {name for name in ROLES if name not in roles}
+    without |= set() if outcome else {"outcome"}
+    without |= set() if several else {"arms", "cluster"}
+    chosen = [
+        click.option(f"--{name}", "csv_file" if name == "csv" else name.replace("-", "_"), **how)
+        for name, how in _SAMPLE.items()
+        if name not in without
+    ]
+    return lambda function: _apply(function, filter_options, *chosen)
 
 
 def model_options(function: F) -> F:
@@ -160,22 +138,13 @@ def level_option(function: F) -> F:
     )(function)
 
 
-def output_options(function: F) -> F:
-    """Give a command its format and its figure."""
-    return _output(function, "Also draw the result into this folder.")
-
-
-def output_options_of_several(function: F) -> F:
-    """Give the same to a command that takes several effects of one study; none draws those."""
-    return _output(
-        function,
-        "Also draw the result into this folder; refused for several effects of one study (--arms "
-        "all, --cluster), of which there is no figure.",
+def output_options(*, several: bool = False) -> Callable[[F], F]:
+    """Give a command its format and its figure, which there is none of for several effects."""
+    without = (
+        "; refused for several effects of one study (--arms all, --cluster), of which there is no "
+        "figure"
     )
-
-
-def _output(function: F, figure_help: str) -> F:
-    return _apply(
+    return lambda function: _apply(
         function,
         format_option,
         click.option(
@@ -183,7 +152,7 @@ def _output(function: F, figure_help: str) -> F:
             "figure_folder",
             type=click.Path(file_okay=False, path_type=Path),
             metavar="DIR",
-            help=figure_help,
+            help=f"Also draw the result into this folder{without if several else ''}.",
         ),
         click.option(
             "--figure-format",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +10,10 @@ import click
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from db.wording import folded
 from medtl_meta.cli.options import opened, remark
 from medtl_meta.cli.output import width, write_rows
+from medtl_meta.cli.prose import WIDEST
 from medtl_meta.cli.query import FILTER_HELP
 from medtl_meta.cli.stats.options import ROLES
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
@@ -25,15 +25,8 @@ if TYPE_CHECKING:
 Given = Mapping[str, Any]
 
 #: Options that speak of the literature alone, and of a CSV alone.
-_LITERATURE = ("outcome", "arms", "assume_n", "assume_prevalence")
-_LITERATURE_FLAGS = ("keep_retracted", "keep_untransferred")
+_LITERATURE = ("arms", "assume_n", "assume_prevalence", "keep_retracted", "keep_untransferred")
 _CSV = (*ROLES, "label", "cluster", "missing")
-
-#: A blank at which no line is broken.
-TIE = "\u00a0"
-
-#: Lines of prose are not made longer than this.
-WIDEST = 100
 
 
 def _option(name: str) -> str:
@@ -62,22 +55,14 @@ def sample_of(
         Options of the one with the other.
     """
     if given["csv_file"] is None:
-        for name in _CSV:
-            if given.get(name) is not None:
-                raise UsageError(
-                    f"{_option(name)} speaks of a CSV file.", "Name the file with --csv."
-                )
+        _refuse(given, _CSV, "speaks of a CSV file", "Name the file with --csv.")
         if given.get("replicated"):
             return _from_replications(given, pairs=pairs)
         return _from_literature(given, pairs=pairs)
-    named = [name for name in FILTER_HELP if given.get(name)]
-    named += [name for name in _LITERATURE if given.get(name) is not None]
-    named += [name for name in (*_LITERATURE_FLAGS, "replicated") if given.get(name)]
-    if named:
-        raise UsageError(
-            f"{_option(named[0])} speaks of the literature, not of a CSV file.",
-            "Drop it, or drop --csv.",
-        )
+    literature = (*FILTER_HELP, "outcome", *_LITERATURE, "replicated")
+    _refuse(
+        given, literature, "speaks of the literature, not of a CSV file", "Drop it, or drop --csv."
+    )
     from metaanalysis.samples.csv_file import from_csv
 
     return from_csv(
@@ -93,20 +78,21 @@ def sample_of(
     )
 
 
+def _refuse(given: Given, names: Sequence[str], what: str, hint: str) -> None:
+    """Refuse the first of these options that was given; flags and lists are where they are not."""
+    for name in names:
+        value = given.get(name)
+        if value is not None and value is not False and value != ():
+            raise UsageError(f"{_option(name)} {what}.", hint)
+
+
 def _from_replications(given: Given, *, pairs: bool) -> Sample:
     from metaanalysis.samples.replications import from_replications
 
     if pairs:
         raise UsageError("--replicated gives one outcome a run, no pairs.", "Leave it away.")
-    others = ("arms", "assume_n", "assume_prevalence")
-    named = [name for name in FILTER_HELP if given.get(name)]
-    named += [name for name in others if given.get(name) is not None]
-    named += [name for name in _LITERATURE_FLAGS if given.get(name)]
-    if named:
-        raise UsageError(
-            f"{_option(named[0])} speaks of the literature, not of replications.",
-            "Drop it, or drop --replicated.",
-        )
+    what = "speaks of the literature, not of replications"
+    _refuse(given, (*FILTER_HELP, *_LITERATURE), what, "Drop it, or drop --replicated.")
     with opened(given["where"]) as database:
         return from_replications(database, given.get("outcome") or "accuracy")
 
@@ -174,19 +160,15 @@ def write(analysis: Analysis, given: Given) -> None:
     from medtl_meta.cli.stats.tables import records, table
 
     chosen = _figure_formats(analysis, given)
-    form = given["form"]
-    if form == "json":
-        text = json.dumps(analysis.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        click.echo(text)
-    elif form == "csv":
-        rows = records(analysis)
-        write_rows(rows, tuple(rows[0]), form)
-        for line in [*analysis.paragraphs(), analysis.sentence]:
-            remark(line)
-    else:
-        rows, lines = table(analysis)
-        write_rows(rows, tuple(rows[0]), form)
-        tell([*lines, *analysis.paragraphs()], analysis.sentence, form)
+    rows, below = table(analysis)
+    account = analysis.paragraphs()
+    match given["form"]:
+        case "json":
+            put_json(analysis.to_dict())
+        case "csv":
+            put_csv(records(analysis), [*account, analysis.sentence])
+        case form:
+            put_table(rows, [*below, *account], analysis.sentence, form)
     if chosen:
         draw(analysis, given, chosen)
 
@@ -212,31 +194,38 @@ def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
     return formats(given["figure_format"])
 
 
-def tell(lines: Sequence[str], sentence: str, form: str) -> None:
-    """Write prose below a table; the last line is the sentence in plain words."""
+def put_json(values: Any) -> None:
+    """Write values as JSON."""
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def put_csv(rows: Sequence[Mapping[str, Any]], account: Sequence[str]) -> None:
+    """Write rows as CSV, and what there is to say about them to stderr."""
+    write_rows(rows, tuple(rows[0]), "csv")
+    for line in account:
+        remark(line)
+
+
+def put_table(
+    rows: Sequence[Mapping[str, Any]], lines: Sequence[str], sentence: str, form: str
+) -> None:
+    """Write a table with prose below it; the last line is the sentence in plain words."""
+    write_rows(rows, tuple(rows[0]), form)
     click.echo()
     for line in lines:
-        paragraph(line, form)
+        _paragraph(line, form)
     click.echo()
-    paragraph(sentence, form)
+    _paragraph(sentence, form)
 
 
-def paragraph(text: str, form: str) -> None:
+def _paragraph(text: str, form: str) -> None:
     """Write a paragraph, folded to the terminal; Markdown folds its own."""
+    item = text.startswith("- ")
     if form == "markdown":
-        click.echo(text if text.startswith("- ") else f"{text}\n")
+        click.echo(text if item else f"{text}\n")
         return
-    indent = "  " if text.startswith("- ") else ""
-    # What belongs together stays on one line: 95 %, p = 0.03.
-    tied = re.sub(r" (%|[=<] )", lambda found: found[0].replace(" ", TIE), text)
-    folded = textwrap.fill(
-        tied,
-        min(width(), WIDEST),
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-    click.echo(folded.replace(TIE, " "))
+    for line in folded(text, min(width(), WIDEST), hang=2 if item else 0):
+        click.echo(line)
 
 
 def formats(text: str | None) -> tuple[str, ...]:

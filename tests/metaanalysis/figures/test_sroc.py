@@ -18,7 +18,7 @@ from tests.metaanalysis.figures.material import AUDIT_C, CAPTION, axis_range, ma
 
 @pytest.fixture(scope="module")
 def result() -> BivariateResult:
-    return bivariate(*np.array(AUDIT_C, dtype=float).T)
+    return bivariate(AUDIT_C)
 
 
 def test_studies_summary_and_lines(result: BivariateResult) -> None:

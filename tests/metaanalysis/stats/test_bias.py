@@ -112,7 +112,7 @@ def test_pet_peese_chooses():
 
 
 def test_deeks_is_a_weighted_line():
-    found = deeks(*AUDIT.T)
+    found = deeks(AUDIT)
     tp, fn, fp, tn = np.where((AUDIT == 0).any(axis=1)[:, None], AUDIT + 0.5, AUDIT).T
     size = 4 * AUDIT[:, :2].sum(1) * AUDIT[:, 2:].sum(1) / AUDIT.sum(1)
     design = np.column_stack([np.ones(14), 1 / np.sqrt(size)])
@@ -128,8 +128,8 @@ def test_deeks_is_a_weighted_line():
 def test_few_studies_are_noted():
     effect, variance = [0.1, 0.4, 0.9, 0.2], [0.1, 0.2, 0.4, 0.3]
     for found in (egger(effect, variance), begg(effect, variance), pet(effect, variance)):
-        assert "k = 4 is below 10" in found.warnings[-1]
-    assert "k = 4 is below 10" in trim_and_fill(effect, variance).warnings[-1]
+        assert found.warnings[-1].code == "few-studies"
+    assert trim_and_fill(effect, variance).warnings[-1].code == "few-to-fill"
     assert not egger(BCG_EFFECT, BCG_VARIANCE).warnings
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from db.errors import StatisticsError
 from metaanalysis import spearman
 from metaanalysis.stats.correlation import check_printed_correlation, correlation_p
-from metaanalysis.stats.rank_statistics import kendall, ranks, spearman_exact_p
+from metaanalysis.stats.rank_statistics import ranks, spearman_exact_p
 from tests.metaanalysis.stats.golden_values import close
 
 MPG = (21, 21, 22.8, 21.4, 18.7, 18.1, 14.3, 24.4, 22.8, 19.2, 17.8, 16.4, 17.3, 15.2, 10.4, 10.4,
@@ -66,16 +66,6 @@ def test_exact_p_counts_all_orders_even_with_ties(data):
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=30))
 def test_ranks_equal_scipy(values):
     close(ranks(np.array(values, float)), stats.rankdata(values))
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.permutations(list(range(8))))
-def test_kendall_equals_scipy(order):
-    first = np.arange(8.0)
-    tau, p, exact = kendall(first, np.array(order, float))
-    golden = stats.kendalltau(first, order, method="exact")
-    close([tau, p], [golden.statistic, golden.pvalue], rtol=1e-9)
-    assert exact
 
 
 def test_permutation_p_is_seeded_and_near_t():

@@ -11,6 +11,7 @@ from db.errors import StatisticsError
 from metaanalysis import begg, egger, glmm, influence, pool, regress, subgroups
 from metaanalysis.stats.bias import peese, trim_and_fill
 from metaanalysis.stats.pool import pool_many
+from metaanalysis.stats.studies import EffectSizes
 
 RUNS = {
     "REML": lambda y, v: pool(y, v),
@@ -64,7 +65,7 @@ def test_counts_that_cannot_be_counted():
 def test_a_wide_interval_may_end_at_infinity_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = pool([1, 300], [0.1, 0.1], back_transform="exp")
+        found = pool(EffectSizes.of([1, 300], [0.1, 0.1], back_transform="exp"))
         assert found.to_dict()["back_transformed"]["ci_high"] is None
 
 

@@ -6,6 +6,7 @@ import pytest
 from db.errors import StatisticsError
 from metaanalysis import influence, pool
 from metaanalysis.stats.influence import cumulative, leave_one_out
+from metaanalysis.stats.studies import EffectSizes
 from tests.metaanalysis.stats.golden_values import (
     ABLAT,
     BCG_EFFECT,
@@ -16,6 +17,7 @@ from tests.metaanalysis.stats.golden_values import (
     close,
 )
 
+BCG = (BCG_EFFECT, BCG_VARIANCE)
 COLUMNS = (
     "rstudent", "dffits", "cook", "cov_ratio", "tau2_deleted", "q_deleted", "hat", "weight",
 )  # fmt: skip
@@ -61,7 +63,7 @@ def test_leave_one_out_and_cumulative(data):
 
 
 def test_cumulative_follows_its_order():
-    found = cumulative(BCG_EFFECT, BCG_VARIANCE, YEAR, labels=YEAR, test="z")
+    found = cumulative(EffectSizes.of(*BCG, labels=YEAR), None, YEAR, test="z")
     years = [int(label) for label in found.column("label")]
     assert years == sorted(YEAR)
     assert found.column("k") == tuple(range(1, 14))
@@ -74,7 +76,7 @@ def test_cumulative_follows_its_order():
 
 def test_an_outlier_is_influential():
     effect = [0.1, 0.2, 0.15, 0.12, 0.18, 5.0]
-    found = influence(effect, [0.01] * 5 + [0.01], test="z", labels=list("abcdef"))
+    found = influence(EffectSizes.of(effect, [0.01] * 6, labels=list("abcdef")), test="z")
     assert "f" in found.influential
     assert abs(found.table[5]["rstudent"]) > 1.96
 
@@ -92,7 +94,7 @@ def test_a_study_that_alone_carries_a_level_is_named():
 
 
 def test_rows_are_plain():
-    found = leave_one_out(BCG_EFFECT, BCG_VARIANCE, back_transform="exp")
+    found = leave_one_out(EffectSizes.of(*BCG, back_transform="exp"))
     assert found.to_frame().shape[0] == 13
     close(found.table[0]["natural_estimate"], np.exp(found.table[0]["estimate"]))
 

@@ -8,6 +8,7 @@ import pytest
 from db.errors import StatisticsError
 from metaanalysis import glmm, multiverse, pool, proportions
 from metaanalysis.stats.multiverse import multiverse_proportions
+from metaanalysis.stats.studies import EffectSizes
 from tests.metaanalysis.stats.golden_values import (
     BCG_EFFECT,
     BCG_VARIANCE,
@@ -37,7 +38,7 @@ def test_grid_of_proportions():
 
 
 def test_grid_of_effects():
-    found = multiverse(BCG_EFFECT, BCG_VARIANCE, back_transform="exp")
+    found = multiverse(EffectSizes.of(BCG_EFFECT, BCG_VARIANCE, back_transform="exp"))
     assert len(found.table) == 7
     assert {row["transform"] for row in found.table} == {"effect"}
     assert found.to_frame().shape[0] == 7
@@ -49,8 +50,9 @@ def test_failed_analyses_are_listed_not_shown():
         [10, 20, 30],
         inclusion={"full": [True, True, False], "one": [False, False, True]},
     )
-    assert any("full, glmm" in text for text in found.warnings)
-    assert any("one, logit: only 1 studies" in text for text in found.warnings)
+    failed = [note.values["analysis"] for note in found.warnings]
+    assert ("full", "glmm", "t") in failed
+    assert ("one", "logit") in failed
     assert found.summary["failed"] == len(found.warnings)
     assert not any(row["inclusion"] == "full" and row["transform"] == "glmm" for row in found.table)
 

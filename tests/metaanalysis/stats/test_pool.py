@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from db.errors import StatisticsError
 from metaanalysis import pool
 from metaanalysis.stats.effects import proportions, two_groups
+from metaanalysis.stats.notes import Exclusion
 from metaanalysis.stats.pool import pool_many
+from metaanalysis.stats.studies import EffectSizes
 from metaanalysis.stats.tau2 import ESTIMATORS
 from tests.metaanalysis.stats.golden_values import (
     BCG_EFFECT,
@@ -64,7 +66,7 @@ def test_bcg_q_profile_of_i2_and_h2():
 
 
 def test_bcg_prediction_on_ratio_scale():
-    found = pool(BCG_EFFECT, BCG_VARIANCE, test="z", back_transform="exp")
+    found = pool(EffectSizes.of(BCG_EFFECT, BCG_VARIANCE, back_transform="exp"), test="z")
     natural = found.back_transformed
     golden = [0.489421, 0.344074, 0.696166, 0.154634, 1.549028]
     close(list(natural.values()), golden, atol=6e-7)
@@ -172,7 +174,7 @@ def test_adhoc_knapp_hartung_is_never_narrower_than_z():
 
 
 def test_json_holds_what_the_issue_asks_for():
-    found = pool(BCG_EFFECT, BCG_VARIANCE, back_transform="exp").to_dict()
+    found = pool(EffectSizes.of(BCG_EFFECT, BCG_VARIANCE, back_transform="exp")).to_dict()
     text = json.dumps(found, allow_nan=False)
     for name in ("estimate", "se", "ci_low", "ci_high", "pi_low", "pi_high", "tau2", "i2", "q"):
         assert isinstance(found[name], float), name
@@ -185,7 +187,7 @@ def test_json_holds_what_the_issue_asks_for():
 
 
 def test_frame_and_repr():
-    found = pool(BCG_EFFECT, BCG_VARIANCE, back_transform="exp")
+    found = pool(EffectSizes.of(BCG_EFFECT, BCG_VARIANCE, back_transform="exp"))
     frame = found.to_frame()
     assert frame.shape[0] == 1
     assert {"estimate", "natural_estimate", "tau2"} <= set(frame.columns)
@@ -221,29 +223,31 @@ def test_bad_options_are_named():
         ({"test": "t"}, "No such test"),
         ({"level": 95}, "level must lie between"),
         ({"prediction": "x"}, "No such distribution"),
-        ({"back_transform": "probit"}, "No such back-transform"),
     ):
         with pytest.raises(StatisticsError, match=words):
             pool([1, 2], [1, 1], **options)
+    with pytest.raises(StatisticsError, match="No such back-transform"):
+        EffectSizes.of([1, 2], [1, 1], back_transform="probit")
 
 
 def test_missing_rows_are_listed_when_asked_for():
-    found = pool([1, math.nan, 3], [1, 1, 1], missing="exclude", labels=["a", "b", "c"])
+    given = ([1, math.nan, 3], [1, 1, 1])
+    found = pool(EffectSizes.of(*given, missing="exclude", labels=["a", "b", "c"]))
     assert found.k == 2
     assert found.rows_used == (1, 3)
-    assert [str(item) for item in found.excluded] == ["row 2 (b): effect: missing (NaN)"]
+    assert found.excluded == (Exclusion(2, "b", "missing", "effect"),)
+    assert str(found.excluded[0]) == "row 2 (b): effect: missing (NaN)"
 
 
 def test_missing_rows_can_leave_too_few():
     with pytest.raises(StatisticsError, match=r"only 1 study \(1 left out: row 2"):
-        pool([1, math.nan], [1, 1], missing="exclude")
+        pool(EffectSizes.of([1, math.nan], [1, 1], missing="exclude"))
 
 
 def test_equal_effects():
     found = pool([2.0, 2.0, 2.0], [1.0, 2.0, 3.0])
     assert (found.q, found.tau2, found.i2, found.se) == (0.0, 0.0, 0.0, 0.0)
-    assert any("Knapp-Hartung" in text for text in found.warnings)
-    assert any("is empty" in text for text in found.warnings)
+    assert {note.code for note in found.warnings} == {"equal-effects", "tau2-interval-empty"}
     assert math.isnan(found.tau2_ci[0])
 
 
@@ -347,6 +351,6 @@ def test_columns_of_a_frame_are_taken_as_they_are():
     with pytest.raises(StatisticsError, match="Row 3, column 'effect': missing"):
         pool(frame["effect"], frame["variance"])
     nullable = frame.convert_dtypes()
-    found = pool(nullable["effect"], nullable["variance"], missing="exclude")
+    found = pool(EffectSizes.of(nullable["effect"], nullable["variance"], missing="exclude"))
     assert found.k == 2
     close(found.estimate, 1.5)

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from db.errors import StatisticsError
 from metaanalysis import regress, subgroups
+from metaanalysis.stats.design import Coding
 from metaanalysis.stats.effects import proportions
-from metaanalysis.stats.regression import predict
+from metaanalysis.stats.notes import Note
+from metaanalysis.stats.regression import Permutations, predict
+from metaanalysis.stats.studies import EffectSizes
 from metaanalysis.stats.subgroups import difference_test
 from tests.metaanalysis.stats.golden_values import (
     ABLAT,
@@ -66,14 +69,20 @@ def test_factor_equals_golden_subgroups():
     close([found.qm, found.qm_p, found.tau2], [golden["QM"], golden["QM_p"], golden["tau2"]])
     assert found.terms[0].df == 2
     other = regress(
-        BCG_EFFECT, BCG_VARIANCE, {"alloc": ALLOC}, test="z", reference={"alloc": "random"}
+        BCG_EFFECT,
+        BCG_VARIANCE,
+        {"alloc": ALLOC},
+        test="z",
+        coding=Coding(reference={"alloc": "random"}),
     )
     close(other.qm, found.qm)
     assert other.coefficients[1].name == "alloc[alternate]"
 
 
 def test_factor_without_intercept_keeps_all_levels():
-    found = regress(BCG_EFFECT, BCG_VARIANCE, {"alloc": ALLOC}, test="z", intercept=False)
+    found = regress(
+        BCG_EFFECT, BCG_VARIANCE, {"alloc": ALLOC}, test="z", coding=Coding(intercept=False)
+    )
     assert [item.name for item in found.coefficients] == [
         "alloc[alternate]", "alloc[random]", "alloc[systematic]",
     ]  # fmt: skip
@@ -81,24 +90,38 @@ def test_factor_without_intercept_keeps_all_levels():
 
 
 def test_permutation_p():
-    found = regress(BCG_EFFECT, BCG_VARIANCE, {"ablat": ABLAT}, test="z", permutations=2000)
+    found = regress(
+        BCG_EFFECT, BCG_VARIANCE, {"ablat": ABLAT}, test="z", permutations=Permutations(2000)
+    )
     # REFERENCES 4.1: about 0.0048 in R with 5,000 permutations
     assert 0.001 < found.coefficients[1].permutation_p < 0.010
     assert found.qm_permutation_p == found.coefficients[1].permutation_p
-    again = regress(BCG_EFFECT, BCG_VARIANCE, {"ablat": ABLAT}, test="z", permutations=2000)
+    again = regress(
+        BCG_EFFECT, BCG_VARIANCE, {"ablat": ABLAT}, test="z", permutations=Permutations(2000)
+    )
     assert again.qm_permutation_p == found.qm_permutation_p
 
 
 def test_few_studies_are_permuted_exactly():
     found = regress(
-        [1, 2, 4, 8.5], [1, 1, 1, 1.0], {"dose": [1, 2, 3, 4]}, "DL", "z", permutations=100
+        [1, 2, 4, 8.5],
+        [1, 1, 1, 1.0],
+        {"dose": [1, 2, 3, 4]},
+        "DL",
+        "z",
+        permutations=Permutations(100),
     )
     assert found.permutations == 24
     close(found.coefficients[1].permutation_p, 2 / 24)
 
 
 def test_predictions_at_berkey_latitudes():
-    found = regress(BCG_EFFECT, BCG_VARIANCE, {"ablat": ABLAT}, test="z", back_transform="exp")
+    found = regress(
+        EffectSizes.of(BCG_EFFECT, BCG_VARIANCE, back_transform="exp"),
+        None,
+        {"ablat": ABLAT},
+        test="z",
+    )
     rows = predict(found, {"ablat": [33.46, 42]})
     close(rows[0]["estimate"], 0.25146821000737 - 0.02910172501165 * 33.46)
     assert rows[1]["natural_estimate"] < rows[0]["natural_estimate"]
@@ -129,7 +152,11 @@ def test_bad_moderators_are_named(moderators, words):
 
 def test_missing_moderators_are_listed():
     effect = [math.nan, *BCG_EFFECT[1:]]
-    found = regress(effect, BCG_VARIANCE, {"a": [1.0, None, *ABLAT[2:]]}, missing="exclude")
+    found = regress(
+        EffectSizes.of(effect, BCG_VARIANCE, missing="exclude"),
+        None,
+        {"a": [1.0, None, *ABLAT[2:]]},
+    )
     assert found.k == 11
     assert [item.row for item in found.excluded] == [1, 2]
 
@@ -164,7 +191,7 @@ def test_subgroups_with_common_tau2():
 
 def test_common_tau2_with_knapp_hartung_equals_the_regression():
     found = subgroups(BCG_EFFECT, BCG_VARIANCE, ALLOC, tau2_mode="common")
-    line = regress(BCG_EFFECT, BCG_VARIANCE, {"alloc": ALLOC}, intercept=False)
+    line = regress(BCG_EFFECT, BCG_VARIANCE, {"alloc": ALLOC}, coding=Coding(intercept=False))
     for group, item in zip(found.groups, line.coefficients, strict=True):
         close([group.estimate, group.se, group.ci_low], [item.estimate, item.se, item.ci_low])
     assert found.df_residual == 10
@@ -193,7 +220,7 @@ def test_a_subgroup_of_one_is_shown_but_not_tested():
     assert found.groups[2].k == 1
     assert found.groups[2].estimate == 9
     assert found.df == 1
-    assert "one study only in c" in found.warnings[0]
+    assert found.warnings[0] == Note.of("group-of-one", groups=["c"])
 
 
 def test_bad_subgroups():
@@ -201,7 +228,9 @@ def test_bad_subgroups():
         subgroups([1, 2, 3], [1, 1, 1], ["a", None, "b"])
     with pytest.raises(StatisticsError, match="one level"):
         subgroups([1, 2, 3], [1, 1, 1], ["a", "a", "a"])
-    left = subgroups([1, 2, 3, 4], [1, 1, 1, 1], ["a", None, "b", "b"], missing="exclude")
+    left = subgroups(
+        EffectSizes.of([1, 2, 3, 4], [1] * 4, missing="exclude"), None, ["a", None, "b", "b"]
+    )
     assert left.excluded[0].row == 2
 
 
@@ -220,7 +249,7 @@ def test_separate_tau2_with_t_intervals_takes_the_errors_for_estimates():
     known = subgroups(effect, [1e-6] * len(effect), names, test="z")
     assert known.df_residual is None
     assert found.p > known.p
-    assert "F(2, " in repr(found)
+    assert "df 2, df_residual 2.3" in repr(found)
 
 
 def test_two_groups_with_separate_tau2_are_welchs_t():
@@ -235,7 +264,7 @@ def test_two_groups_with_separate_tau2_are_welchs_t():
 def test_small_groups_are_noted_and_levels_ignore_case():
     found = subgroups([1, 1.2, 3, 3.1, 9], [0.1] * 5, ["b", "b", "A", "A", "c"])
     assert found.names == ("A", "b", "c")
-    assert any("fewer than 5 studies in A (2), b (2)" in text for text in found.warnings)
+    assert Note.of("small-groups", least=5, groups={"A": 2, "b": 2}) in found.warnings
     line = regress([1, 1.2, 3, 3.1], [0.1] * 4, {"x": ["a", "B", "a", "B"]})
     assert tuple(line.levels["x"]) == ("a", "B")
 

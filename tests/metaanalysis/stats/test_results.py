@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metaanalysis import bivariate, egger, glmm, influence, pool, regress, spearman, subgroups
-from metaanalysis.stats.results import plain
+from metaanalysis.stats.record import plain
 from tests.metaanalysis.stats.golden_values import (
     ALLOC,
     AUDIT,
@@ -26,7 +26,7 @@ RESULTS = {
     "glmm": lambda: glmm(PRITZ_EVENTS, PRITZ_N),
     "regress": lambda: regress(*DATA, {"alloc": ALLOC}),
     "subgroups": lambda: subgroups(*DATA, ALLOC),
-    "bivariate": lambda: bivariate(*AUDIT.T),
+    "bivariate": lambda: bivariate(AUDIT),
     "egger": lambda: egger(*DATA),
     "influence": lambda: influence(*DATA),
     "spearman": lambda: spearman([1, 2, 3, 4], [1, 3, 2, 4], resamples=99),

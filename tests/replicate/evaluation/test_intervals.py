@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaanalysis.stats.sign_flips import sign_flip
 from replicate.evaluation import intervals
 
 
@@ -117,15 +118,15 @@ def test_sign_flips_are_counted(values: list[int]) -> None:
         for signs in itertools.product((-1, 1), repeat=len(values))
     ]
     expected = np.mean([total >= sum(values) for total in sums])
-    p, exact = intervals.sign_flip_above(np.array(values, dtype=float))
+    p, exact = sign_flip(np.array(values, dtype=float))
     assert exact
     assert p == pytest.approx(expected if any(values) else 1.0)
 
 
 def test_sampled_sign_flips_agree_with_counted_ones() -> None:
     values = np.random.default_rng(1).normal(0.3, 1, 18)
-    counted, exact = intervals.sign_flip_above(values)
-    sampled, also = intervals.sign_flip_above(values, exact_up_to=10)
+    counted, exact = sign_flip(values)
+    sampled, also = sign_flip(values, exact_up_to=10)
     assert (exact, also) == (True, False)
     assert sampled == pytest.approx(counted, abs=0.01)
 
@@ -134,6 +135,6 @@ def test_equal_sizes_are_mcnemar() -> None:
     from scipy.stats import binomtest
 
     values = np.array([1.0] * 40 + [-1.0] * 22 + [0.0] * 9)
-    p, exact = intervals.sign_flip_above(values)
+    p, exact = sign_flip(values)
     assert exact
     assert p == pytest.approx(binomtest(40, 62, alternative="greater").pvalue)
