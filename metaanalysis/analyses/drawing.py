@@ -15,18 +15,18 @@ from metaanalysis.stats.result_tables import MultilevelResult, TrimFillResult
 from metaanalysis.stats.results import Result, SubgroupResult
 
 if TYPE_CHECKING:
-    from metaanalysis.figures.base import Figure
+    from metaanalysis.figures.kit.base import Figure
 
-#: Kind of analysis -> module under metaanalysis.figures, function, options beyond the common ones.
+#: Kind of analysis -> module under figures.stats, function, options beyond the common ones.
 _FIGURES = {
     "pool": ("forest", "forest", ("kind", "value", "events", "n")),
     "subgroup": ("forest", "forest", ("kind", "value", "events", "n")),
     "regress": ("bubble", "bubble", ("kind", "value", "moderator_title", "log_base")),
     "bias": ("funnel", "funnel", ("kind", "value", "filled", "egger")),
-    "influence": ("influence_plot", "influence", ()),
+    "influence": ("influence", "influence", ()),
     "cumulative": ("cumulative", "cumulative", ("value",)),
     "accuracy": ("sroc", "sroc", ("kind",)),
-    "multiverse": ("multiverse_plot", "multiverse", ("value", "share")),
+    "multiverse": ("multiverse", "multiverse", ("value", "share")),
 }
 
 _TITLES = {
@@ -128,7 +128,7 @@ def drawn(analysis: Analysis, data_hash: str | None) -> Figure:
     if isinstance(result, SubgroupResult):
         result = _with_estimates(result)
         changes["factor"] = called(factor)
-    draw: Any = getattr(import_module(f"metaanalysis.figures.{module}"), function)
+    draw: Any = getattr(import_module(f"metaanalysis.figures.stats.{module}"), function)
     extra = {
         name: option for name, option in _options(analysis, factor).items() if name in accepted
     }

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from metaanalysis.figures.base import Figure
+from metaanalysis.figures.kit.base import Figure
 from metaanalysis.stats.effects import proportions, two_groups
 from metaanalysis.stats.studies import EffectSizes
-from tests.metaanalysis.drawn import layers
+from tests.metaanalysis.figures.drawn import layers
 
 #: Colditz et al. 1994: tpos, tneg, cpos, cneg, latitude, allocation, year.
 BCG = [

@@ -16,7 +16,7 @@ from db.errors import NotFoundError, ReplicationError, UsageError
 from db.runs import MetricRow, begin_run
 from db.user import add_studies
 from metaanalysis import frames, query
-from metaanalysis.figures.replications import replications
+from metaanalysis.figures.runs.replications import replications
 from replicate.verdicts.compare import (
     ROW_COLUMNS,
     Comparison,

@@ -1,0 +1,391 @@
+"""Drawing estimates with their intervals line by line, between columns of text.
+
+What forest plots, cumulative and leave-one-out analyses share. Lines are placed in pixels from
+the top; values are drawn by a scale of their own, so that the chart's data are the values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.interval_lines import Column, Line, Mark, Sizes
+from metaanalysis.figures.kit.natural import ValueAxis
+from metaanalysis.figures.kit.text_width import shortened, text_width
+
+#: Width of all columns together, in pixels.
+TOTAL = 864
+
+_LABEL_WIDTH = 250
+_COLUMN_GAP = 16
+_INDENT = 12
+_NAN = float("nan")
+
+
+class Drawing:
+    """The lines of one figure.
+
+    Parameters
+    ----------
+    lines
+        From the top down.
+    columns
+        Columns of text; each line's `cells` say what stands there.
+    axis
+        Of the intervals.
+    colour
+        Of the studies' marks; pooled values have the house's colour of what is recomputed.
+    reference
+        Value at which a dashed line runs through all lines, NaN for none.
+    label_title
+        Heading of the labels.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        columns: Sequence[Column],
+        axis: ValueAxis,
+        *,
+        colour: str,
+        reference: float = _NAN,
+        label_title: str = "Study",
+    ) -> None:
+        self.lines, self.columns, self.axis = list(lines), list(columns), axis
+        self.colour, self.reference, self.label_title = colour, reference, label_title
+        self.sizes = Sizes.of(len(self.lines))
+        self._tops = self._places()
+        self._edges: dict[str, float] = {}
+        self.panel = self._across()
+
+    # Layout -----------------------------------------------------------------------------
+
+    def _places(self) -> list[float]:
+        """Return the middle of each line, below a line of headings."""
+        middle, places = self.sizes.line * 0.5, []
+        for line in self.lines:
+            step = self.sizes.line * (0.45 if line.mark == "gap" else 1.0)
+            places.append(middle + self.sizes.line * 0.75 + step / 2)
+            middle += step
+        return places
+
+    @property
+    def height(self) -> float:
+        """Return the height of the drawing above its axis."""
+        return (self._tops[-1] if self._tops else 0.0) + self.sizes.line * 0.75
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what must be said of the drawing itself."""
+        ends = [end for line in self.lines for end in (line.low, line.high) if not math.isnan(end)]
+        beyond = any(self.axis.clipped(end) != end for end in ends)
+        return ["Arrows: the interval goes on beyond the axis."] if beyond else []
+
+    def _width(self, column: Column) -> float:
+        bold = {"pooled", "prediction", "heading"}
+        widths = [
+            text_width(line.cells.get(column.name, ""), self.sizes.font, bold=line.mark in bold)
+            for line in self.lines
+        ]
+        return max([text_width(column.name, self.sizes.font), *widths])
+
+    def _across(self) -> tuple[float, float]:
+        """Place the columns; return where the panel of intervals begins and ends."""
+        labels = [
+            text_width(line.label, self.sizes.font, bold=line.mark != "study")
+            + (_INDENT if line.indent else 0)
+            for line in self.lines
+            # A heading may run over the empty cells beside it.
+            if line.mark != "heading"
+        ]
+        self._label_width = min(max([60.0, *labels]), _LABEL_WIDTH)
+        x = self._label_width
+        for column in self.columns:
+            if column.side == "left":
+                x += _COLUMN_GAP + self._width(column)
+                self._edges[column.name] = x
+        start, x = x + _COLUMN_GAP, float(TOTAL)
+        for column in reversed(self.columns):
+            if column.side == "right":
+                self._edges[column.name] = x
+                x -= self._width(column) + _COLUMN_GAP
+        return start + 4, x - 4
+
+    def _room(self, line: Line) -> float:
+        """Return where a line's label must end: it may run over empty cells beside it."""
+        if line.mark == "heading":
+            return self.panel[0]
+        left = [column.name for column in self.columns if column.side == "left"]
+        return next(
+            (
+                self._edges[name] - text_width(line.cells[name], self.sizes.font) - _COLUMN_GAP
+                for name in left
+                if line.cells.get(name)
+            ),
+            max([self._label_width, *(self._edges[name] for name in left)]),
+        )
+
+    # Drawing ----------------------------------------------------------------------------
+
+    def chart(self) -> alt.LayerChart:
+        """Return the drawing."""
+        # Intervals over squares: many are narrower than the square of their study.
+        layers = [*self._grid(), *self._squares(), *self._intervals(), *self._diamonds()]
+        layers += [*self._steps(), *self._texts()]
+        chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
+            width=TOTAL, height=self.height
+        )
+        return chart
+
+    def _x(self, name: str) -> alt.X:
+        options: dict[str, Any] = {"grid": False, "offset": 0, "titlePadding": 8}
+        return alt.X(f"{name}:Q", scale=self.axis.scale(self.panel), axis=self.axis.axis(**options))
+
+    def _y(self, name: str = "y") -> alt.Y:
+        ends = [0, self.height]
+        return alt.Y(f"{name}:Q", axis=None, scale=alt.Scale(domain=ends, range=ends, nice=False))
+
+    def _rows(self, *marks: Mark) -> pd.DataFrame:
+        """Return the lines of some marks that have an estimate or an interval to draw."""
+        found: list[dict[str, Any]] = []
+        half = self.sizes.line * 0.5
+        for line, y in zip(self.lines, self._tops, strict=True):
+            if line.mark not in marks:
+                continue
+            interval = not (math.isnan(line.low) or math.isnan(line.high))
+            if not interval and math.isnan(line.estimate):
+                continue
+            low = self.axis.clipped(line.low) if interval else _NAN
+            high = self.axis.clipped(line.high) if interval else _NAN
+            row = {"label": line.label, "mark": line.mark, "y": y, "estimate": line.estimate}
+            row |= {"ci_low": line.low, "ci_high": line.high, "low": low, "high": high}
+            row |= {"top": y - 0.62 * half, "bottom": y + 0.62 * half, "faded": line.faded}
+            row |= {"area": line.area, **line.facts}
+            found.append(row)
+        columns = ["label", "mark", "y", "estimate", "ci_low", "ci_high", "low", "high", "faded"]
+        return pd.DataFrame(found) if found else pd.DataFrame(columns=columns)
+
+    def _grid(self) -> list[alt.Chart]:
+        top, bottom = self.sizes.line * 1.25, self.height
+
+        def upright(values: Sequence[float], **mark: Any) -> alt.Chart:
+            rows = pd.DataFrame({"at": values, "top": top, "bottom": bottom})
+            chart: alt.Chart = (
+                alt.Chart(rows)
+                .mark_rule(**mark)
+                .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
+            )
+            return chart
+
+        layers = [upright(self.axis.ticks, color=theme.GRID)]
+        null = self.axis.null
+        if null is not None and self.axis.low <= null <= self.axis.high:
+            layers.append(upright([null], color=theme.MUTED))
+        if self.axis.low <= self.reference <= self.axis.high:
+            dashed = {"strokeDash": [3, 3], "opacity": 0.7}
+            layers.append(upright([self.reference], color=theme.RECOMPUTED, **dashed))
+        return layers
+
+    def _tooltip(self, rows: pd.DataFrame) -> list[alt.Tooltip]:
+        shown = ["label", "group", "events", "n", "estimate", "ci_low", "ci_high", "weight"]
+        return [alt.Tooltip(f"{name}") for name in shown if name in rows]
+
+    def _intervals(self) -> list[alt.Chart]:
+        """Draw confidence and prediction intervals, with an arrow where one leaves the axis."""
+        layers: list[alt.Chart] = []
+        for marks, colour, thick in (
+            (("study",), theme.INK, 1.1),
+            (("step",), theme.RECOMPUTED, 1.2),
+            (("prediction",), theme.RECOMPUTED, 4.5),
+        ):
+            rows = self._rows(*marks)  # type: ignore[arg-type]
+            if rows.empty:
+                continue
+            rule: dict[str, Any] = {"color": colour, "strokeWidth": thick}
+            layers.append(
+                alt.Chart(rows)
+                .mark_rule(**rule, opacity=0.75 if "prediction" in marks else 1)
+                .encode(x=self._x("low"), x2="high:Q", y=self._y(), tooltip=self._tooltip(rows))
+            )
+            layers += self._arrows(rows, colour)
+            if "prediction" in marks:
+                layers += self._caps(rows, colour)
+        return layers
+
+    def _caps(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
+        """Close a bar at the ends that lie on the axis, so that one without length is seen."""
+        layers = []
+        for value, end in (("ci_low", "low"), ("ci_high", "high")):
+            inside = rows[rows[value] == rows[end]]
+            if not inside.empty:
+                caps = inside.assign(top=inside["y"] - 4.5, bottom=inside["y"] + 4.5)
+                layers.append(
+                    alt.Chart(caps)
+                    .mark_rule(color=colour, strokeWidth=1.6)
+                    .encode(x=self._x(end), y=self._y("top"), y2="bottom:Q")
+                )
+        return layers
+
+    def _arrows(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
+        layers = []
+        for value, end, shape in (
+            ("ci_low", "low", "triangle-left"),
+            ("ci_high", "high", "triangle-right"),
+        ):
+            beyond = rows[rows[value].notna() & (rows[value] != rows[end])]
+            if not beyond.empty:
+                layers.append(
+                    alt.Chart(beyond)
+                    .mark_point(shape=shape, filled=True, size=46, color=colour, opacity=1)
+                    .encode(x=self._x(end), y=self._y())
+                )
+        return layers
+
+    def _squares(self) -> list[alt.Chart]:
+        rows = self._rows("study")
+        rows = rows[rows["estimate"].notna()]
+        if rows.empty:
+            return []
+        # At least three pixels wide, so that no study is lost.
+        sizes = (rows["area"] * (0.66 * self.sizes.line) ** 2).clip(lower=9.0)
+        base = alt.Chart(rows.assign(size=sizes)).encode(
+            x=self._x("estimate"),
+            y=self._y(),
+            size=alt.Size("size:Q", scale=None, legend=None),
+            tooltip=self._tooltip(rows),
+        )
+        look: dict[str, Any] = {
+            "shape": "square",
+            "stroke": self.colour,
+            "strokeWidth": 1.2,
+            "opacity": 1,
+        }
+        return [
+            base.transform_filter(f"datum.faded === {str(faded).lower()}").mark_point(
+                fill=fill, fillOpacity=0.8, **look
+            )
+            for faded, fill in ((False, self.colour), (True, theme.PAPER))
+            if (rows["faded"] == faded).any()
+        ]
+
+    def _steps(self) -> list[alt.Chart]:
+        rows = self._rows("step")
+        rows = rows[rows["estimate"].notna()]
+        if rows.empty:
+            return []
+        chart = (
+            alt.Chart(rows)
+            .mark_point(filled=True, size=46, color=theme.RECOMPUTED, opacity=1)
+            .encode(x=self._x("estimate"), y=self._y(), tooltip=self._tooltip(rows))
+        )
+        return [chart]
+
+    def _corners(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the three places of a diamond; one that leaves the axis is cut off there."""
+        move = math.log if self.axis.log else float
+        half, middle = row["bottom"] - row["y"], row["estimate"]
+        corners = []
+        for value, drawn in (
+            (row["ci_low"], row["low"]),
+            (middle, middle),
+            (row["ci_high"], row["high"]),
+        ):
+            left = 0.0 if drawn == value else 1 - _share(move, middle, drawn, value)
+            high = half if value is middle else half * left
+            corners.append({**row, "x": drawn, "top": row["y"] - high, "bottom": row["y"] + high})
+        return corners
+
+    def _diamonds(self) -> list[alt.Chart]:
+        rows = self._rows("pooled")
+        rows = rows[rows["estimate"].notna() & rows["low"].notna()]
+        if rows.empty:
+            return []
+        corners = pd.DataFrame(
+            [corner for row in rows.to_dict("records") for corner in self._corners(row)]
+        )
+        areas = (
+            alt.Chart(corners)
+            .mark_area(color=theme.RECOMPUTED, opacity=1, line=False)
+            .encode(
+                x=self._x("x"),
+                y=self._y("top"),
+                y2="bottom:Q",
+                detail="y:Q",
+                tooltip=self._tooltip(rows),
+            )
+        )
+        # Where the interval is a point, the diamond has no area and this is all of it.
+        middle = (
+            alt.Chart(rows)
+            .mark_rule(color=theme.RECOMPUTED, strokeWidth=1.6)
+            .encode(x=self._x("estimate"), y=self._y("top"), y2="bottom:Q")
+        )
+        return [areas, middle, *self._arrows(rows, theme.RECOMPUTED)]
+
+    def _texts(self) -> list[alt.Chart]:
+        strong = {"pooled", "prediction", "heading"}
+        cells: list[dict[str, Any]] = []
+        size = self.sizes.font
+        for line, y in zip(self.lines, self._tops, strict=True):
+            bold = line.mark in strong
+            indent = _INDENT if line.indent else 0
+            text = shortened(line.label, size, self._room(line) - indent, bold=bold)
+            cells.append({"text": text, "x": indent, "y": y, "kind": "label", "bold": bold})
+            cells += [
+                {"text": line.cells[name], "x": x, "y": y, "kind": "cell", "bold": bold}
+                for name, x in self._edges.items()
+                if line.cells.get(name)
+            ]
+        first = self.sizes.line * 0.55
+        heads = [{"text": self.label_title, "x": 0.0, "y": first, "kind": "label"}]
+        heads += [{"text": n, "x": x, "y": first, "kind": "cell"} for n, x in self._edges.items()]
+        layers = []
+        frame, head = pd.DataFrame(cells), pd.DataFrame(heads)
+        aligned: dict[str, Any] = {"label": "left", "cell": "right"}
+        for kind, align in aligned.items():
+            parts: list[tuple[pd.DataFrame, dict[str, Any]]] = [
+                (head[head["kind"] == kind], {"color": theme.MUTED}),
+                (frame[(frame["kind"] == kind) & ~frame["bold"]], {}),
+                (frame[(frame["kind"] == kind) & frame["bold"]], {"fontWeight": "bold"}),
+            ]
+            layers += [
+                alt.Chart(rows)
+                .mark_text(align=align, baseline="middle", fontSize=size, **look)
+                .encode(x=alt.X("x:Q", scale=None, axis=None), y=self._y(), text="text:N")
+                for rows, look in parts
+                if not rows.empty
+            ]
+        return layers
+
+
+def _share(move: Callable[[float], float], start: float, stop: float, end: float) -> float:
+    """Return how much of the way from `start` to `end` lies before `stop`, as it is drawn."""
+    if not math.isfinite(end) or (end <= 0 and move is math.log):
+        return 0.0
+    return (move(stop) - move(start)) / (move(end) - move(start))
+
+
+def text_block(lines: Sequence[str], width: float = TOTAL) -> alt.Chart:
+    """Return sentences under a drawing, in ink, one a line."""
+    rows = pd.DataFrame({"line": list(lines), "y": [16.0 * i for i in range(len(lines))]})
+    height = 16.0 * len(lines)
+    chart: alt.Chart = (
+        alt.Chart(rows)
+        .mark_text(align="left", baseline="top", fontSize=11.5)
+        .encode(
+            x=alt.value(0),
+            y=alt.Y(
+                "y:Q",
+                axis=None,
+                scale=alt.Scale(domain=[0, height], range=[0, height], nice=False),
+            ),
+            text="line:N",
+        )
+        .properties(width=width, height=height)
+    )
+    return chart

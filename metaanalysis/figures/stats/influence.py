@@ -1,0 +1,250 @@
+"""Influence diagnostics: one panel a measure, one line a study, those that stand out marked."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import pandas as pd
+
+from metaanalysis.figures.kit import captions, theme
+from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.interval_lines import Sizes
+from metaanalysis.figures.kit.natural import even_ticks
+from metaanalysis.figures.kit.text_width import shortened, text_width
+
+if TYPE_CHECKING:
+    from metaanalysis.stats.result_tables import InfluenceResult
+
+#: Measure -> heading, and value from which its lines start (None: that of all studies).
+_PANELS: dict[str, tuple[str, float | None]] = {
+    "rstudent": ("residual", 0.0),
+    "dffits": ("DFFITS", 0.0),
+    "cook": ("Cook's distance", 0.0),
+    "hat": ("leverage", 0.0),
+    "cov_ratio": ("covariance ratio", 1.0),
+    "tau2_deleted": ("τ² without it", None),
+}
+_WIDTH, _GAP = 96, 18
+_LABEL = 190
+
+#: Of tick labels: font size, least distance, and how far one may stand out of its panel.
+_TICK_FONT, _APART, _OUT = 12, 10, 5
+
+
+def influence(
+    result: InfluenceResult,
+    *,
+    title: str,
+    subtitle: str | Sequence[str],
+    notes: Sequence[str],
+    data_hash: str | None,
+    cutoffs: Mapping[str, float] | None = None,
+    name: str = "influence",
+) -> Figure:
+    """Draw the deletion diagnostics of each study.
+
+    Parameters
+    ----------
+    result
+        What ``influence`` of the statistics returns.
+    title, subtitle, notes, data_hash, name
+        As of :func:`metaanalysis.figures.stats.forest.forest`.
+    cutoffs
+        Measure -> value beyond which a study stands out, drawn as a dashed line (on both sides
+        of 0 for residual and DFFITS); default those of the result, if it has any.
+
+    Returns
+    -------
+    Figure
+        Its data hold one row a study and measure.
+
+    Notes
+    -----
+    Which studies are influential is the result's own verdict (``influential``), never taken
+    from the lines drawn.
+    """
+    given = getattr(result, "cutoffs", None) if cutoffs is None else cutoffs
+    limits = {
+        measure: limit
+        for measure, limit in (given or {}).items()
+        if measure in _PANELS and math.isfinite(limit)
+    }
+    data = _data(result)
+    sizes = Sizes.of(len(result.table))
+    places = {row: sizes.line * (index + 1.5) for index, row in enumerate(_rows(result))}
+    height = sizes.line * (len(places) + 1.2)
+    data = data.assign(y=[places[row] for row in data["row"]])
+    panels: list[Any] = [_labels(result, places, height, sizes)]
+    starts = {measure: origin for measure, (_, origin) in _PANELS.items()}
+    if result.full is not None:
+        starts["tau2_deleted"] = result.full.tau2
+    panels += [_panel(data, measure, starts[measure], limits, height, sizes) for measure in _PANELS]
+    body = alt.hconcat(*panels, spacing=_GAP).resolve_scale(x="independent", y="independent")
+    reading = "Recomputed: what changes when each study is left out"
+    if result.influential:
+        reading += "; influential studies in bold and orange"
+    return finish(
+        name,
+        title,
+        captions.subtitle_lines(subtitle, f"{reading}."),
+        body,
+        data.drop(columns="y"),
+        captions.small_print(notes, _remarks(result, limits), result),
+        data_hash,
+        line_length=captions.NOTE_LENGTH,
+    )
+
+
+def _rows(result: InfluenceResult) -> list[int]:
+    return [row["row"] for row in result.table]
+
+
+def _data(result: InfluenceResult) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"label": row["label"], "row": row["row"], "measure": measure, "value": row[measure]}
+            | {"influential": row["label"] in result.influential}
+            | {"by": "; ".join(result.influential.get(row["label"], ()))}
+            for row in result.table
+            for measure in _PANELS
+        ]
+    )
+
+
+def _y(height: float, field: str = "y") -> alt.Y:
+    ends = [0, height]
+    scale = alt.Scale(domain=ends, range=ends, nice=False)
+    return alt.Y(f"{field}:Q", axis=None, scale=scale)
+
+
+def _labels(
+    result: InfluenceResult, places: Mapping[int, float], height: float, sizes: Sizes
+) -> alt.LayerChart:
+    rows = pd.DataFrame(
+        [
+            {"text": shortened(row["label"], sizes.font, _LABEL), "y": places[row["row"]]}
+            | {"influential": row["label"] in result.influential}
+            for row in result.table
+        ]
+    )
+    width = min(_LABEL, max([70.0, *(text_width(t, sizes.font, bold=True) for t in rows["text"])]))
+    base = alt.Chart(rows).encode(x=alt.value(0), y=_y(height), text="text:N")
+    look: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": sizes.font}
+    plain = base.transform_filter("!datum.influential").mark_text(**look)
+    bold = base.transform_filter("datum.influential").mark_text(
+        **look, fontWeight="bold", color=theme.RECOMPUTED
+    )
+    chart: alt.LayerChart = (plain + bold).properties(width=width, height=height)
+    return chart
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return as many ticks as have room for their labels, within the panel and side by side."""
+
+    def ends(tick: float) -> tuple[float, float]:
+        middle = (tick - low) / (high - low) * _WIDTH
+        half = text_width(f"{tick:g}", _TICK_FONT) / 2
+        return middle - half, middle + half
+
+    found: list[float] = []
+    for most in (4, 3, 2, 1):
+        # A label may stand out half the gap to the next panel, less what keeps two apart.
+        places = [
+            tick
+            for tick in even_ticks(low, high, most)
+            if ends(tick)[0] >= -_OUT and ends(tick)[1] <= _WIDTH + _OUT
+        ]
+        free = all(
+            ends(after)[0] - ends(before)[1] >= _APART
+            for before, after in itertools.pairwise(places)
+        )
+        if free and len(places) > len(found):
+            found = places
+    return found
+
+
+def _panel(
+    data: pd.DataFrame,
+    measure: str,
+    origin: float | None,
+    limits: Mapping[str, float],
+    height: float,
+    sizes: Sizes,
+) -> alt.LayerChart:
+    heading = _PANELS[measure][0]
+    rows = data[(data["measure"] == measure) & data["value"].notna()]
+    rows = rows[[math.isfinite(value) for value in rows["value"]]]
+    lines = [limits[measure]] if measure in limits else []
+    if measure in ("rstudent", "dffits"):
+        lines = [sign * line for line in lines for sign in (-1, 1)]
+    start = origin if origin is not None else float(rows["value"].min() if len(rows) else 0.0)
+    values = [*rows["value"], *lines, start]
+    low, high = min(values), max(values)
+    pad = 0.08 * (high - low) or 0.1
+    low, high = low - pad, high + pad
+    x = alt.X(
+        "value:Q",
+        scale=alt.Scale(domain=[low, high], nice=False, zero=False),
+        axis=alt.Axis(
+            title=None, values=_ticks(low, high), grid=False, labelFlush=False, format="~g"
+        ),
+    )
+    colour = alt.condition("datum.influential", alt.value(theme.RECOMPUTED), alt.value(theme.MUTED))
+    marks = alt.Chart(rows.assign(start=start)).encode(y=_y(height))
+    layers: list[alt.Chart] = []
+    if lines:
+        cut = pd.DataFrame({"value": lines, "top": sizes.line, "bottom": height})
+        layers.append(
+            alt.Chart(cut)
+            .mark_rule(color=theme.MUTED, strokeDash=[4, 3])
+            .encode(x=x, y=_y(height, "top"), y2="bottom:Q")
+        )
+    layers += [
+        marks.mark_rule(strokeWidth=1.4).encode(x=x, x2="start:Q", color=colour),
+        marks.mark_point(filled=True, size=42, opacity=1).encode(
+            x=x,
+            color=colour,
+            tooltip=[alt.Tooltip("label:N"), alt.Tooltip("value:Q", format=".4~g"), "by:N"],
+        ),
+        alt.Chart(pd.DataFrame({"text": [heading]}))
+        .mark_text(align="left", baseline="middle", fontSize=sizes.font, color=theme.MUTED)
+        .encode(x=alt.value(0), y=alt.value(sizes.line * 0.4), text="text:N"),
+    ]
+    if origin is not None:
+        base = pd.DataFrame({"value": [origin], "top": sizes.line, "bottom": height})
+        layers.insert(
+            0,
+            alt.Chart(base)
+            .mark_rule(color=theme.FAINT)
+            .encode(x=x, y=_y(height, "top"), y2="bottom:Q"),
+        )
+    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(width=_WIDTH, height=height)
+    return chart
+
+
+def _remarks(result: InfluenceResult, limits: Mapping[str, float]) -> list[str]:
+    notes = []
+    if result.influential:
+        listed = [
+            f"{label} ({', '.join(_PANELS.get(name, (name, 0))[0] for name in names)})"
+            for label, names in result.influential.items()
+        ]
+        notes.append(f"Influential: {'; '.join(listed)}.")
+    else:
+        notes.append("No study is influential by any of the measures.")
+    if limits:
+        notes.append("Dashed: the cut-offs. A residual beyond its own marks an outlier only.")
+    lost = sum(not math.isfinite(row[measure]) for row in result.table for measure in _PANELS)
+    if lost:
+        notes.append(
+            f"{lost} {'value is' if lost == 1 else 'values are'} not defined and not drawn."
+        )
+    notes.append(
+        f"{captions.model_name(result.method)}, {captions.test_name(result.test, None)}. Residuals "
+        "are studentised by the fit without the study."
+    )
+    return notes
