@@ -46,21 +46,19 @@ class Canvas:
 
     def boxes(self, rows: Rows, **mark: Any) -> alt.Chart:
         """Draw rectangles from the columns ``left, right, top, bottom``."""
-        chart: alt.Chart = (
+        return (
             alt.Chart(_frame(rows))
             .mark_rect(**mark)
             .encode(x=self.x("left"), x2="right:Q", y=self.y("top"), y2="bottom:Q")
         )
-        return chart
 
     def lines(self, rows: Rows, **mark: Any) -> alt.Chart:
         """Draw straight lines from the columns ``x, y`` to ``to_x, to_y``."""
-        chart: alt.Chart = (
+        return (
             alt.Chart(_frame(rows))
             .mark_rule(**{"color": theme.MUTED, **mark})
             .encode(x=self.x(), x2="to_x:Q", y=self.y(), y2="to_y:Q")
         )
-        return chart
 
     def arrows(self, rows: Rows, *, head: float = 8, **mark: Any) -> alt.LayerChart:
         """Draw arrows, level or upright, from the columns ``x, y`` to ``to_x, to_y``."""
@@ -98,12 +96,11 @@ class Canvas:
         if field in frame:
             # Vega splits the words at line breaks, and a number has none.
             frame = frame.assign(**{field: frame[field].astype(str)})
-        chart: alt.Chart = (
+        return (
             alt.Chart(frame)
             .mark_text(**{**style, **mark})
             .encode(x=self.x(), y=self.y(), text=f"{field}:N")
         )
-        return chart
 
     def sheet(self, *layers: alt.Chart | alt.LayerChart) -> alt.LayerChart:
         """Lay layers over each other, the first one undermost."""

@@ -14,8 +14,9 @@ import altair as alt
 import pandas as pd
 
 from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.axes import ValueAxis
+from metaanalysis.figures.kit.diagram import Canvas
 from metaanalysis.figures.kit.interval_lines import Column, Line, Mark, Sizes
-from metaanalysis.figures.kit.natural import ValueAxis
 from metaanalysis.figures.kit.text_width import shortened, text_width
 
 #: Width of all columns together, in pixels.
@@ -25,6 +26,12 @@ _LABEL_WIDTH = 250
 _COLUMN_GAP = 16
 _INDENT = 12
 _NAN = float("nan")
+
+#: Marks of which the words are set in bold.
+_STRONG = ("pooled", "prediction", "heading")
+
+#: An interval's end, where it is drawn, and the arrow where it goes on beyond the axis.
+_ENDS = (("ci_low", "low", "triangle-left"), ("ci_high", "high", "triangle-right"))
 
 
 class Drawing:
@@ -87,9 +94,8 @@ class Drawing:
         return ["Arrows: the interval goes on beyond the axis."] if beyond else []
 
     def _width(self, column: Column) -> float:
-        bold = {"pooled", "prediction", "heading"}
         widths = [
-            text_width(line.cells.get(column.name, ""), self.sizes.font, bold=line.mark in bold)
+            text_width(line.cells.get(column.name, ""), self.sizes.font, bold=line.mark in _STRONG)
             for line in self.lines
         ]
         return max([text_width(column.name, self.sizes.font), *widths])
@@ -137,25 +143,25 @@ class Drawing:
         # Intervals over squares: many are narrower than the square of their study.
         layers = [*self._grid(), *self._squares(), *self._intervals(), *self._diamonds()]
         layers += [*self._steps(), *self._texts()]
-        chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
-            width=TOTAL, height=self.height
-        )
-        return chart
+        return alt.LayerChart(layer=layers, width=TOTAL, height=self.height)
+
+    def over(self, sentences: Sequence[str]) -> alt.VConcatChart:
+        """Return the drawing over sentences in ink."""
+        parts = alt.vconcat(self.chart(), text_block(sentences), spacing=14)
+        return parts.resolve_scale(x="independent", y="independent")
 
     def _x(self, name: str) -> alt.X:
-        options: dict[str, Any] = {"grid": False, "offset": 0, "titlePadding": 8}
-        return alt.X(f"{name}:Q", scale=self.axis.scale(self.panel), axis=self.axis.axis(**options))
+        return self.axis.x(name, self.panel, grid=False, offset=0, titlePadding=8)
 
     def _y(self, name: str = "y") -> alt.Y:
-        ends = [0, self.height]
-        return alt.Y(f"{name}:Q", axis=None, scale=alt.Scale(domain=ends, range=ends, nice=False))
+        return Canvas(TOTAL, self.height).y(name)
 
-    def _rows(self, *marks: Mark) -> pd.DataFrame:
-        """Return the lines of some marks that have an estimate or an interval to draw."""
+    def _rows(self, mark: Mark) -> pd.DataFrame:
+        """Return the lines of a mark that have an estimate or an interval to draw."""
         found: list[dict[str, Any]] = []
         half = self.sizes.line * 0.5
         for line, y in zip(self.lines, self._tops, strict=True):
-            if line.mark not in marks:
+            if line.mark != mark:
                 continue
             interval = not (math.isnan(line.low) or math.isnan(line.high))
             if not interval and math.isnan(line.estimate):
@@ -175,17 +181,15 @@ class Drawing:
 
         def upright(values: Sequence[float], **mark: Any) -> alt.Chart:
             rows = pd.DataFrame({"at": values, "top": top, "bottom": bottom})
-            chart: alt.Chart = (
+            return (
                 alt.Chart(rows)
                 .mark_rule(**mark)
                 .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
             )
-            return chart
 
         layers = [upright(self.axis.ticks, color=theme.GRID)]
-        null = self.axis.null
-        if null is not None and self.axis.low <= null <= self.axis.high:
-            layers.append(upright([null], color=theme.MUTED))
+        if self.axis.null is not None and self.axis.shows_null:
+            layers.append(upright([self.axis.null], color=theme.MUTED))
         if self.axis.low <= self.reference <= self.axis.high:
             dashed = {"strokeDash": [3, 3], "opacity": 0.7}
             layers.append(upright([self.reference], color=theme.RECOMPUTED, **dashed))
@@ -198,29 +202,30 @@ class Drawing:
     def _intervals(self) -> list[alt.Chart]:
         """Draw confidence and prediction intervals, with an arrow where one leaves the axis."""
         layers: list[alt.Chart] = []
-        for marks, colour, thick in (
-            (("study",), theme.INK, 1.1),
-            (("step",), theme.RECOMPUTED, 1.2),
-            (("prediction",), theme.RECOMPUTED, 4.5),
-        ):
-            rows = self._rows(*marks)  # type: ignore[arg-type]
+        looks: tuple[tuple[Mark, str, float], ...] = (
+            ("study", theme.INK, 1.1),
+            ("step", theme.RECOMPUTED, 1.2),
+            ("prediction", theme.RECOMPUTED, 4.5),
+        )
+        for mark, colour, thick in looks:
+            rows = self._rows(mark)
             if rows.empty:
                 continue
-            rule: dict[str, Any] = {"color": colour, "strokeWidth": thick}
+            bar = mark == "prediction"
             layers.append(
                 alt.Chart(rows)
-                .mark_rule(**rule, opacity=0.75 if "prediction" in marks else 1)
+                .mark_rule(color=colour, strokeWidth=thick, opacity=0.75 if bar else 1)
                 .encode(x=self._x("low"), x2="high:Q", y=self._y(), tooltip=self._tooltip(rows))
             )
             layers += self._arrows(rows, colour)
-            if "prediction" in marks:
+            if bar:
                 layers += self._caps(rows, colour)
         return layers
 
     def _caps(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
         """Close a bar at the ends that lie on the axis, so that one without length is seen."""
         layers = []
-        for value, end in (("ci_low", "low"), ("ci_high", "high")):
+        for value, end, _ in _ENDS:
             inside = rows[rows[value] == rows[end]]
             if not inside.empty:
                 caps = inside.assign(top=inside["y"] - 4.5, bottom=inside["y"] + 4.5)
@@ -233,10 +238,7 @@ class Drawing:
 
     def _arrows(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
         layers = []
-        for value, end, shape in (
-            ("ci_low", "low", "triangle-left"),
-            ("ci_high", "high", "triangle-right"),
-        ):
+        for value, end, shape in _ENDS:
             beyond = rows[rows[value].notna() & (rows[value] != rows[end])]
             if not beyond.empty:
                 layers.append(
@@ -247,8 +249,7 @@ class Drawing:
         return layers
 
     def _squares(self) -> list[alt.Chart]:
-        rows = self._rows("study")
-        rows = rows[rows["estimate"].notna()]
+        rows = self._rows("study").dropna(subset="estimate")
         if rows.empty:
             return []
         # At least three pixels wide, so that no study is lost.
@@ -259,50 +260,43 @@ class Drawing:
             size=alt.Size("size:Q", scale=None, legend=None),
             tooltip=self._tooltip(rows),
         )
-        look: dict[str, Any] = {
-            "shape": "square",
-            "stroke": self.colour,
-            "strokeWidth": 1.2,
-            "opacity": 1,
-        }
         return [
             base.transform_filter(f"datum.faded === {str(faded).lower()}").mark_point(
-                fill=fill, fillOpacity=0.8, **look
+                shape="square",
+                fill=fill,
+                fillOpacity=0.8,
+                stroke=self.colour,
+                strokeWidth=1.2,
+                opacity=1,
             )
             for faded, fill in ((False, self.colour), (True, theme.PAPER))
             if (rows["faded"] == faded).any()
         ]
 
     def _steps(self) -> list[alt.Chart]:
-        rows = self._rows("step")
-        rows = rows[rows["estimate"].notna()]
+        rows = self._rows("step").dropna(subset="estimate")
         if rows.empty:
             return []
-        chart = (
+        return [
             alt.Chart(rows)
             .mark_point(filled=True, size=46, color=theme.RECOMPUTED, opacity=1)
             .encode(x=self._x("estimate"), y=self._y(), tooltip=self._tooltip(rows))
-        )
-        return [chart]
+        ]
 
     def _corners(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the three places of a diamond; one that leaves the axis is cut off there."""
         move = math.log if self.axis.log else float
         half, middle = row["bottom"] - row["y"], row["estimate"]
         corners = []
-        for value, drawn in (
-            (row["ci_low"], row["low"]),
-            (middle, middle),
-            (row["ci_high"], row["high"]),
-        ):
+        places = (row["ci_low"], row["low"]), (middle, middle), (row["ci_high"], row["high"])
+        for value, drawn in places:
             left = 0.0 if drawn == value else 1 - _share(move, middle, drawn, value)
             high = half if value is middle else half * left
             corners.append({**row, "x": drawn, "top": row["y"] - high, "bottom": row["y"] + high})
         return corners
 
     def _diamonds(self) -> list[alt.Chart]:
-        rows = self._rows("pooled")
-        rows = rows[rows["estimate"].notna() & rows["low"].notna()]
+        rows = self._rows("pooled").dropna(subset=["estimate", "low"])
         if rows.empty:
             return []
         corners = pd.DataFrame(
@@ -328,11 +322,10 @@ class Drawing:
         return [areas, middle, *self._arrows(rows, theme.RECOMPUTED)]
 
     def _texts(self) -> list[alt.Chart]:
-        strong = {"pooled", "prediction", "heading"}
         cells: list[dict[str, Any]] = []
         size = self.sizes.font
         for line, y in zip(self.lines, self._tops, strict=True):
-            bold = line.mark in strong
+            bold = line.mark in _STRONG
             indent = _INDENT if line.indent else 0
             text = shortened(line.label, size, self._room(line) - indent, bold=bold)
             cells.append({"text": text, "x": indent, "y": y, "kind": "label", "bold": bold})
@@ -374,18 +367,9 @@ def text_block(lines: Sequence[str], width: float = TOTAL) -> alt.Chart:
     """Return sentences under a drawing, in ink, one a line."""
     rows = pd.DataFrame({"line": list(lines), "y": [16.0 * i for i in range(len(lines))]})
     height = 16.0 * len(lines)
-    chart: alt.Chart = (
+    return (
         alt.Chart(rows)
         .mark_text(align="left", baseline="top", fontSize=11.5)
-        .encode(
-            x=alt.value(0),
-            y=alt.Y(
-                "y:Q",
-                axis=None,
-                scale=alt.Scale(domain=[0, height], range=[0, height], nice=False),
-            ),
-            text="line:N",
-        )
+        .encode(x=alt.value(0), y=Canvas(width, height).y(), text="line:N")
         .properties(width=width, height=height)
     )
-    return chart

@@ -59,10 +59,7 @@ def _chart(table: pd.DataFrame) -> alt.LayerChart:
         .encode(text="lines:N")
         for count in sorted(set(rare["studies"]))
     ]
-    chart: alt.LayerChart = alt.LayerChart(layer=[bars, numbers, *stacks]).properties(
-        width=width, height=_HEIGHT
-    )
-    return chart
+    return alt.LayerChart(layer=[bars, numbers, *stacks], width=width, height=_HEIGHT)
 
 
 def figure_5b(database: Database) -> Figure:

@@ -141,7 +141,7 @@ def _points(sheet: Canvas, marks: pd.DataFrame) -> alt.Chart:
         alt.Tooltip("access:N"),
         alt.Tooltip("loader:N"),
     ]
-    chart: alt.Chart = (
+    return (
         alt.Chart(marks)
         .mark_point(size=40, strokeWidth=1.3, opacity=1)
         .encode(
@@ -158,7 +158,6 @@ def _points(sheet: Canvas, marks: pd.DataFrame) -> alt.Chart:
             tooltip=tooltip,
         )
     )
-    return chart
 
 
 def _short(name: str) -> str:

@@ -172,10 +172,9 @@ def _chart(result: Overview, layout: _Layout) -> alt.LayerChart:
         ),
     )
     numbers = base.mark_text(align="left", dx=6.5, fontSize=10.5).encode(text="ref:Q")
-    chart: alt.LayerChart = alt.LayerChart(layer=[*_frame(layout), marks, numbers]).properties(
-        width=layout.width, height=layout.height
+    return alt.LayerChart(
+        layer=[*_frame(layout), marks, numbers], width=layout.width, height=layout.height
     )
-    return chart
 
 
 def appendix_b(database: Database) -> Figure:

@@ -174,30 +174,26 @@ def _chart(data: pd.DataFrame, metric: str, channels: tuple[_Channel, _Channel])
             tooltip=_tooltip(),
         )
     )
-    chart: alt.LayerChart = alt.LayerChart(
-        layer=[hollow, full, *_labels(labelled, scales, axes)]
-    ).properties(width=_WIDTH, height=_HEIGHT)
-    return chart
+    return alt.LayerChart(
+        layer=[hollow, full, *_labels(labelled, scales, axes)], width=_WIDTH, height=_HEIGHT
+    )
 
 
 def _key(data: pd.DataFrame, channels: tuple[_Channel, _Channel], account: Account) -> Key:
     shown = data[data["group"] == SHOWN]
     (shape, shape_title, shapes), (colour, colour_title, colours) = channels
-    key = Key()
-    if shape == colour:
-        terms, marks = present(shapes, set(shown[shape]))
-        key.heading(shape_title)
-        key.marks([(term, mark, colours[term]) for term, mark in zip(terms, marks, strict=True)])
-    else:
-        terms, marks = present(shapes, set(shown[shape]))
-        key.heading(f"shape: {shape_title}")
-        key.marks([(term, mark, theme.INK) for term, mark in zip(terms, marks, strict=True)])
+    one = shape == colour
+    key = Key(line=19, room=14, size=95)
+    key.heading(shape_title if one else f"shape: {shape_title}")
+    for term, mark in zip(*present(shapes, set(shown[shape])), strict=True):
+        key.mark(term, colours[term] if one else theme.INK, mark)
+    if not one:
         key.gap()
-        terms, marks = present(colours, set(shown[colour]))
         key.heading(f"colour: {colour_title}")
-        key.marks([(term, "square", mark) for term, mark in zip(terms, marks, strict=True)])
+        for term, mark in zip(*present(colours, set(shown[colour])), strict=True):
+            key.mark(term, mark, "square")
     key.gap()
-    key.marks([("left out by the review's rule", "circle", ASIDE)], hollow=True)
+    key.mark("left out by the review's rule", ASIDE, hollow=True)
     key.gap(1)
     key.heading("studies", "reported", "curated")
     for row in account.table.to_dict("records"):
@@ -252,9 +248,7 @@ def _figure(
         f"{metric[:1].upper()}{metric[1:]} against data size per class, by {by}",
         f"Curated: headline {metric} of {drawn} studies that the review's rule lets in (filled) "
         f"and {hollow} that it leaves out (hollow).",
-        alt.hconcat(_chart(data, metric, channels), key.chart(_HEIGHT), spacing=28).resolve_scale(
-            x="independent", y="independent", color="independent", shape="independent"
-        ),
+        key.beside(_chart(data, metric, channels), _HEIGHT, 28),
         data,
         notes,
         database.data_hash,

@@ -89,10 +89,9 @@ def _chart(result: Sizes, drawn: pd.DataFrame) -> alt.LayerChart:
         .mark_text(align="left", dx=_COLUMN / 2 + 3, fontSize=10.5, color=theme.MUTED)
         .encode(text=alt.Text("size:Q", format=","))
     )
-    chart: alt.LayerChart = (bricks + references + totals + amounts).properties(
+    return (bricks + references + totals + amounts).properties(
         width=_COLUMN * right, height=_BRICK * top
     )
-    return chart
 
 
 def figure_5c(database: Database) -> Figure:

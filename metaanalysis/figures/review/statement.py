@@ -67,8 +67,7 @@ def side_by_side(
         x=alt.value(left), text="head:N", color=colour
     )
     texts = base.mark_text(align="left", fontSize=13).encode(x=alt.value(left + 70), text="line:N")
-    layer: alt.LayerChart = heads + texts
-    return layer
+    return heads + texts
 
 
 def statement_table(statement: str, said: str) -> pd.DataFrame:

@@ -102,10 +102,9 @@ def _matrix(result: Subjects, cells: pd.DataFrame) -> alt.LayerChart:
         .mark_text(fontSize=12, fontWeight="bold")
         .encode(text="studies:Q")
     )
-    chart: alt.LayerChart = (grid + heat + numbers + margins).properties(
+    return (grid + heat + numbers + margins).properties(
         width=_COLUMN * (len(result.modalities) + 1), height=_ROW * (len(result.subjects) + 1)
     )
-    return chart
 
 
 def _organs(result: Subjects) -> pd.DataFrame:
@@ -133,7 +132,7 @@ def _organ_bars(organs: pd.DataFrame) -> alt.LayerChart:
         color=alt.condition(named, alt.value(theme.CURATED), alt.value("#a9cdd8"))
     )
     numbers = base.mark_text(align="left", dx=4, fontSize=12).encode(text="studies:Q")
-    chart: alt.LayerChart = (bars + numbers).properties(
+    return (bars + numbers).properties(
         width=130,
         height=_ROW * len(organs),
         title=alt.TitleParams(
@@ -145,7 +144,6 @@ def _organ_bars(organs: pd.DataFrame) -> alt.LayerChart:
             offset=8,
         ),
     )
-    return chart
 
 
 def _ordinal(rank: int) -> str:

@@ -173,9 +173,7 @@ def contest(
     backbones = sorted(set(each["backbone"]))
     # Two backbones are told apart by filled and hollow marks, more by their names.
     hollow = backbones[1:] if len(backbones) == 2 else []
-    upper = alt.hconcat(
-        _large(whole, axes, metric, hollow), _key(each, hollow).chart(_HEIGHT), spacing=26
-    ).resolve_scale(x="independent", y="independent", color="independent", shape="independent")
+    upper = _key(each, hollow).beside(_large(whole, axes, metric, hollow), _HEIGHT, 26)
     body: Any = upper
     if len(sets) > 1:
         panels = [_small(each[each["dataset"] == one], axes, metric, hollow) for one in sets]
@@ -292,8 +290,7 @@ def _large(data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str]) 
                 .mark_text(align=align, baseline=baseline, dx=1.3 * dx, dy=dy, fontSize=11)
                 .encode(x=x, y=y, text="label:N")
             )
-    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(width=_WIDTH, height=_HEIGHT)
-    return chart
+    return alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
 
 
 def _small(data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str]) -> alt.LayerChart:
@@ -307,7 +304,8 @@ def _small(data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str]) 
         layers.insert(0, rule.encode(y=axes.y(metric, small=True)))
     size = "" if pd.isna(first["n_images"]) else f"n = {int(first['n_images']):,}"
     about = ", ".join(str(word) for word in (first["modality"], size) if word and pd.notna(word))
-    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
+    return alt.LayerChart(
+        layer=layers,
         width=_SMALL_WIDTH,
         height=_SMALL_HEIGHT,
         title=alt.TitleParams(
@@ -319,14 +317,14 @@ def _small(data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str]) 
             offset=6,
         ),
     )
-    return chart
 
 
 def _key(each: pd.DataFrame, hollow: Sequence[str]) -> Key:
     terms, shapes = present(_SHAPES, set(each["tl_type"]))
-    key = Key()
+    key = Key(line=19, room=14, size=95)
     key.heading("TL type")
-    key.marks([(term, shape, _COLOURS[term]) for term, shape in zip(terms, shapes, strict=True)])
+    for term, shape in zip(terms, shapes, strict=True):
+        key.mark(term, _COLOURS[term], shape)
     key.gap()
     backbones = sorted(set(each["backbone"]))
     key.heading("backbone")
@@ -334,5 +332,5 @@ def _key(each: pd.DataFrame, hollow: Sequence[str]) -> Key:
         key.heading("as named at the marks above")
     else:
         for backbone in backbones:
-            key.marks([(backbone, "circle", theme.INK)], hollow=backbone in hollow)
+            key.mark(backbone, hollow=backbone in hollow)
     return key

@@ -12,10 +12,10 @@ import pandas as pd
 from db.errors import UsageError
 from db.wording import method_words, metric_words
 from metaanalysis.figures.kit import captions, theme
+from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import SOURCE, Figure, finish
 from metaanalysis.figures.kit.interval_lines import Column, Line
 from metaanalysis.figures.kit.interval_rows import TOTAL, Drawing
-from metaanalysis.figures.kit.natural import ValueAxis, value_axis
 
 _NAN = float("nan")
 
@@ -56,10 +56,7 @@ class _Pairs(Drawing):
             .encode(x=self._x("estimate"), y=self._y(), tooltip=self._hints(rows)),
             *self._texts(),
         ]
-        chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(
-            width=TOTAL, height=self.height
-        )
-        return chart
+        return alt.LayerChart(layer=layers, width=TOTAL, height=self.height)
 
     def _clearings(self) -> list[alt.Chart]:
         """Keep the grid from running through the headings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -11,18 +11,12 @@ import numpy as np
 import pandas as pd
 
 from db.errors import UsageError
+from db.wording import p_words, significant
 from metaanalysis.figures.kit import captions, theme
-from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.legend import Legend
-from metaanalysis.figures.kit.natural import (
-    ValueAxis,
-    number,
-    p_words,
-    quantity,
-    scale_words,
-    study_values,
-    value_axis,
-)
+from metaanalysis.figures.kit.axes import ValueAxis, scale_words, study_values, value_axis
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.key import Key
 from metaanalysis.figures.stats.bubble_marks import (
     HEIGHT,
     WIDTH,
@@ -47,17 +41,11 @@ _ALIKE = 1.5
 
 def bubble(
     result: RegressionResult,
+    caption: Caption,
     *,
-    title: str,
-    subtitle: str | Sequence[str],
-    notes: Sequence[str],
-    data_hash: str | None,
     moderator: str | None = None,
     moderator_title: str | None = None,
     log_base: float | None = None,
-    kind: str = "curated",
-    value: str | None = None,
-    name: str = "bubble",
 ) -> Figure:
     """Draw the studies of a meta-regression over one of its moderators.
 
@@ -65,8 +53,8 @@ def bubble(
     ----------
     result
         A meta-regression.
-    title, subtitle, notes, data_hash, kind, value, name
-        As of :func:`metaanalysis.figures.stats.forest.forest`.
+    caption
+        With the kind of the studies' values.
     moderator
         Name of the moderator; default the first. A factor is drawn as strips.
     moderator_title
@@ -100,32 +88,25 @@ def bubble(
     held = _held(result, chosen)
     fitted = _fitted(result, chosen, held)
     points = _points(result, chosen)
-    axis = _value_axis(result, points, fitted, value)
-    colour, words = captions.KINDS[kind]
+    axis = _value_axis(result, points, fitted, caption.what(result.measure))
     x_title = moderator_title or chosen
     if factor:
-        layers = strips(points, fitted, axis, colour)
+        layers = strips(points, fitted, axis, caption.colour)
     else:
-        layers = curve(points, fitted, axis, colour, x_title, log_base)
+        layers = curve(points, fitted, axis, caption.colour, x_title, log_base)
     height = strip_height(len(fitted)) * len(fitted) + 6 if factor else HEIGHT
-    chart = alt.LayerChart(layer=layers).properties(width=WIDTH, height=height)
-    body = alt.hconcat(chart, _key(result, chosen, colour, words), spacing=24)
+    chart = alt.LayerChart(layer=layers, width=WIDTH, height=height)
     mean = f"mean of each {x_title}" if factor else "regression line"
-    reading = f"{words} (bubbles, area by weight). Recomputed: {mean} with its interval"
+    reading = f"{caption.studies} (bubbles, area by weight). Recomputed: {mean} with its interval"
     if result.method != "common":
         reading += ", and where a new study is expected"
-    data = pd.concat([points.drop(columns="size"), fitted], ignore_index=True)
-    return finish(
-        name,
-        title,
-        captions.subtitle_lines(subtitle, f"{reading}."),
-        body.resolve_scale(x="independent", y="independent", color="independent"),
-        data,
-        captions.small_print(
-            notes, [*_remarks(result, held), *_drawn(result, fitted, axis)], result
-        ),
-        data_hash,
-        line_length=captions.NOTE_LENGTH,
+    return caption.figure(
+        "bubble",
+        _key(result, chosen, caption).beside(chart, HEIGHT),
+        pd.concat([points.drop(columns="size"), fitted], ignore_index=True),
+        reading=f"{reading}.",
+        remarks=[*_remarks(result, held), *_drawn(result, fitted, axis)],
+        result=result,
     )
 
 
@@ -190,10 +171,8 @@ def _points(result: RegressionResult, chosen: str) -> pd.DataFrame:
 
 
 def _value_axis(
-    result: RegressionResult, points: pd.DataFrame, fitted: pd.DataFrame, value: str | None
+    result: RegressionResult, points: pd.DataFrame, fitted: pd.DataFrame, what: str
 ) -> ValueAxis:
-    what = value or quantity(result.measure)
-    title = f"{what} (log scale)" if result.back.scale == "exp" else what
     intervals = [
         pair
         for part in ("ci", "pi")
@@ -201,7 +180,7 @@ def _value_axis(
         for pair in zip(fitted[f"{part}_low"], fitted[f"{part}_high"], strict=True)
     ]
     return value_axis(
-        title,
+        what,
         [*points["estimate"], *fitted["estimate"]],
         intervals,
         scale=result.back.scale,
@@ -209,13 +188,14 @@ def _value_axis(
     )
 
 
-def _key(result: RegressionResult, chosen: str, colour: str, words: str) -> alt.LayerChart:
-    key = Legend()
-    key.mark("point", words.lower(), colour)
-    key.mark("line", "mean" if chosen in result.levels else "regression line", theme.RECOMPUTED)
-    key.mark("box", f"its {captions.percent(result.level)} interval", "#efcfbf")
+def _key(result: RegressionResult, chosen: str, caption: Caption) -> Key:
+    interval = f"{captions.percent(result.level)} interval"
+    key = Key()
+    key.mark(caption.studies.lower(), caption.colour)
+    key.rule("mean" if chosen in result.levels else "regression line", "line", theme.RECOMPUTED)
+    key.box(f"its {interval}", "#efcfbf")
     if result.method != "common":
-        key.mark("box", "prediction interval", "#f8ece6")
+        key.box("prediction interval", "#f8ece6")
     key.gap()
     term = next(item for item in result.terms if item.term == chosen)
     kind, freedom = "χ²", f"{term.df}"
@@ -224,32 +204,27 @@ def _key(result: RegressionResult, chosen: str, colour: str, words: str) -> alt.
     scale = scale_words(result.back.scale)
     if chosen not in result.levels:
         slope = next(item for item in result.coefficients if item.name == chosen)
-        key.value("slope" + (f" ({scale})" if scale else ""), number(slope.estimate))
-        low, high = number(slope.ci_low), number(slope.ci_high)
-        key.value(f"{captions.percent(result.level)} interval", f"[{low}, {high}]")
-    key.value("test of the moderator", f"{kind}({freedom}) = {number(term.statistic)}")
+        key.value("slope" + (f" ({scale})" if scale else ""), significant(slope.estimate))
+        key.value(interval, captions.span((slope.ci_low, slope.ci_high)))
+    key.value("test of the moderator", f"{kind}({freedom}) = {significant(term.statistic)}")
     key.value("", p_words(term.p))
     if not math.isnan(term.permutation_p):
         key.value("by permutation", p_words(term.permutation_p))
     if not math.isnan(result.r2):
         key.value("R² (of τ²)", f"{result.r2:.0f}%")
-    key.value("remaining τ²", number(result.tau2))
+    key.value("remaining τ²", significant(result.tau2))
     key.value("remaining I²", f"{result.i2:.0f}%")
     key.value("studies", f"{result.k}")
-    return key.chart(HEIGHT)
+    return key
 
 
 def _remarks(result: RegressionResult, held: Mapping[str, Any]) -> list[str]:
-    notes = []
-    model = captions.model_name(result.method)
-    scale = scale_words(result.back.scale)
-    where = f" on the {scale}" if scale else ""
-    notes.append(
-        f"Meta-regression: {model[:1].lower()}{model[1:]}{where}; tests and intervals by "
+    notes = [
+        f"Meta-regression: {captions.model_on(result)}; tests and intervals by "
         f"{captions.test_name(result.test, result.df)}."
-    )
+    ]
     if held:
-        at = [f"{name} {number(v) if isinstance(v, float) else v}" for name, v in held.items()]
+        at = [f"{name} {significant(v) if isinstance(v, float) else v}" for name, v in held.items()]
         notes.append(f"Other moderators are held at: {', '.join(at)} (mean, or reference level).")
     return notes
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from metaanalysis.figures.kit import theme
-from metaanalysis.figures.kit.natural import ValueAxis
+from metaanalysis.figures.kit.axes import ValueAxis
 
 #: Size of the drawing area in pixels; strips may make it higher.
 WIDTH, HEIGHT = 560, 400
@@ -27,21 +27,8 @@ def strip_height(levels: int) -> float:
     return max(HEIGHT / levels, 78) if levels > 2 else 130
 
 
-def _y(axis: ValueAxis, field: str) -> alt.Y:
-    shown = axis.axis(grid=True, domain=False, ticks=False)
-    return alt.Y(f"{field}:Q", scale=axis.scale(), axis=shown)
-
-
-def _null(axis: ValueAxis) -> list[alt.Chart]:
-    """Return a line at the value of no effect, if it is on the axis."""
-    if axis.null is None or not axis.low <= axis.null <= axis.high:
-        return []
-    rule = alt.Chart(pd.DataFrame({"estimate": [axis.null]})).mark_rule(color=theme.MUTED)
-    return [rule.encode(y=_y(axis, "estimate"), x=alt.value(0), x2=alt.value(WIDTH))]
-
-
 def _bubbles(points: pd.DataFrame, x: alt.X, y: alt.Y, colour: str) -> alt.Chart:
-    chart: alt.Chart = (
+    return (
         # Small ones over large ones, so that none is hidden.
         alt.Chart(points.sort_values("size", ascending=False))
         .mark_point(shape="circle", fill=colour, fillOpacity=0.45, stroke=colour, strokeWidth=1.2)
@@ -57,7 +44,6 @@ def _bubbles(points: pd.DataFrame, x: alt.X, y: alt.Y, colour: str) -> alt.Chart
             ],
         )
     )
-    return chart
 
 
 def curve(
@@ -87,23 +73,23 @@ def curve(
         axis=alt.Axis(title=title, grid=False, tickCount=7, labelFlush=False, **labels),
     )
     base = alt.Chart(fitted).encode(x=x)
-    layers: list[alt.Chart] = [*_null(axis)]
-    if "pi_low" in fitted:
-        layers.append(
-            base.mark_area(color=theme.RECOMPUTED, opacity=0.10, clip=True).encode(
-                y=_y(axis, "pi_low"), y2="pi_high:Q"
-            )
-        )
+    layers: list[alt.Chart] = []
+    if axis.shows_null:
+        null = alt.Chart(pd.DataFrame({"estimate": [axis.null]})).mark_rule(color=theme.MUTED)
+        layers.append(null.encode(y=axis.y("estimate"), x=alt.value(0), x2=alt.value(WIDTH)))
     layers += [
-        base.mark_area(color=theme.RECOMPUTED, opacity=0.20, clip=True).encode(
-            y=_y(axis, "ci_low"), y2="ci_high:Q"
-        ),
-        _bubbles(points, x, _y(axis, "estimate"), colour),
-        base.mark_line(color=theme.RECOMPUTED, strokeWidth=2.2, clip=True).encode(
-            y=_y(axis, "estimate")
-        ),
+        base.mark_area(color=theme.RECOMPUTED, opacity=opacity, clip=True).encode(
+            y=axis.y(f"{part}_low"), y2=f"{part}_high:Q"
+        )
+        for part, opacity in (("pi", 0.10), ("ci", 0.20))
+        if f"{part}_low" in fitted
     ]
-    return layers
+    line = base.mark_line(color=theme.RECOMPUTED, strokeWidth=2.2, clip=True)
+    return [
+        *layers,
+        _bubbles(points, x, axis.y("estimate"), colour),
+        line.encode(y=axis.y("estimate")),
+    ]
 
 
 def _powers(low: float, high: float, base: float) -> list[float]:
@@ -140,39 +126,33 @@ def strips(
         },
     )
 
-    def x(field: str) -> alt.X:
-        return alt.X(f"{field}:Q", scale=axis.scale(), axis=axis.axis(grid=True))
-
-    def y(field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", scale=None, axis=None)
-
     base = alt.Chart(means)
     layers: list[alt.Chart] = []
-    if axis.null is not None and axis.low <= axis.null <= axis.high:
+    if axis.shows_null:
         null = alt.Chart(pd.DataFrame({"at": [axis.null]}))
         layers.append(
             null.mark_rule(color=theme.MUTED).encode(
-                x=x("at"), y=alt.value(0), y2=alt.value(step * len(levels))
+                x=_x(axis, "at"), y=alt.value(0), y2=alt.value(step * len(levels))
             )
         )
     for part, opacity in (("pi", 0.10), ("ci", 0.22)):
         if f"{part}_low" in means:
             layers.append(
                 base.mark_rect(color=theme.RECOMPUTED, opacity=opacity).encode(
-                    x=x(f"drawn_{part}_low"),
+                    x=_x(axis, f"drawn_{part}_low"),
                     x2=f"drawn_{part}_high:Q",
-                    y=y("top"),
+                    y=_y("top"),
                     y2="bottom:Q",
                 )
             )
     layers += [
-        _bubbles(points, x("estimate"), y("y"), colour),
-        *_arrows(means, axis, middles, x, y),
+        _bubbles(points, _x(axis, "estimate"), _y("y"), colour),
+        *_arrows(means, axis),
         base.mark_rule(color=theme.RECOMPUTED, strokeWidth=2.4).encode(
-            x=x("estimate"), y=y("top"), y2="bottom:Q"
+            x=_x(axis, "estimate"), y=_y("top"), y2="bottom:Q"
         ),
         base.mark_text(align="left", baseline="bottom", dy=-4, fontSize=12).encode(
-            x=alt.value(0), y=y("top"), text="name:N"
+            x=alt.value(0), y=_y("top"), text="name:N"
         ),
     ]
     return layers
@@ -189,13 +169,15 @@ def leaves(fitted: pd.DataFrame, axis: ValueAxis, end: str) -> pd.Series:
     return ((values < limit) if end == "low" else (values > limit)).any(axis=1)
 
 
-def _arrows(
-    means: pd.DataFrame,
-    axis: ValueAxis,
-    middles: Mapping[Any, float],
-    x: Callable[[str], alt.X],
-    y: Callable[[str], alt.Y],
-) -> list[alt.Chart]:
+def _x(axis: ValueAxis, name: str) -> alt.X:
+    return axis.x(name, grid=True)
+
+
+def _y(name: str) -> alt.Y:
+    return alt.Y(f"{name}:Q", scale=None, axis=None)
+
+
+def _arrows(means: pd.DataFrame, axis: ValueAxis) -> list[alt.Chart]:
     """Draw an arrow where an interval of a strip goes on beyond the axis."""
     layers = []
     for end, at, shape in (
@@ -204,12 +186,10 @@ def _arrows(
     ):
         beyond = means[leaves(means, axis, end)]
         if not beyond.empty:
-            rows = pd.DataFrame({"at": at, "y": [middles[level] for level in beyond["moderator"]]})
-            look: dict[str, Any] = {"shape": shape, "color": theme.RECOMPUTED, "opacity": 1}
             layers.append(
-                alt.Chart(rows)
-                .mark_point(filled=True, size=130, **look)
-                .encode(x=x("at"), y=y("y"))
+                alt.Chart(beyond[["y"]].assign(at=at))
+                .mark_point(shape=shape, filled=True, size=130, color=theme.RECOMPUTED, opacity=1)
+                .encode(x=_x(axis, "at"), y=_y("y"))
             )
     return layers
 

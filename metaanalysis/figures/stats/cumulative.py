@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
-
+from db.wording import UNKNOWN, significant
 from metaanalysis.figures.kit import captions, theme
-from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.interval_lines import Column, Line, table
-from metaanalysis.figures.kit.interval_rows import Drawing, text_block
-from metaanalysis.figures.kit.natural import number, quantity, value_axis
+from metaanalysis.figures.kit.axes import value_axis
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.interval_lines import Column, Line, Mark, table
+from metaanalysis.figures.kit.interval_rows import Drawing
 
 if TYPE_CHECKING:
     from metaanalysis.stats.result_tables import TableResult
-    from metaanalysis.stats.results import PoolResult
 
 _TICKS = 5
+_PARTS = ("estimate", "ci_low", "ci_high")
 
 #: Kind of table -> heading of its labels, and how the figure is read.
 _KINDS = {
@@ -27,99 +27,71 @@ _KINDS = {
 }
 
 
-def cumulative(
-    result: TableResult,
-    *,
-    title: str,
-    subtitle: str | Sequence[str],
-    notes: Sequence[str],
-    data_hash: str | None,
-    value: str | None = None,
-    name: str | None = None,
-) -> Figure:
+def cumulative(result: TableResult, caption: Caption) -> Figure:
     """Draw a cumulative or a leave-one-out analysis, whichever the result is.
 
     Parameters
     ----------
     result
         What ``cumulative`` or ``leave_one_out`` returns.
-    title, subtitle, notes, data_hash, value
-        As of :func:`metaanalysis.figures.stats.forest.forest`.
-    name
-        Of the figure's files; default ``cumulative`` or ``leave-one-out``.
+    caption
+        Its name is by default that of the analysis.
 
     Returns
     -------
     Figure
         Its data hold one row a point and one for the diamond of all studies, in natural values.
     """
-    full: PoolResult | None = result.full
+    full = result.full
     if full is None:
         raise ValueError("a table without the analysis of all studies cannot be drawn")
     heading, reading = _KINDS[result.kind]
-    what = value or quantity(full.measure)
-    at = full.back_transformed
-    parts = ("estimate", "ci_low", "ci_high")
-    rows = [tuple(float(row[f"natural_{part}"]) for part in parts) for row in result.table]
+    what = caption.what(full.measure)
+    whole = [full.back_transformed[part] for part in _PARTS]
+    rows = [[float(row[f"natural_{part}"]) for part in _PARTS] for row in result.table]
     axis = value_axis(
-        f"{what} (log scale)" if full.back.scale == "exp" else what,
-        [*(row[0] for row in rows), at["estimate"]],
-        [*((row[1], row[2]) for row in rows), (at["ci_low"], at["ci_high"])],
+        what,
+        [row[0] for row in (*rows, whole)],
+        [(row[1], row[2]) for row in (*rows, whole)],
         scale=full.back.scale,
         measure=full.measure,
         ticks=_TICKS,
     )
     effect = f"pooled {what} [{captions.percent(full.level)} CI]"
-    lines: list[Line] = []
-    for row, (estimate, low, high) in zip(result.table, rows, strict=True):
-        cells = {
-            "k": f"{row['k']}",
-            effect: f"{axis.text(estimate)} {axis.span(low, high)}".strip(),
-        }
-        cells |= {"τ²": number(row["tau2"], 2), "I²": _percent(row["i2"])}
-        facts = {"row": row["row"], "k": row["k"], "tau2": row["tau2"], "i2": row["i2"]}
-        lines.append(Line("step", row["label"], cells, estimate, low, high, facts=facts))
-    text = f"{axis.text(at['estimate'])} {axis.span(at['ci_low'], at['ci_high'])}".strip()
-    cells = {"k": f"{full.k}", effect: text, "τ²": number(full.tau2, 2), "I²": _percent(full.i2)}
-    facts = {"row": None, "k": full.k, "tau2": full.tau2, "i2": full.i2}
-    lines += [
-        Line("gap"),
-        Line(
-            "pooled", "All studies", cells, at["estimate"], at["ci_low"], at["ci_high"], facts=facts
-        ),
+
+    def line(mark: Mark, label: str, row: Mapping[str, Any], values: Sequence[float]) -> Line:
+        cells = {"k": f"{row['k']}", effect: axis.with_span(*values)}
+        cells["τ²"] = significant(row["tau2"], 2)
+        cells["I²"] = UNKNOWN if math.isnan(row["i2"]) else f"{row['i2']:.0f}%"
+        facts = {name: row[name] for name in ("row", "k", "tau2", "i2")}
+        estimate, low, high = values
+        return Line(mark, label, cells, estimate, low, high, facts=facts)
+
+    lines = [
+        line("step", row["label"], row, values)
+        for row, values in zip(result.table, rows, strict=True)
     ]
+    every = {"row": None, "k": full.k, "tau2": full.tau2, "i2": full.i2}
+    lines += [Line("gap"), line("pooled", "All studies", every, whole)]
     drawing = Drawing(
         lines,
         [Column("k", "left"), Column(effect), Column("τ²"), Column("I²")],
         axis,
         colour=theme.RECOMPUTED,
-        reference=at["estimate"],
+        reference=whole[0],
         label_title=heading,
     )
-    said = [captions.heterogeneity(full), captions.model(full, prediction=False)]
-    body = alt.vconcat(drawing.chart(), text_block(said), spacing=14).resolve_scale(
-        x="independent", y="independent"
-    )
-    return finish(
-        name or result.kind,
-        title,
-        captions.subtitle_lines(subtitle, f"Recomputed: {reading} and of all studies (diamond)."),
-        body,
-        table(lines),
-        captions.small_print(notes, [*drawing.notes, *_remarks(result)], result),
-        data_hash,
-        line_length=captions.NOTE_LENGTH,
-    )
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.0f}%"
-
-
-def _remarks(result: TableResult) -> list[str]:
+    remarks = drawing.notes
     if result.kind == "cumulative" and result.table and result.table[0]["k"] == 1:
-        return [
+        remarks.append(
             "The first line is one study alone; with two or three, the wide intervals are what so "
             "few studies can say."
-        ]
-    return []
+        )
+    return caption.figure(
+        result.kind,
+        drawing.over([captions.heterogeneity(full), captions.model(full, prediction=False)]),
+        table(lines),
+        reading=f"Recomputed: {reading} and of all studies (diamond).",
+        remarks=remarks,
+        result=result,
+    )

@@ -5,29 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-import altair as alt
-
+from db.wording import plural, significant
 from metaanalysis.figures.kit import captions
-from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.interval_lines import Column, Line, table
-from metaanalysis.figures.kit.interval_rows import Drawing, text_block
-from metaanalysis.figures.kit.natural import (
+from metaanalysis.figures.kit.axes import (
     StudyValue,
     ValueAxis,
     is_share,
-    number,
-    quantity,
     study_values,
     value_axis,
 )
-
-if TYPE_CHECKING:
-    from metaanalysis.stats.results import PoolResult, SubgroupResult
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.interval_lines import Column, Line, table
+from metaanalysis.figures.kit.interval_rows import Drawing
+from metaanalysis.stats.results import PoolResult, SubgroupResult
 
 Order = Literal["given", "estimate", "weight"]
-Cells = Sequence[Any]
+Cells = Sequence[float | None]
 
 _MANY = 5
 
@@ -48,14 +44,8 @@ class _Study:
 
 def _cell(values: Cells | None, row: int) -> float | None:
     """Return the value of an input row, counted from 1; None where it is missing."""
-    if values is None or not 0 < row <= len(values):
-        return None
-    value = values[row - 1]
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return None if math.isnan(number) else number
+    value = values[row - 1] if values is not None and 0 < row <= len(values) else None
+    return None if value is None or math.isnan(value) else float(value)
 
 
 def _counts(
@@ -99,93 +89,70 @@ def _count_text(study: _Study) -> str:
     return "/".join(f"{part:,.0f}" if part == round(part) else f"{part:,.1f}" for part in parts)
 
 
-class _Lines:
-    """Collects the lines of a forest plot from the top down."""
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """The columns of text beside the marks, by name, and the lines that hold their texts."""
 
-    def __init__(self, columns: Mapping[str, str], axis: ValueAxis) -> None:
-        self.lines: list[Line] = []
-        self._columns, self._axis = columns, axis
+    axis: ValueAxis
+    count: str
+    effect: str
+    weight: str = "weight"
 
-    def _effect(self, value: float, low: float, high: float) -> str:
-        return f"{self._axis.text(value)} {self._axis.span(low, high)}".rstrip()
-
-    def heading(self, text: str) -> None:
-        if self.lines:
-            self.gap()
-        self.lines.append(Line("heading", text))
-
-    def gap(self) -> None:
-        self.lines.append(Line("gap"))
-
-    def study(self, study: _Study, area: float, group: str | None) -> None:
+    def study(self, study: _Study, area: float, group: str | None) -> Line:
+        """Return the line of a study."""
         value = study.value
-        effect = self._effect(value.estimate, value.low, value.high)
+        effect = self.axis.with_span(value.estimate, value.low, value.high)
         cells = {
-            self._columns["count"]: _count_text(study),
-            self._columns["effect"]: ("†" if study.moved else "") + effect,
-            self._columns["weight"]: "" if study.weight is None else f"{study.weight:.1f}%",
+            self.count: _count_text(study),
+            self.effect: f"†{effect}" if study.moved else effect,
+            self.weight: "" if study.weight is None else f"{study.weight:.1f}%",
         }
         facts = {"group": group, "row": study.row, "events": study.events, "n": study.n}
-        facts |= {"weight": study.weight, "k": 1}
-        self.lines.append(
-            Line(
-                "study",
-                study.label,
-                cells,
-                value.estimate,
-                value.low,
-                value.high,
-                area,
-                study.moved,
-                group is not None,
-                facts,
-            )
+        return Line(
+            "study",
+            study.label,
+            cells,
+            value.estimate,
+            value.low,
+            value.high,
+            area=area,
+            faded=study.moved,
+            indent=group is not None,
+            facts={**facts, "weight": study.weight, "k": 1},
         )
 
     def pooled(
         self, result: PoolResult, label: str, group: str | None, weight: float | None
-    ) -> None:
-        """Add the diamond, and below it the bar of the prediction interval if there is one."""
+    ) -> list[Line]:
+        """Return the diamond, and the bar of the prediction interval if there is one."""
         at = result.back_transformed
         indent = group is not None
         facts = {"group": group, "row": None, "events": None, "n": None, "weight": weight}
         facts["k"] = result.k
+        values = at["estimate"], at["ci_low"], at["ci_high"]
         cells = {
-            self._columns["effect"]: self._effect(at["estimate"], at["ci_low"], at["ci_high"]),
-            self._columns["weight"]: "" if weight is None else f"{weight:.1f}%",
+            self.effect: self.axis.with_span(*values),
+            self.weight: "" if weight is None else f"{weight:.1f}%",
         }
-        self.lines.append(
-            Line(
-                "pooled",
-                label,
-                cells,
-                at["estimate"],
-                at["ci_low"],
-                at["ci_high"],
-                indent=indent,
-                facts=facts,
-            )
-        )
-        if math.isnan(result.pi_low) or math.isnan(result.pi_high):
-            return
-        span = self._axis.span(at["pi_low"], at["pi_high"])
-        self.lines.append(
-            Line(
+        lines = [Line("pooled", label, cells, *values, indent=indent, facts=facts)]
+        if not (math.isnan(result.pi_low) or math.isnan(result.pi_high)):
+            bar = Line(
                 "prediction",
                 f"{captions.percent(result.level)} prediction interval",
-                {self._columns["effect"]: span},
+                {self.effect: self.axis.span(at["pi_low"], at["pi_high"])},
                 low=at["pi_low"],
                 high=at["pi_high"],
                 indent=indent,
                 facts={**facts, "weight": None},
             )
-        )
+            lines.append(bar)
+        return lines
 
 
 def _group_label(group: PoolResult) -> str:
     if math.isnan(group.i2) or group.method == "common":
         return f"Pooled, k = {group.k}"
-    return f"Pooled, k = {group.k}; τ² {number(group.tau2, 2)}, I² {group.i2:.1f}%"
+    return f"Pooled, k = {group.k}; τ² {significant(group.tau2, 2)}, I² {group.i2:.1f}%"
 
 
 def _axis(pooled: Sequence[PoolResult], studies: Sequence[_Study], title: str) -> ValueAxis:
@@ -211,17 +178,11 @@ def _alone(group: PoolResult, overall: PoolResult) -> bool:
 
 def forest(
     result: PoolResult | SubgroupResult,
+    caption: Caption,
     *,
-    title: str,
-    subtitle: str | Sequence[str],
-    notes: Sequence[str],
-    data_hash: str | None,
-    kind: str = "curated",
-    value: str | None = None,
     events: Cells | None = None,
     n: Cells | None = None,
     order: Order = "given",
-    name: str = "forest",
 ) -> Figure:
     """Draw a forest plot.
 
@@ -229,24 +190,13 @@ def forest(
     ----------
     result
         A pooled estimate, or one by subgroup; GLMM results too.
-    title, subtitle, notes
-        What the figure says, of which studies, and what else must be said. How the figure is
-        read, the model, the heterogeneity, what was left out and the result's warnings are
-        added.
-    data_hash
-        Of the packaged data; None for a table of the caller's own.
-    kind
-        Where the studies' values come from: ``reported``, ``curated`` or ``given`` (a table of
-        the caller's own). Pooled values are always recomputed.
-    value
-        What the values are, for axis and column, such as ``accuracy``; default by the measure.
+    caption
+        With the kind of the studies' values.
     events, n
         Counts by row of the input (`rows_used` picks the studies'), shown as ``45/50`` or
         ``50``. A GLMM's result holds its own.
     order
         Of the studies, within their groups: as ``given``, by ``estimate`` or by ``weight``.
-    name
-        Of the figure's files.
 
     Returns
     -------
@@ -260,78 +210,57 @@ def forest(
     continuity correction puts it, hollow and with a dagger. Weights are those of all studies
     pooled, in subgroups too; a GLMM has none, so that its squares show n.
     """
-    groups: Sequence[PoolResult] = getattr(result, "groups", ())
-    overall: PoolResult = getattr(result, "overall", None) or result  # type: ignore[assignment]
+    factor = None
+    if isinstance(result, SubgroupResult):
+        overall, factor = result.overall, result.factor
+        parts = dict(zip(result.names, result.groups, strict=True))
+    else:
+        overall, parts = result, {"": result}
     weights = dict(zip(overall.rows_used, overall.weights, strict=False))
     counts = dict(zip(overall.rows_used, _counts(overall, events, n), strict=True))
-    parts = groups or [overall]
-    members = [_sorted(_studies(part, weights, counts), order) for part in parts]
-    studies = [study for part in members for study in part]
-    what = value or quantity(overall.measure)
-    axis = _axis([overall, *groups], studies, _axis_title(what, overall))
-    columns = _columns(studies, what, captions.percent(overall.level))
+    members = {
+        name: _sorted(_studies(part, weights, counts), order) for name, part in parts.items()
+    }
+    studies = [study for inside in members.values() for study in inside]
+    what = caption.what(overall.measure)
+    axis = _axis([overall, *parts.values()] if factor else [overall], studies, what)
+    both = any(study.events is not None for study in studies)
+    effect = f"{what} [{captions.percent(overall.level)} CI]"
+    texts = _Texts(axis, "events/n" if both else "n", effect)
     areas = _areas(studies)
 
-    lines = _Lines({key: column.name for key, column in columns.items()}, axis)
-    for group_name, part, inside in zip(
-        getattr(result, "names", [""]), parts, members, strict=True
-    ):
-        label = f"{getattr(result, 'factor', '')}: {group_name}" if groups else None
-        if label is not None:
-            lines.heading(label)
-        for study in inside:
-            lines.study(study, areas[study.row], group_name if groups else None)
-        if groups and not _alone(part, overall):
-            share = sum(study.weight or 0.0 for study in inside) if weights else None
-            lines.pooled(part, _group_label(part), group_name, share)
-    lines.gap()
-    lines.pooled(
-        overall,
-        f"{captions.model_name(overall.method)}, k = {overall.k}",
-        None,
-        100.0 if weights else None,
-    )
+    lines: list[Line] = []
+    for name, part in parts.items():
+        group = name if factor else None
+        if factor:
+            lines += [Line("gap")] if lines else []
+            lines.append(Line("heading", f"{factor}: {name}"))
+        lines += [texts.study(study, areas[study.row], group) for study in members[name]]
+        if factor and not _alone(part, overall):
+            share = sum(study.weight or 0.0 for study in members[name]) if weights else None
+            lines += texts.pooled(part, _group_label(part), group, share)
+    label = f"{captions.model_name(overall.method)}, k = {overall.k}"
+    lines += [Line("gap"), *texts.pooled(overall, label, None, 100.0 if weights else None)]
 
-    shown = [column for column in columns.values() if _used(column, lines.lines)]
-    colour, words = captions.KINDS[kind]
+    columns = [Column(texts.count, "left"), Column(texts.effect), Column(texts.weight)]
     drawing = Drawing(
-        lines.lines, shown, axis, colour=colour, reference=overall.back_transformed["estimate"]
+        lines,
+        [column for column in columns if any(line.cells.get(column.name) for line in lines)],
+        axis,
+        colour=caption.colour,
+        reference=overall.back_transformed["estimate"],
     )
     said = [captions.heterogeneity(overall), captions.model(overall)]
-    if groups:
-        said.insert(0, captions.difference(result))  # type: ignore[arg-type]
-    body = alt.vconcat(drawing.chart(), text_block(said), spacing=14).resolve_scale(
-        x="independent", y="independent"
+    if isinstance(result, SubgroupResult):
+        said.insert(0, captions.difference(result))
+    return caption.figure(
+        "forest",
+        drawing.over(said),
+        table(lines),
+        reading=_reading(caption.studies, overall, studies),
+        remarks=[*drawing.notes, *_remarks(studies, overall)],
+        result=result,
     )
-    return finish(
-        name,
-        title,
-        captions.subtitle_lines(subtitle, _reading(words, overall, studies)),
-        body,
-        table(lines.lines),
-        captions.small_print(notes, [*drawing.notes, *_remarks(studies, overall)], result),
-        data_hash,
-        line_length=captions.NOTE_LENGTH,
-    )
-
-
-def _axis_title(what: str, result: PoolResult) -> str:
-    if result.back.scale == "exp":
-        return f"{what} (log scale)"
-    return what
-
-
-def _columns(studies: Sequence[_Study], what: str, percent: str) -> dict[str, Column]:
-    both = any(study.events is not None for study in studies)
-    return {
-        "count": Column("events/n" if both else "n", "left"),
-        "effect": Column(f"{what} [{percent} CI]"),
-        "weight": Column("weight"),
-    }
-
-
-def _used(column: Column, lines: Sequence[Line]) -> bool:
-    return any(line.cells.get(column.name) for line in lines)
 
 
 def _areas(studies: Sequence[_Study]) -> dict[int, float]:
@@ -358,11 +287,11 @@ def _remarks(studies: Sequence[_Study], overall: PoolResult) -> list[str]:
     notes = []
     moved = sum(study.moved for study in studies)
     if moved:
-        counted = f"{moved} {'study' if moved == 1 else 'studies'}"
         how = "The model takes the counts as they are. " if overall.method == "GLMM" else ""
         notes.append(
-            f"† {counted} at 0% or 100% (hollow), drawn with 0.5 added to events and non-events: "
-            f"on this scale there is no other place for the value and its interval. {how}".rstrip()
+            f"† {plural(moved, 'study')} at 0% or 100% (hollow), drawn with 0.5 added to events "
+            "and non-events: on this scale there is no other place for the value and its interval. "
+            f"{how}".rstrip()
         )
     if is_share(overall.back.scale, overall.measure) and overall.method == "GLMM":
         notes.append("The pooled value is that of the median study.")

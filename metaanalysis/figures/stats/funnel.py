@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 import altair as alt
 import pandas as pd
 
-from metaanalysis.figures.kit import captions, theme
-from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.legend import Legend
-from metaanalysis.figures.kit.natural import (
-    is_share,
-    minus,
-    natural_ticks,
-    number,
-    p_words,
-    quantity,
-    scale_words,
-    study_back,
-)
+from db.wording import minus, p_words, significant
+from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.axes import is_share, natural_ticks, scale_words, study_back
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.key import DASHES, Key
 
 if TYPE_CHECKING:
     from metaanalysis.stats.result_tables import BiasTestResult, TrimFillResult
@@ -38,23 +31,46 @@ _PREDICTORS = ("standard error", "variance")
 #: Shades from the outside in, light enough for marks on them.
 _SHADES = ("#ffffff", "#eef1f4", "#dde3e8", "#c9d1d9")
 _PVALUES = (0.10, 0.05, 0.01)
-_LEVELS = (0.90, 0.95, 0.99)
+_LEVELS: tuple[float, ...] = (0.90, 0.95, 0.99)
 _LINE_POINTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """Effect across, on the scale of the analysis; standard error down to the deepest."""
+
+    low: float
+    high: float
+    deepest: float
+    across: alt.Axis
+    down: alt.Axis
+
+    def x(self, name: str = "effect") -> alt.X:
+        """Return a column as the horizontal position."""
+        scale = alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
+        return alt.X(f"{name}:Q", scale=scale, axis=self.across)
+
+    def y(self) -> alt.Y:
+        """Return the standard error as the vertical position."""
+        return alt.Y("se:Q", scale=alt.Scale(domain=[self.deepest, 0], nice=False), axis=self.down)
+
+    def line(self, rows: pd.DataFrame, **look: Any) -> alt.Chart:
+        """Draw a line from the top down."""
+        line = alt.Chart(rows).mark_line(clip=True, **look)
+        return line.encode(x=self.x(), y=self.y(), order="se:Q")
+
+    def upright(self, at: float, **look: Any) -> alt.Chart:
+        """Draw a line at one effect."""
+        return self.line(pd.DataFrame({"effect": [at, at], "se": [0.0, self.deepest]}), **look)
 
 
 def funnel(
     result: PoolResult,
+    caption: Caption,
     *,
-    title: str,
-    subtitle: str | Sequence[str],
-    notes: Sequence[str],
-    data_hash: str | None,
-    kind: str = "curated",
-    value: str | None = None,
     filled: TrimFillResult | None = None,
     egger: BiasTestResult | None = None,
     contours: Contours = "auto",
-    name: str = "funnel",
 ) -> Figure:
     """Draw a funnel plot.
 
@@ -62,8 +78,8 @@ def funnel(
     ----------
     result
         A pooled estimate with its studies.
-    title, subtitle, notes, data_hash, kind, value, name
-        As of :func:`metaanalysis.figures.stats.forest.forest`.
+    caption
+        With the kind of the studies' values.
     filled
         Trim-and-fill: its imputed studies are drawn hollow, its estimate as a dotted line.
     egger
@@ -89,46 +105,55 @@ def funnel(
     chosen = contours
     if contours == "auto":
         chosen = "confidence" if share else "significance"
+    remarks = _remarks(result, share, egger, filled)
+    if filled is not None and not filled.k0:
+        filled = None
     points = _points(result, filled)
     deepest = max(points["se"]) * 1.06
     line = _egger_line(egger, deepest)
-    reach = _reach(result, points, deepest, chosen)
-    axes = _axes(result, value or quantity(result.measure), reach, deepest, share)
-    centre = 0.0 if chosen == "significance" else result.estimate
-    regions = _regions(centre, deepest, chosen)
-    layers = [*_shading(regions, axes), *_lines(result, filled, line, axes, deepest, chosen)]
-    colour, words = captions.KINDS[kind]
-    layers += _marks(points, axes, colour)
-    chart = alt.LayerChart(layer=layers).properties(width=_WIDTH, height=_HEIGHT)
-    body = alt.hconcat(chart, _key(result, filled, egger, chosen, colour, words), spacing=24)
-    return finish(
-        name,
-        title,
-        captions.subtitle_lines(subtitle, _reading(words, filled, chosen)),
-        body.resolve_scale(x="independent", y="independent", color="independent"),
+    axes = _axes(result, caption, _reach(result, points, deepest, chosen), deepest, share)
+    layers = _shading(_regions(result, deepest, chosen), axes)
+    if chosen == "significance":
+        layers.append(axes.upright(0.0, color=theme.MUTED, strokeWidth=1))
+    pooled = {"color": theme.RECOMPUTED, "strokeWidth": 1.6}
+    layers.append(axes.upright(result.estimate, **pooled))
+    if filled is not None:
+        dotted = DASHES["dotted"]
+        layers.append(axes.upright(filled.adjusted.estimate, strokeDash=dotted, **pooled))
+    if not line.empty:
+        look = {"color": theme.INK, "strokeWidth": 1.4, "strokeDash": DASHES["dashed"]}
+        layers.append(axes.line(line, **look))
+    layers += _marks(points, axes, caption.colour)
+    hollow = "" if filled is None else "; hollow: imputed by trim-and-fill, no data"
+    reading = f"{caption.studies} (points{hollow}). Recomputed: pooled value (line)"
+    around = "regions around it" if chosen == "confidence" else "regions of significance"
+    return caption.figure(
+        "funnel",
+        _key(result, caption, filled, egger, chosen).beside(
+            alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT), _HEIGHT
+        ),
         pd.concat([points, _line_rows(result, filled, line, deepest)], ignore_index=True),
-        captions.small_print(notes, _remarks(result, share, egger, filled), result),
-        data_hash,
-        line_length=captions.NOTE_LENGTH,
+        reading=f"{reading} and {around}.",
+        remarks=remarks,
+        result=result,
     )
 
 
 def _points(result: PoolResult, filled: TrimFillResult | None) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = [
-        {"mark": "study", "label": label, "row": row, "effect": effect}
-        | {"se": math.sqrt(variance), "natural": study_back(result.back, variance)(effect)}
-        for label, row, effect, variance in zip(
-            result.labels, result.rows_used, result.effect, result.variance, strict=True
-        )
-    ]
+    studies = zip(result.labels, result.rows_used, result.effect, result.variance, strict=True)
+    drawn: list[tuple[Any, ...]] = [("study", *study) for study in studies]
     if filled is not None:
         pairs = zip(filled.filled_effect, filled.filled_variance, strict=True)
-        rows += [
-            {"mark": "filled", "label": f"filled {index}", "row": None, "effect": effect}
-            | {"se": math.sqrt(variance), "natural": study_back(result.back, variance)(effect)}
-            for index, (effect, variance) in enumerate(pairs, start=1)
+        drawn += [
+            ("filled", f"filled {index}", None, *pair) for index, pair in enumerate(pairs, start=1)
         ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [
+            {"mark": mark, "label": label, "row": row, "effect": effect}
+            | {"se": math.sqrt(variance), "natural": study_back(result.back, variance)(effect)}
+            for mark, label, row, effect, variance in drawn
+        ]
+    )
 
 
 def _egger_line(egger: BiasTestResult | None, deepest: float) -> pd.DataFrame:
@@ -161,40 +186,34 @@ def _reach(
 
 
 def _axes(
-    result: PoolResult, what: str, reach: tuple[float, float], deepest: float, share: bool
-) -> tuple[alt.Scale, alt.Axis, alt.Scale, alt.Axis]:
-    ticks = natural_ticks(result.back, *reach, share=share)
-    shown = {place: f"{natural:g}" for place, natural in ticks}
+    result: PoolResult, caption: Caption, reach: tuple[float, float], deepest: float, share: bool
+) -> _Axes:
+    shown = {
+        place: f"{natural:g}" for place, natural in natural_ticks(result.back, *reach, share=share)
+    }
     labels = " : ".join(
         f"abs(datum.value - ({place!r})) < 1e-9 ? '{minus(text)}'" for place, text in shown.items()
     )
     scale = scale_words(result.back.scale)
-    x_axis = alt.Axis(
+    unit = f" ({scale})" if scale else ""
+    across = alt.Axis(
         values=list(shown),
         labelExpr=f"{labels} : ''" if shown else "''",
-        title=f"{what} ({scale})" if scale else what,
+        title=f"{caption.what(result.measure)}{unit}",
         grid=False,
         labelFlush=False,
     )
-    unit = f" ({scale})" if scale else ""
-    y_axis = alt.Axis(
+    down = alt.Axis(
         title=f"standard error{unit}", grid=False, tickCount=5, domain=True, format="~g"
     )
-    x_scale = alt.Scale(domain=list(reach), nice=False, zero=False)
-    return x_scale, x_axis, alt.Scale(domain=[deepest, 0], nice=False), y_axis
+    return _Axes(*reach, deepest, across, down)
 
 
-def _x(axes: tuple[alt.Scale, alt.Axis, alt.Scale, alt.Axis], field: str = "effect") -> alt.X:
-    return alt.X(f"{field}:Q", scale=axes[0], axis=axes[1])
-
-
-def _y(axes: tuple[alt.Scale, alt.Axis, alt.Scale, alt.Axis]) -> alt.Y:
-    return alt.Y("se:Q", scale=axes[2], axis=axes[3])
-
-
-def _regions(centre: float, deepest: float, chosen: str) -> pd.DataFrame:
+def _regions(result: PoolResult, deepest: float, chosen: str) -> pd.DataFrame:
     """Return the contours, widest first: each covers the middle of the wider one."""
-    levels = _LEVELS if chosen == "confidence" else tuple(1 - p for p in _PVALUES)
+    centre, levels = result.estimate, _LEVELS
+    if chosen == "significance":
+        centre, levels = 0.0, tuple(1 - p for p in _PVALUES)
     critical = {level: NormalDist().inv_cdf(0.5 + level / 2) for level in levels}
     rows = [
         {"level": level, "step": step, "se": se}
@@ -205,52 +224,17 @@ def _regions(centre: float, deepest: float, chosen: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _shading(regions: pd.DataFrame, axes: Any) -> list[alt.Chart]:
+def _shading(regions: pd.DataFrame, axes: _Axes) -> list[alt.Chart]:
     """Return the contours as areas, the narrowest last and darkest; outside is paper."""
-    layers = []
-    for step in sorted(regions["step"].unique(), reverse=True):
-        rows = regions[regions["step"] == step]
-        layers.append(
-            alt.Chart(rows)
-            .mark_area(orient="horizontal", clip=True, opacity=1, color=_SHADES[3 - int(step)])
-            .encode(x=_x(axes, "low"), x2="high:Q", y=_y(axes))
-        )
-    return layers
+    return [
+        alt.Chart(rows)
+        .mark_area(orient="horizontal", clip=True, opacity=1, color=_SHADES[3 - int(step)])
+        .encode(x=axes.x("low"), x2="high:Q", y=axes.y())
+        for step, rows in regions.groupby("step", sort=False)
+    ]
 
 
-def _upright(at: float, axes: Any, deepest: float, **look: Any) -> alt.Chart:
-    rows = pd.DataFrame({"effect": [at, at], "se": [0.0, deepest]})
-    chart: alt.Chart = (
-        alt.Chart(rows).mark_line(clip=True, **look).encode(x=_x(axes), y=_y(axes), order="se:Q")
-    )
-    return chart
-
-
-def _lines(
-    result: PoolResult,
-    filled: TrimFillResult | None,
-    line: pd.DataFrame,
-    axes: Any,
-    deepest: float,
-    chosen: str,
-) -> list[alt.Chart]:
-    look = {"color": theme.RECOMPUTED, "strokeWidth": 1.6}
-    layers = [_upright(result.estimate, axes, deepest, **look)]
-    if chosen == "significance":
-        layers.insert(0, _upright(0.0, axes, deepest, color=theme.MUTED, strokeWidth=1))
-    if filled is not None and filled.k0:
-        at = filled.adjusted.estimate
-        layers.append(_upright(at, axes, deepest, strokeDash=[2, 3], **look))
-    if not line.empty:
-        layers.append(
-            alt.Chart(line)
-            .mark_line(clip=True, color=theme.INK, strokeWidth=1.4, strokeDash=[7, 4])
-            .encode(x=_x(axes), y=_y(axes), order="se:Q")
-        )
-    return layers
-
-
-def _marks(points: pd.DataFrame, axes: Any, colour: str) -> list[alt.Chart]:
+def _marks(points: pd.DataFrame, axes: _Axes, colour: str) -> list[alt.Chart]:
     shown = [
         alt.Tooltip("label:N"),
         alt.Tooltip("natural:Q", format=".4~g", title="value"),
@@ -267,7 +251,7 @@ def _marks(points: pd.DataFrame, axes: Any, colour: str) -> list[alt.Chart]:
             .mark_point(
                 shape="circle", size=62, fill=fill, stroke=stroke, strokeWidth=1.1, opacity=1
             )
-            .encode(x=_x(axes), y=_y(axes), tooltip=shown)
+            .encode(x=axes.x(), y=axes.y(), tooltip=shown)
         )
     return layers
 
@@ -277,7 +261,7 @@ def _line_rows(
 ) -> pd.DataFrame:
     """Return the lines as data: the ends of each."""
     lines = [("pooled", result.estimate, result.estimate)]
-    if filled is not None and filled.k0:
+    if filled is not None:
         lines.append(("pooled with filled", filled.adjusted.estimate, filled.adjusted.estimate))
     if not line.empty:
         ends = line["effect"].tolist()
@@ -293,45 +277,38 @@ def _line_rows(
 
 def _key(
     result: PoolResult,
+    caption: Caption,
     filled: TrimFillResult | None,
     egger: BiasTestResult | None,
     chosen: str,
-    colour: str,
-    words: str,
-) -> alt.LayerChart:
+) -> Key:
     """Return the key on the right: marks, lines and shades with their meaning."""
-    key = Legend()
-    key.mark("point", words.lower(), colour)
-    if filled is not None and filled.k0:
-        key.mark("hollow", f"filled in ({filled.k0})")
-    key.mark("line", f"pooled: {number(result.back(result.estimate))}", theme.RECOMPUTED)
-    if filled is not None and filled.k0:
-        at = number(result.back(filled.adjusted.estimate))
-        key.mark("dotted", f"with the filled in: {at}", theme.RECOMPUTED)
+    key = Key()
+    key.mark(caption.studies.lower(), caption.colour)
+    if filled is not None:
+        key.mark(f"filled in ({filled.k0})", hollow=True)
+    pooled = significant(result.back(result.estimate))
+    key.rule(f"pooled: {pooled}", "line", theme.RECOMPUTED)
+    if filled is not None:
+        at = significant(result.back(filled.adjusted.estimate))
+        key.rule(f"with the filled in: {at}", "dotted", theme.RECOMPUTED)
     if egger is not None:
         if not math.isnan(egger.limit) and egger.predictor in _PREDICTORS:
-            key.mark("dashed", egger.name)
+            key.rule(egger.name, "dashed")
         freedom = "" if egger.df is None else f"({egger.df:g})"
-        statistic = f"{egger.statistic_name}{freedom} = {number(egger.statistic)}"
-        key.words(f"{statistic}, {p_words(egger.p)}")
+        statistic = f"{egger.statistic_name}{freedom} = {significant(egger.statistic)}"
+        key.heading(f"{statistic}, {p_words(egger.p)}")
     key.gap()
     if chosen == "confidence":
-        key.words("Expected by chance alone,")
-        key.words("around the pooled value:")
+        key.heading("Expected by chance alone,")
+        key.heading("around the pooled value:")
         texts = ("beyond 99%", "95 to 99% of studies", "90 to 95%", "the middle 90%")
     else:
-        key.words("A study's own test of no effect:")
+        key.heading("A study's own test of no effect:")
         texts = ("p < 0.01", "0.01 to 0.05", "0.05 to 0.10", "p > 0.10")
     for shade, text in zip(_SHADES, texts, strict=True):
-        key.mark("box", text, shade)
-    return key.chart(_HEIGHT)
-
-
-def _reading(words: str, filled: TrimFillResult | None, chosen: str) -> str:
-    imputed = filled is not None and filled.k0
-    hollow = "; hollow: imputed by trim-and-fill, no data" if imputed else ""
-    around = "regions around it" if chosen == "confidence" else "regions of significance"
-    return f"{words} (points{hollow}). Recomputed: pooled value (line) and {around}."
+        key.box(text, shade)
+    return key
 
 
 def _remarks(

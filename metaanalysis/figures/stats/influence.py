@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
+from db.wording import plural
 from metaanalysis.figures.kit import captions, theme
-from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.axes import even_ticks
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.diagram import Canvas
 from metaanalysis.figures.kit.interval_lines import Sizes
-from metaanalysis.figures.kit.natural import even_ticks
 from metaanalysis.figures.kit.text_width import shortened, text_width
 
 if TYPE_CHECKING:
@@ -35,27 +39,16 @@ _LABEL = 190
 _TICK_FONT, _APART, _OUT = 12, 10, 5
 
 
-def influence(
-    result: InfluenceResult,
-    *,
-    title: str,
-    subtitle: str | Sequence[str],
-    notes: Sequence[str],
-    data_hash: str | None,
-    cutoffs: Mapping[str, float] | None = None,
-    name: str = "influence",
-) -> Figure:
+def influence(result: InfluenceResult, caption: Caption) -> Figure:
     """Draw the deletion diagnostics of each study.
 
     Parameters
     ----------
     result
-        What ``influence`` of the statistics returns.
-    title, subtitle, notes, data_hash, name
-        As of :func:`metaanalysis.figures.stats.forest.forest`.
-    cutoffs
-        Measure -> value beyond which a study stands out, drawn as a dashed line (on both sides
-        of 0 for residual and DFFITS); default those of the result, if it has any.
+        What ``influence`` of the statistics returns. Its cut-offs, beyond which a study stands
+        out, are drawn as dashed lines (on both sides of 0 for residual and DFFITS).
+    caption
+        Beside it, nothing is told of the studies' own values.
 
     Returns
     -------
@@ -67,40 +60,34 @@ def influence(
     Which studies are influential is the result's own verdict (``influential``), never taken
     from the lines drawn.
     """
-    given = getattr(result, "cutoffs", None) if cutoffs is None else cutoffs
     limits = {
         measure: limit
-        for measure, limit in (given or {}).items()
+        for measure, limit in result.cutoffs.items()
         if measure in _PANELS and math.isfinite(limit)
     }
-    data = _data(result)
     sizes = Sizes.of(len(result.table))
-    places = {row: sizes.line * (index + 1.5) for index, row in enumerate(_rows(result))}
-    height = sizes.line * (len(places) + 1.2)
-    data = data.assign(y=[places[row] for row in data["row"]])
-    panels: list[Any] = [_labels(result, places, height, sizes)]
+    height = sizes.line * (len(result.table) + 1.2)
+    data = _data(result)
+    places = {row["row"]: sizes.line * (at + 1.5) for at, row in enumerate(result.table)}
+    drawn = data.assign(y=[places[row] for row in data["row"]])
     starts = {measure: origin for measure, (_, origin) in _PANELS.items()}
     if result.full is not None:
         starts["tau2_deleted"] = result.full.tau2
-    panels += [_panel(data, measure, starts[measure], limits, height, sizes) for measure in _PANELS]
-    body = alt.hconcat(*panels, spacing=_GAP).resolve_scale(x="independent", y="independent")
+    panels = [
+        _labels(drawn.drop_duplicates("row"), height, sizes),
+        *(_panel(drawn, one, starts[one], limits.get(one), height, sizes) for one in _PANELS),
+    ]
     reading = "Recomputed: what changes when each study is left out"
     if result.influential:
         reading += "; influential studies in bold and orange"
-    return finish(
-        name,
-        title,
-        captions.subtitle_lines(subtitle, f"{reading}."),
-        body,
-        data.drop(columns="y"),
-        captions.small_print(notes, _remarks(result, limits), result),
-        data_hash,
-        line_length=captions.NOTE_LENGTH,
+    return caption.figure(
+        "influence",
+        alt.hconcat(*panels, spacing=_GAP).resolve_scale(x="independent", y="independent"),
+        data,
+        reading=f"{reading}.",
+        remarks=_remarks(result, limits),
+        result=result,
     )
-
-
-def _rows(result: InfluenceResult) -> list[int]:
-    return [row["row"] for row in result.table]
 
 
 def _data(result: InfluenceResult) -> pd.DataFrame:
@@ -115,31 +102,18 @@ def _data(result: InfluenceResult) -> pd.DataFrame:
     )
 
 
-def _y(height: float, field: str = "y") -> alt.Y:
-    ends = [0, height]
-    scale = alt.Scale(domain=ends, range=ends, nice=False)
-    return alt.Y(f"{field}:Q", axis=None, scale=scale)
-
-
-def _labels(
-    result: InfluenceResult, places: Mapping[int, float], height: float, sizes: Sizes
-) -> alt.LayerChart:
-    rows = pd.DataFrame(
-        [
-            {"text": shortened(row["label"], sizes.font, _LABEL), "y": places[row["row"]]}
-            | {"influential": row["label"] in result.influential}
-            for row in result.table
-        ]
+def _labels(studies: pd.DataFrame, height: float, sizes: Sizes) -> alt.LayerChart:
+    rows = studies[["y", "influential"]].assign(
+        text=[shortened(label, sizes.font, _LABEL) for label in studies["label"]]
     )
     width = min(_LABEL, max([70.0, *(text_width(t, sizes.font, bold=True) for t in rows["text"])]))
-    base = alt.Chart(rows).encode(x=alt.value(0), y=_y(height), text="text:N")
+    base = alt.Chart(rows).encode(x=alt.value(0), y=Canvas(width, height).y(), text="text:N")
     look: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": sizes.font}
     plain = base.transform_filter("!datum.influential").mark_text(**look)
     bold = base.transform_filter("datum.influential").mark_text(
         **look, fontWeight="bold", color=theme.RECOMPUTED
     )
-    chart: alt.LayerChart = (plain + bold).properties(width=width, height=height)
-    return chart
+    return (plain + bold).properties(width=width, height=height)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -171,18 +145,16 @@ def _panel(
     data: pd.DataFrame,
     measure: str,
     origin: float | None,
-    limits: Mapping[str, float],
+    limit: float | None,
     height: float,
     sizes: Sizes,
 ) -> alt.LayerChart:
-    heading = _PANELS[measure][0]
-    rows = data[(data["measure"] == measure) & data["value"].notna()]
-    rows = rows[[math.isfinite(value) for value in rows["value"]]]
-    lines = [limits[measure]] if measure in limits else []
-    if measure in ("rstudent", "dffits"):
-        lines = [sign * line for line in lines for sign in (-1, 1)]
+    rows = data[(data["measure"] == measure) & np.isfinite(data["value"].astype(float))]
+    cuts = [] if limit is None else [limit]
+    if limit is not None and measure in ("rstudent", "dffits"):
+        cuts = [-limit, limit]
     start = origin if origin is not None else float(rows["value"].min() if len(rows) else 0.0)
-    values = [*rows["value"], *lines, start]
+    values = [*rows["value"], *cuts, start]
     low, high = min(values), max(values)
     pad = 0.08 * (high - low) or 0.1
     low, high = low - pad, high + pad
@@ -193,37 +165,32 @@ def _panel(
             title=None, values=_ticks(low, high), grid=False, labelFlush=False, format="~g"
         ),
     )
-    colour = alt.condition("datum.influential", alt.value(theme.RECOMPUTED), alt.value(theme.MUTED))
-    marks = alt.Chart(rows.assign(start=start)).encode(y=_y(height))
-    layers: list[alt.Chart] = []
-    if lines:
-        cut = pd.DataFrame({"value": lines, "top": sizes.line, "bottom": height})
-        layers.append(
-            alt.Chart(cut)
-            .mark_rule(color=theme.MUTED, strokeDash=[4, 3])
-            .encode(x=x, y=_y(height, "top"), y2="bottom:Q")
+    y = Canvas(_WIDTH, height).y
+    upright = [
+        alt.Chart(pd.DataFrame({"value": at, "top": sizes.line, "bottom": height}))
+        .mark_rule(**look)
+        .encode(x=x, y=y("top"), y2="bottom:Q")
+        for at, look in (
+            ([] if origin is None else [origin], {"color": theme.FAINT}),
+            (cuts, {"color": theme.MUTED, "strokeDash": [4, 3]}),
         )
-    layers += [
+        if at
+    ]
+    colour = alt.condition("datum.influential", alt.value(theme.RECOMPUTED), alt.value(theme.MUTED))
+    marks = alt.Chart(rows.assign(start=start)).encode(y=y())
+    layers = [
+        *upright,
         marks.mark_rule(strokeWidth=1.4).encode(x=x, x2="start:Q", color=colour),
         marks.mark_point(filled=True, size=42, opacity=1).encode(
             x=x,
             color=colour,
             tooltip=[alt.Tooltip("label:N"), alt.Tooltip("value:Q", format=".4~g"), "by:N"],
         ),
-        alt.Chart(pd.DataFrame({"text": [heading]}))
+        alt.Chart(pd.DataFrame({"text": [_PANELS[measure][0]]}))
         .mark_text(align="left", baseline="middle", fontSize=sizes.font, color=theme.MUTED)
         .encode(x=alt.value(0), y=alt.value(sizes.line * 0.4), text="text:N"),
     ]
-    if origin is not None:
-        base = pd.DataFrame({"value": [origin], "top": sizes.line, "bottom": height})
-        layers.insert(
-            0,
-            alt.Chart(base)
-            .mark_rule(color=theme.FAINT)
-            .encode(x=x, y=_y(height, "top"), y2="bottom:Q"),
-        )
-    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(width=_WIDTH, height=height)
-    return chart
+    return alt.LayerChart(layer=layers, width=_WIDTH, height=height)
 
 
 def _remarks(result: InfluenceResult, limits: Mapping[str, float]) -> list[str]:
@@ -240,9 +207,8 @@ def _remarks(result: InfluenceResult, limits: Mapping[str, float]) -> list[str]:
         notes.append("Dashed: the cut-offs. A residual beyond its own marks an outlier only.")
     lost = sum(not math.isfinite(row[measure]) for row in result.table for measure in _PANELS)
     if lost:
-        notes.append(
-            f"{lost} {'value is' if lost == 1 else 'values are'} not defined and not drawn."
-        )
+        verb = "is" if lost == 1 else "are"
+        notes.append(f"{plural(lost, 'value')} {verb} not defined and not drawn.")
     notes.append(
         f"{captions.model_name(result.method)}, {captions.test_name(result.test, None)}. Residuals "
         "are studentised by the fit without the study."

@@ -10,9 +10,11 @@ import altair as alt
 import pandas as pd
 
 from db.errors import UsageError
-from metaanalysis.figures.kit import captions, theme
-from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.natural import ValueAxis, value_axis
+from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.axes import ValueAxis, value_axis
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.diagram import Canvas
 
 if TYPE_CHECKING:
     from metaanalysis.stats.result_tables import MultiverseResult
@@ -45,16 +47,11 @@ _WORDS = {
 
 def multiverse(
     result: MultiverseResult,
+    caption: Caption,
     *,
-    title: str,
-    subtitle: str | Sequence[str],
-    notes: Sequence[str],
-    data_hash: str | None,
-    value: str = "pooled value",
     ratio: bool = False,
     share: bool = False,
     chosen: Mapping[str, str] | None = None,
-    name: str = "multiverse",
 ) -> Figure:
     """Draw a specification curve.
 
@@ -62,10 +59,8 @@ def multiverse(
     ----------
     result
         A multiverse, its rows in the order of the estimates.
-    title, subtitle, notes, data_hash, name
-        As of :func:`metaanalysis.figures.stats.forest.forest`.
-    value
-        What the values are, such as ``accuracy``.
+    caption
+        With what the values are, such as ``accuracy``.
     ratio, share
         Whether the values are ratios (log axis) or shares between 0 and 1 (proportion, AUC).
     chosen
@@ -85,7 +80,7 @@ def multiverse(
     data = pd.DataFrame([dict(row) for row in result.table])
     data["chosen"] = _is_chosen(data, chosen)
     axis = value_axis(
-        f"{value} (log scale)" if ratio else value,
+        caption.value or "pooled value",
         data["estimate"],
         zip(data["ci_low"], data["ci_high"], strict=True),
         scale="exp" if ratio else "logit" if share else "identity",
@@ -100,11 +95,7 @@ def multiverse(
     }
     step = _WIDTH / len(data)
     drawn = data.assign(x=[(index + 0.5) * step for index in range(len(data))])
-    curve = _curve(drawn, axis, step)
-    parts: list[Any] = [curve]
-    if choices:
-        parts.append(_matrix(drawn, choices, step))
-    body = alt.vconcat(*parts, spacing=10).resolve_scale(x="independent", y="independent")
+    parts = [_curve(drawn, axis, step)]
     reading = "Recomputed: one analysis with its confidence interval"
     if len(data) > 1:
         reading = (
@@ -112,18 +103,17 @@ def multiverse(
             "confidence intervals"
         )
     if choices:
+        parts.append(_matrix(drawn, choices, step))
         reading += "; dots below: the choices of each"
     if data["chosen"].any():
         reading += "; large and orange: the one reported elsewhere"
-    return finish(
-        name,
-        title,
-        captions.subtitle_lines(subtitle, f"{reading}."),
-        body,
+    return caption.figure(
+        "multiverse",
+        alt.vconcat(*parts, spacing=10).resolve_scale(x="independent", y="independent"),
         data,
-        captions.small_print(notes, _remarks(data, axis), result),
-        data_hash,
-        line_length=captions.NOTE_LENGTH,
+        reading=f"{reading}.",
+        remarks=_remarks(data, axis),
+        result=result,
     )
 
 
@@ -150,47 +140,42 @@ def _word(column: str, level: str, data: pd.DataFrame) -> str:
     return text
 
 
+def _if_chosen(value: Any, other: Any) -> Any:
+    return alt.condition("datum.chosen", alt.value(value), alt.value(other))
+
+
 def _curve(drawn: pd.DataFrame, axis: ValueAxis, step: float) -> alt.LayerChart:
     clipped = drawn.assign(
         low=[axis.clipped(value) for value in drawn["ci_low"]],
         high=[axis.clipped(value) for value in drawn["ci_high"]],
     )
-    scale = alt.Scale(domain=[0, _WIDTH], range=[0, _WIDTH], nice=False)
-    x = alt.X("x:Q", scale=scale, axis=None)
-
-    def y(field: str) -> alt.Y:
-        shown = axis.axis(grid=True, domain=False, ticks=False)
-        return alt.Y(f"{field}:Q", scale=axis.scale(), axis=shown)
-
-    colour = alt.condition("datum.chosen", alt.value(theme.RECOMPUTED), alt.value(theme.INK))
-    base = alt.Chart(clipped).encode(x=x)
+    base = alt.Chart(clipped).encode(x=Canvas(_WIDTH, _TOP).x())
     size = min(max(step * 4, 14), 46)
     shown = ["transform", "method", "test", "inclusion", "k", "estimate", "ci_low", "ci_high"]
     tooltip = [alt.Tooltip(name) for name in shown if name in drawn]
-    rules = pd.DataFrame({"at": [float(drawn["estimate"].median())]})
+    levels: list[tuple[Any, dict[str, Any]]] = [
+        (axis.null if axis.shows_null else None, {}),
+        (float(drawn["estimate"].median()), {"strokeDash": [4, 3]}),
+    ]
     layers = [
-        alt.Chart(rules)
-        .mark_rule(color=theme.MUTED, strokeDash=[4, 3])
-        .encode(y=y("at"), x=alt.value(0), x2=alt.value(_WIDTH)),
+        alt.Chart(pd.DataFrame({"at": [at]}))
+        .mark_rule(color=theme.MUTED, **look)
+        .encode(y=axis.y("at"), x=alt.value(0), x2=alt.value(_WIDTH))
+        for at, look in levels
+        if at is not None
+    ]
+    layers += [
         base.mark_rule(strokeWidth=min(max(step * 0.3, 1.0), 2.2)).encode(
-            y=y("low"),
-            y2="high:Q",
-            color=alt.condition(
-                "datum.chosen", alt.value(theme.RECOMPUTED), alt.value(theme.REPORTED)
-            ),
+            y=axis.y("low"), y2="high:Q", color=_if_chosen(theme.RECOMPUTED, theme.REPORTED)
         ),
         base.mark_point(filled=True, opacity=1).encode(
-            y=y("estimate"),
-            color=colour,
-            size=alt.condition("datum.chosen", alt.value(95), alt.value(size)),
+            y=axis.y("estimate"),
+            color=_if_chosen(theme.RECOMPUTED, theme.INK),
+            size=_if_chosen(95, size),
             tooltip=tooltip,
         ),
     ]
-    if axis.null is not None and axis.low <= axis.null <= axis.high:
-        null = alt.Chart(pd.DataFrame({"at": [axis.null]})).mark_rule(color=theme.MUTED)
-        layers.insert(0, null.encode(y=y("at"), x=alt.value(0), x2=alt.value(_WIDTH)))
-    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(width=_WIDTH, height=_TOP)
-    return chart
+    return alt.LayerChart(layer=layers, width=_WIDTH, height=_TOP)
 
 
 def _matrix(
@@ -213,33 +198,24 @@ def _matrix(
             y += _LINE
         y += _LINE * 0.35
     height = y
-    scale = alt.Scale(domain=[0, _WIDTH], range=[0, _WIDTH], nice=False)
-    across = alt.X("x:Q", scale=scale, axis=None)
-    down = alt.Y(
-        "y:Q", axis=None, scale=alt.Scale(domain=[0, height], range=[0, height], nice=False)
-    )
+    sheet = Canvas(_WIDTH, height)
     size = min(max(step * 5, 10), 60)
-    base = alt.Chart(pd.DataFrame(dots)).encode(x=across, y=down)
-    look: dict[str, Any] = {"align": "right", "baseline": "middle", "fontSize": _FONT}
+    base = alt.Chart(pd.DataFrame(dots)).encode(x=sheet.x(), y=sheet.y())
     layers = [
         base.transform_filter("!datum.on").mark_point(
             filled=True, size=size * 0.35, color=theme.FAINT, opacity=0.8
         ),
         base.transform_filter("datum.on")
         .mark_point(filled=True, opacity=1)
-        .encode(
-            color=alt.condition("datum.chosen", alt.value(theme.RECOMPUTED), alt.value(theme.INK)),
-            size=alt.condition("datum.chosen", alt.value(95), alt.value(size)),
-        ),
-        alt.Chart(pd.DataFrame(names))
-        .mark_text(**look)
-        .encode(x=alt.value(-12), y=down, text="text:N"),
-        alt.Chart(pd.DataFrame(heads))
-        .mark_text(**look, color=theme.MUTED)
-        .encode(x=alt.value(-12), y=down, text="text:N"),
+        .encode(color=_if_chosen(theme.RECOMPUTED, theme.INK), size=_if_chosen(95, size)),
     ]
-    chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(width=_WIDTH, height=height)
-    return chart
+    layers += [
+        alt.Chart(pd.DataFrame(rows))
+        .mark_text(align="right", baseline="middle", fontSize=_FONT, color=colour)
+        .encode(x=alt.value(-12), y=sheet.y(), text="text:N")
+        for rows, colour in ((names, theme.INK), (heads, theme.MUTED))
+    ]
+    return alt.LayerChart(layer=layers, width=_WIDTH, height=height)
 
 
 def _remarks(data: pd.DataFrame, axis: ValueAxis) -> list[str]:

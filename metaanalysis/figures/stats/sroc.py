@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import pandas as pd
 
+from db.wording import significant
 from metaanalysis.figures.kit import captions, theme
-from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.legend import DASHES, Legend
-from metaanalysis.figures.kit.natural import number
+from metaanalysis.figures.kit.axes import even_ticks
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.key import DASHES, Key
 
 if TYPE_CHECKING:
     from metaanalysis.stats.result_tables import BivariateResult, Estimate
@@ -28,25 +29,15 @@ _LINES = {
 }
 
 
-def sroc(
-    result: BivariateResult,
-    *,
-    title: str,
-    subtitle: str | Sequence[str],
-    notes: Sequence[str],
-    data_hash: str | None,
-    kind: str = "curated",
-    zoom: bool = False,
-    name: str = "sroc",
-) -> Figure:
+def sroc(result: BivariateResult, caption: Caption, *, zoom: bool = False) -> Figure:
     """Draw studies of diagnostic accuracy with the bivariate model's summary.
 
     Parameters
     ----------
     result
         A bivariate model.
-    title, subtitle, notes, data_hash, kind, name
-        As of :func:`metaanalysis.figures.stats.forest.forest`.
+    caption
+        With the kind of the studies' values.
     zoom
         Show only the part of the unit square where studies and regions lie, not all of it.
 
@@ -55,42 +46,34 @@ def sroc(
     Figure
         Its data hold one row a study, one for the summary point, and the points of the lines.
     """
-    points = _points(result)
-    lines = _lines(result)
-    span = _span(pd.concat([points, lines]), zoom)
-    colour, words = captions.KINDS[kind]
-    x, y = _x(span), _y(span)
-    layers: list[alt.Chart] = []
+    points, lines = _points(result), _lines(result)
+    part = _part(pd.concat([points, lines]), zoom)
+    x = _rate("fpr", "false positive rate (1 − specificity)", 0, part)
+    y = _rate("sensitivity", "sensitivity", 1.0 - part, 1)
+    place: dict[str, Any] = {"x": alt.X(**x), "y": alt.Y(**y)}
     chance = pd.DataFrame({"fpr": [0.0, 1.0], "sensitivity": [0.0, 1.0]})
-    layers.append(
+    layers = [
         alt.Chart(chance)
         .mark_line(color=theme.FAINT, strokeWidth=1, clip=True)
-        .encode(x=x, y=y, order="fpr:Q")
-    )
-    for line, (dash, width) in _LINES.items():
-        rows = lines[lines["mark"] == line]
-        if not rows.empty:
-            layers.append(
-                alt.Chart(rows)
-                .mark_line(
-                    color=theme.RECOMPUTED, strokeWidth=width, strokeDash=DASHES[dash], clip=True
-                )
-                .encode(x=x, y=y, order="order:Q")
-            )
-    shown = ["label", "fpr", "sensitivity", "n"]
-    studies, summary = points[points["mark"] == "study"], points[points["mark"] == "summary"]
-    layers.append(
-        alt.Chart(studies.sort_values("size", ascending=False))
+        .encode(**place, order="fpr:Q")
+    ]
+    layers += [
+        alt.Chart(rows)
+        .mark_line(color=theme.RECOMPUTED, strokeWidth=width, strokeDash=DASHES[dash], clip=True)
+        .encode(**place, order="order:Q")
+        for line, (dash, width) in _LINES.items()
+        if not (rows := lines[lines["mark"] == line]).empty
+    ]
+    colour = caption.colour
+    layers += [
+        alt.Chart(points[points["mark"] == "study"].sort_values("size", ascending=False))
         .mark_point(shape="circle", fill=colour, fillOpacity=0.4, stroke=colour, strokeWidth=1.2)
         .encode(
-            x=x,
-            y=y,
+            **place,
             size=alt.Size("size:Q", scale=None, legend=None),
-            tooltip=[alt.Tooltip(name) for name in shown],
-        )
-    )
-    layers.append(
-        alt.Chart(summary)
+            tooltip=[alt.Tooltip(name) for name in ("label", "fpr", "sensitivity", "n")],
+        ),
+        alt.Chart(points[points["mark"] == "summary"])
         .mark_point(
             shape="diamond",
             filled=True,
@@ -99,20 +82,17 @@ def sroc(
             size=150,
             opacity=1,
         )
-        .encode(x=x, y=y)
-    )
-    chart = alt.LayerChart(layer=layers).properties(width=_SIDE, height=_SIDE)
-    body = alt.hconcat(chart, _key(result, colour, words, lines), spacing=30)
-    reading = f"{words} (circles, area by n). Recomputed: summary point, its regions and the curve."
-    return finish(
-        name,
-        title,
-        captions.subtitle_lines(subtitle, reading),
-        body.resolve_scale(x="independent", y="independent", color="independent"),
+        .encode(**place),
+    ]
+    chart = alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE)
+    return caption.figure(
+        "sroc",
+        _key(result, caption, lines).beside(chart, _SIDE, 30),
         pd.concat([points.drop(columns="size"), lines], ignore_index=True),
-        captions.small_print(notes, _remarks(result, span[0] < 1), result),
-        data_hash,
-        line_length=captions.NOTE_LENGTH,
+        reading=f"{caption.studies} (circles, area by n). Recomputed: summary point, its regions "
+        "and the curve.",
+        remarks=_remarks(result, part < 1),
+        result=result,
     )
 
 
@@ -144,41 +124,23 @@ def _lines(result: BivariateResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["mark", "label", "order", "fpr", "sensitivity"])
 
 
-def _span(drawn: pd.DataFrame, zoom: bool) -> tuple[float, float]:
-    """Return the largest false positive rate and the smallest sensitivity that are shown."""
+def _part(drawn: pd.DataFrame, zoom: bool) -> float:
+    """Return how much of both axes is shown, from no false positive and full sensitivity on."""
     if not zoom:
-        return 1.0, 0.0
+        return 1.0
     # One width for both axes: a square in which 45 degrees stay 45 degrees.
     need = max(float(drawn["fpr"].max()), 1.0 - float(drawn["sensitivity"].min()))
-    width = min(1.0, math.ceil(need * 20 + 0.4) / 20)
-    return width, 1.0 - width
+    return min(1.0, math.ceil(need * 20 + 0.4) / 20)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    step = 0.2 if high - low > 0.5 else 0.1 if high - low > 0.25 else 0.05
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(index * step, 2) for index in range(first, last + 1)]
-
-
-def _x(span: tuple[float, float]) -> alt.X:
-    axis = alt.Axis(
-        title="false positive rate (1 − specificity)",
-        values=_ticks(0, span[0]),
-        format=".2~f",
-        labelFlush=False,
-        domain=False,
-        ticks=False,
-    )
-    return alt.X("fpr:Q", scale=alt.Scale(domain=[0, span[0]], nice=False), axis=axis)
-
-
-def _y(span: tuple[float, float]) -> alt.Y:
-    axis = alt.Axis(
-        title="sensitivity", values=_ticks(span[1], 1), format=".2~f", domain=False, ticks=False
-    )
-    return alt.Y(
-        "sensitivity:Q", scale=alt.Scale(domain=[span[1], 1], nice=False, zero=False), axis=axis
-    )
+def _rate(name: str, title: str, low: float, high: float) -> dict[str, Any]:
+    """Return the axis of a rate."""
+    ticks = even_ticks(low, high, 5)
+    return {
+        "shorthand": f"{name}:Q",
+        "scale": alt.Scale(domain=[low, high], nice=False, zero=False),
+        "axis": alt.Axis(title=title, values=ticks, format=".2~f", domain=False, ticks=False),
+    }
 
 
 def _value(item: Estimate) -> str:
@@ -187,31 +149,34 @@ def _value(item: Estimate) -> str:
     return f"{item.estimate:.{digits}f} [{low}, {high}]"
 
 
-def _key(result: BivariateResult, colour: str, words: str, lines: pd.DataFrame) -> alt.LayerChart:
+def _key(result: BivariateResult, caption: Caption, lines: pd.DataFrame) -> Key:
     percent = captions.percent(result.level)
-    key = Legend()
-    key.mark("point", f"{words.lower()} (k = {result.k})", colour)
-    key.mark("diamond", "summary point", theme.RECOMPUTED)
+    key = Key()
+    key.mark(f"{caption.studies.lower()} (k = {result.k})", caption.colour)
+    key.mark("summary point", theme.RECOMPUTED, "diamond", size=110)
     for line, (dash, _) in _LINES.items():
         if (lines["mark"] == line).any():
             text = line if line == "summary curve" else f"{percent} {line}"
-            key.mark(dash, text, theme.RECOMPUTED)
+            key.rule(text, dash, theme.RECOMPUTED)
     key.gap()
     key.value("Summary", f"[{percent} CI]")
-    key.value("sensitivity", _value(result.sensitivity))
-    key.value("specificity", _value(result.specificity))
-    key.value("LR+", _value(result.lr_positive))
-    key.value("LR−", _value(result.lr_negative))
-    key.value("diagnostic odds ratio", _value(result.dor))
+    for text, item in (
+        ("sensitivity", result.sensitivity),
+        ("specificity", result.specificity),
+        ("LR+", result.lr_positive),
+        ("LR−", result.lr_negative),
+        ("diagnostic odds ratio", result.dor),
+    ):
+        key.value(text, _value(item))
     for text, area in (("area under the curve", result.auc), ("partial area", result.partial_auc)):
         if not math.isnan(area):
             key.value(text, f"{area:.3f}")
     key.gap()
-    key.value("τ² logit sensitivity", number(result.tau2_sensitivity))
-    key.value("τ² logit FPR", number(result.tau2_fpr))
+    key.value("τ² logit sensitivity", significant(result.tau2_sensitivity))
+    key.value("τ² logit FPR", significant(result.tau2_fpr))
     if not math.isnan(result.rho):
-        key.value("correlation", number(result.rho))
-    return key.chart(_SIDE)
+        key.value("correlation", significant(result.rho))
+    return key
 
 
 def _remarks(result: BivariateResult, part: bool) -> list[str]:

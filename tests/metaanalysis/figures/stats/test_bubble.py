@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 
 from db.errors import UsageError
 from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.axes import ValueAxis
 from metaanalysis.figures.kit.base import Figure
-from metaanalysis.figures.kit.natural import ValueAxis
 from metaanalysis.figures.stats.bubble import _drawn, bubble
 from metaanalysis.stats.effects import proportions
 from metaanalysis.stats.regression import predict, regress
@@ -35,7 +36,7 @@ def bubbles(figure: Figure) -> list[dict[str, Any]]:
 
 def test_bubbles_and_line() -> None:
     result = regress(bcg(), None, {"latitude": LATITUDE})
-    figure = bubble(result, **CAPTION)
+    figure = bubble(result, CAPTION)
     drawn = sorted(bubbles(figure), key=lambda row: row["row"])
     assert [row["moderator"] for row in drawn] == LATITUDE
     assert [row["estimate"] for row in drawn] == pytest.approx([math.exp(e) for e in result.effect])
@@ -56,7 +57,7 @@ def test_bubbles_and_line() -> None:
 
 
 def test_the_key_gives_test_and_slope() -> None:
-    said = words(bubble(regress(bcg(), None, {"latitude": LATITUDE}), **CAPTION))
+    said = words(bubble(regress(bcg(), None, {"latitude": LATITUDE}), CAPTION))
     assert "−0.0291" in said
     assert "F(1, 11) = 12.6" in said
     assert "p = 0.0046" in said
@@ -65,7 +66,7 @@ def test_the_key_gives_test_and_slope() -> None:
 
 def test_a_factor_is_drawn_as_strips() -> None:
     result = regress(bcg(), None, {"allocation": ALLOCATION, "year": YEAR})
-    figure = bubble(result, **CAPTION, moderator="allocation")
+    figure = bubble(result, CAPTION, moderator="allocation")
     means = figure.data[figure.data["mark"] == "mean"]
     assert means["moderator"].tolist() == ["alternate", "random", "systematic"]
     (first, *_) = predict(result, {"allocation": ["alternate"], "year": [float(np.mean(YEAR))]})
@@ -83,7 +84,7 @@ def test_a_factor_is_drawn_as_strips() -> None:
 
 def test_other_moderators_are_held_at_their_reference() -> None:
     result = regress(bcg(), None, {"allocation": ALLOCATION, "year": YEAR})
-    figure = bubble(result, **CAPTION, moderator="year")
+    figure = bubble(result, CAPTION, moderator="year")
     line = figure.data[figure.data["mark"] == "line"]
     (expected,) = predict(result, {"allocation": ["alternate"], "year": [min(YEAR)]})
     assert line["estimate"].iloc[0] == pytest.approx(expected["natural_estimate"])
@@ -91,7 +92,7 @@ def test_other_moderators_are_held_at_their_reference() -> None:
 
 
 def test_common_effect_has_no_prediction_band() -> None:
-    figure = bubble(regress(bcg(), None, {"latitude": LATITUDE}, method="common"), **CAPTION)
+    figure = bubble(regress(bcg(), None, {"latitude": LATITUDE}, method="common"), CAPTION)
     assert "prediction interval" not in words(figure)
     assert "new study" not in " ".join(figure.chart.to_dict()["title"]["subtitle"])
     assert len(marks(figure, "area")) == 1
@@ -100,14 +101,14 @@ def test_common_effect_has_no_prediction_band() -> None:
 def test_unknown_moderator() -> None:
     result = regress(bcg(), None, {"latitude": LATITUDE})
     with pytest.raises(UsageError, match=r"no moderator 'altitude'"):
-        bubble(result, **CAPTION, moderator="altitude")
+        bubble(result, CAPTION, moderator="altitude")
 
 
 def test_many_studies_and_many_levels() -> None:
     events, n = many(60)
     levels = [f"a level with a long name, number {index % 8}" for index in range(60)]
     result = regress(proportions(events, n), None, {"level": levels})
-    figure = bubble(result, **CAPTION, kind="reported")
+    figure = bubble(result, replace(CAPTION, kind="reported"))
     assert len(bubbles(figure)) == 60
     assert b"number 7 (k = 7)" in figure.rendered("svg")
 
@@ -115,7 +116,7 @@ def test_many_studies_and_many_levels() -> None:
 def test_a_logarithm_is_labelled_by_its_numbers() -> None:
     events, n = many(20)
     result = regress(proportions(events, n), None, {"log10 n": np.log10(n)})
-    figure = bubble(result, **CAPTION, log_base=10.0, moderator_title="cases")
+    figure = bubble(result, CAPTION, log_base=10.0, moderator_title="cases")
     picture = figure.rendered("svg").decode()
     assert ">100<" in picture
     assert ">1,000<" in picture
@@ -127,7 +128,7 @@ def test_an_interval_beyond_the_axis_has_an_arrow_and_a_note() -> None:
     events = [163, 76, 81, 42, 21, 115, 119, 534, 91, 2404, 6749, 4940, 10069]
     n = [197, 89, 100, 60, 28, 129, 125, 600, 100, 2544, 7180, 5278, 11481]
     kinds = ["CT"] * 4 + ["MRI"] + ["X-ray"] * 5 + ["microscopy"] + ["endoscopy"] * 2
-    figure = bubble(regress(proportions(events, n), None, {"kind": kinds}), **CAPTION)
+    figure = bubble(regress(proportions(events, n), None, {"kind": kinds}), CAPTION)
     means = figure.data[figure.data["mark"] == "mean"].reset_index(drop=True)
     domain = next(
         encoding["x"]["scale"]["domain"]
@@ -146,7 +147,7 @@ def test_an_interval_beyond_the_axis_has_an_arrow_and_a_note() -> None:
 
 
 def test_no_arrow_where_all_is_on_the_axis() -> None:
-    figure = bubble(regress(bcg(), None, {"allocation": ALLOCATION}, method="common"), **CAPTION)
+    figure = bubble(regress(bcg(), None, {"allocation": ALLOCATION}, method="common"), CAPTION)
     assert not marks(figure, "point", shape="triangle-left")
     assert not any("beyond the axis" in text for text in words(figure))
 
@@ -162,9 +163,7 @@ def test_bubbles_that_look_alike_are_explained() -> None:
     """Where studies differ far more than chance, their weights hardly do."""
     alike = regress(proportions([90, 10, 50, 70], [100] * 4), None, {"x": [1.0, 2.0, 4.0, 3.0]})
     assert 1 <= max(alike.weights) / min(alike.weights) < 1.5
-    assert any(
-        text.startswith("The bubbles look alike") for text in words(bubble(alike, **CAPTION))
-    )
+    assert any(text.startswith("The bubbles look alike") for text in words(bubble(alike, CAPTION)))
     apart = regress(bcg(), None, {"latitude": LATITUDE})
     assert max(apart.weights) / min(apart.weights) > 1.5
-    assert not any("look alike" in text for text in words(bubble(apart, **CAPTION)))
+    assert not any("look alike" in text for text in words(bubble(apart, CAPTION)))

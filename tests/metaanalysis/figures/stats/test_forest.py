@@ -58,7 +58,7 @@ def bars(figure: Figure) -> list[dict[str, Any]]:
 
 def test_squares_stand_at_the_effects_and_their_area_is_the_weight() -> None:
     result = pool(bcg())
-    drawn = squares(forest(result, **CAPTION))
+    drawn = squares(forest(result, CAPTION))
     assert [row["estimate"] for row in drawn] == pytest.approx([math.exp(e) for e in result.effect])
     assert [row["label"] for row in drawn] == list(result.labels)
     sizes = [row["size"] for row in drawn]
@@ -69,7 +69,7 @@ def test_squares_stand_at_the_effects_and_their_area_is_the_weight() -> None:
 
 def test_whiskers_are_the_interval_of_the_study_on_the_scale_of_the_analysis() -> None:
     result = pool(bcg())
-    (rows,) = marks(forest(result, **CAPTION), "rule", color=theme.INK)
+    (rows,) = marks(forest(result, CAPTION), "rule", color=theme.INK)
     for row, effect, variance in zip(rows, result.effect, result.variance, strict=True):
         half = 1.959963984540054 * math.sqrt(variance)
         assert row["low"] == pytest.approx(math.exp(effect - half), rel=1e-12)
@@ -90,7 +90,7 @@ def test_whiskers_are_the_interval_of_the_study_on_the_scale_of_the_analysis() -
 def test_diamond_and_bar_are_the_pooled_numbers(make: Callable[[], PoolResult]) -> None:
     result = make()
     at = result.back_transformed
-    figure = forest(result, **CAPTION)
+    figure = forest(result, CAPTION)
     assert diamonds(figure) == [pytest.approx([at["ci_low"], at["estimate"], at["ci_high"]])]
     (bar,) = bars(figure)
     assert (bar["ci_low"], bar["ci_high"]) == (at["pi_low"], at["pi_high"])
@@ -102,7 +102,7 @@ def test_diamond_and_bar_are_the_pooled_numbers(make: Callable[[], PoolResult]) 
 
 def test_data_hold_one_row_a_mark() -> None:
     result = pool(pritz())
-    data = forest(result, **CAPTION, events=EVENTS, n=N).data
+    data = forest(result, CAPTION, events=EVENTS, n=N).data
     assert data["mark"].tolist() == ["study"] * 14 + ["pooled", "prediction"]
     assert data["events"].tolist()[:14] == EVENTS
     assert data["n"].tolist()[:14] == N
@@ -112,7 +112,7 @@ def test_data_hold_one_row_a_mark() -> None:
 
 
 def test_texts_say_what_is_drawn() -> None:
-    figure = forest(pool(bcg()), **CAPTION)
+    figure = forest(pool(bcg()), CAPTION)
     said = words(figure)
     assert "0.49 [0.33, 0.73]" in said  # the published REML, Knapp-Hartung
     assert "[0.14, 1.76]" in said
@@ -123,8 +123,8 @@ def test_texts_say_what_is_drawn() -> None:
 
 
 def test_kinds_are_told_apart() -> None:
-    curated = forest(pool(bcg()), **CAPTION)
-    reported = forest(pool(bcg()), **CAPTION, kind="reported")
+    curated = forest(pool(bcg()), CAPTION)
+    reported = forest(pool(bcg()), replace(CAPTION, kind="reported"))
     for figure, colour, word in (
         (curated, theme.CURATED, "Curated"),
         (reported, theme.REPORTED, "Reported"),
@@ -138,7 +138,7 @@ def test_kinds_are_told_apart() -> None:
 
 @pytest.mark.parametrize("make", [lambda: pool(pritz()), lambda: glmm(EVENTS, N)])
 def test_studies_at_100_percent_are_hollow_and_explained(make: Callable[[], PoolResult]) -> None:
-    figure = forest(make(), **CAPTION, events=EVENTS, n=N)
+    figure = forest(make(), CAPTION, events=EVENTS, n=N)
     drawn = squares(figure)
     assert [index for index, row in enumerate(drawn) if row["faded"]] == AT_THE_EDGE
     assert [row["estimate"] for row in drawn if row["faded"]] == pytest.approx(
@@ -153,7 +153,7 @@ def test_studies_at_100_percent_are_hollow_and_explained(make: Callable[[], Pool
 @pytest.mark.parametrize("transform", ["arcsine", "freeman-tukey"])
 def test_arcsines_have_a_place_for_100_percent(transform: str) -> None:
     """Each study is inverted at its own n, not at the harmonic mean that the pooled value takes."""
-    figure = forest(pool(pritz(transform)), **CAPTION, events=EVENTS, n=N)
+    figure = forest(pool(pritz(transform)), CAPTION, events=EVENTS, n=N)
     assert [row["estimate"] for row in squares(figure)] == pytest.approx(
         [e / n for e, n in zip(EVENTS, N, strict=True)], abs=1e-9
     )
@@ -161,7 +161,7 @@ def test_arcsines_have_a_place_for_100_percent(transform: str) -> None:
 
 
 def test_glmm_has_no_weights_and_shows_n() -> None:
-    figure = forest(glmm(EVENTS, N), **CAPTION)
+    figure = forest(glmm(EVENTS, N), CAPTION)
     sizes = [row["size"] for row in squares(figure)]
     assert sizes.index(max(sizes)) == N.index(max(N))
     assert "weight" not in words(figure)
@@ -172,7 +172,7 @@ def test_rows_pick_counts_where_some_are_left_out() -> None:
     events: list[float] = [45, math.nan, 18, 70]
     n: list[float] = [50, 40, 20, 80]
     studies = proportions(events, n, labels=["a", "b", "c", "d"], missing="exclude")
-    figure = forest(pool(studies), **CAPTION, events=events, n=n)
+    figure = forest(pool(studies), CAPTION, events=events, n=n)
     assert figure.data["n"].tolist()[:3] == [50, 20, 80]
     assert any(text.startswith("Left out: 1 row (events: missing)") for text in words(figure))
 
@@ -180,7 +180,7 @@ def test_rows_pick_counts_where_some_are_left_out() -> None:
 @pytest.mark.parametrize("mode", ["separate", "common"])
 def test_subgroup_diamonds(mode: Any) -> None:
     result = subgroups(bcg(), groups=ALLOCATION, factor="allocation", tau2_mode=mode)
-    figure = forest(result, **CAPTION)
+    figure = forest(result, CAPTION)
     expected = []
     for group in (*result.groups, result.overall):
         at = group.back_transformed
@@ -205,14 +205,14 @@ def test_subgroup_diamonds(mode: Any) -> None:
 def test_a_subgroup_of_one_has_no_diamond_of_its_own() -> None:
     groups = ["alone", *["rest"] * 12]
     result = subgroups(bcg(), groups=groups, factor="group")
-    figure = forest(result, **CAPTION)
+    figure = forest(result, CAPTION)
     assert len(diamonds(figure)) == 2
     assert figure.data["mark"].tolist().count("study") == 13
     assert any("One study only in alone" in text for text in words(figure))
 
 
 def test_common_effect_has_no_prediction_interval() -> None:
-    figure = forest(pool(bcg(), method="common"), **CAPTION)
+    figure = forest(pool(bcg(), method="common"), CAPTION)
     assert bars(figure) == []
     assert "prediction" not in set(figure.data["mark"])
     assert "prediction" not in " ".join(figure.chart.to_dict()["title"]["subtitle"])
@@ -220,7 +220,7 @@ def test_common_effect_has_no_prediction_interval() -> None:
 
 def test_an_endless_prediction_interval_is_cut_with_arrows() -> None:
     result = replace(pool(bcg()), pi_low=-math.inf, pi_high=math.inf)
-    figure = forest(result, **CAPTION)
+    figure = forest(result, CAPTION)
     (bar,) = bars(figure)
     domain, _ = axis_range(figure, "estimate")
     assert [bar["low"], bar["high"]] == domain
@@ -236,7 +236,7 @@ def test_an_endless_prediction_interval_is_cut_with_arrows() -> None:
 def test_few_and_many_studies(k: int, transform: Any) -> None:
     events, n = many(k)
     result = pool_studies(proportions(events, n, transform))
-    figure = forest(result, **CAPTION, events=events, n=n)
+    figure = forest(result, CAPTION, events=events, n=n)
     drawn = squares(figure)
     assert len(drawn) == k
     assert min(row["size"] for row in drawn) >= 9
@@ -251,7 +251,7 @@ def test_few_and_many_studies(k: int, transform: Any) -> None:
 
 def test_equal_effects_leave_a_mark() -> None:
     """All at 100 %: the diamond has no width, a line stands in its place."""
-    figure = forest(pool(proportions([10, 20], [10, 20], "arcsine")), **CAPTION)
+    figure = forest(pool(proportions([10, 20], [10, 20], "arcsine")), CAPTION)
     assert diamonds(figure) == [[1.0, 1.0, 1.0]]
     assert any(
         row["estimate"] == 1.0
@@ -266,28 +266,28 @@ def test_long_labels_keep_their_reference() -> None:
         f"A very long list of authors, and a long title of a journal {i} [{i}]" for i in (7, 8)
     ]
     result = pool(proportions([45, 18], [50, 20], labels=labels))
-    figure = forest(result, **CAPTION)
+    figure = forest(result, CAPTION)
     assert any(text.endswith("… [7]") for text in words(figure))
     assert figure.data["label"].tolist()[0] == labels[0]
 
 
 def test_order() -> None:
     result = pool(bcg())
-    rising = [row["estimate"] for row in squares(forest(result, **CAPTION, order="estimate"))]
+    rising = [row["estimate"] for row in squares(forest(result, CAPTION, order="estimate"))]
     assert rising == sorted(rising)
-    heaviest = [row["weight"] for row in squares(forest(result, **CAPTION, order="weight"))]
+    heaviest = [row["weight"] for row in squares(forest(result, CAPTION, order="weight"))]
     assert heaviest == sorted(heaviest, reverse=True)
 
 
 def test_a_table_of_ones_own_does_not_name_the_review() -> None:
-    own = words(forest(pool(bcg()), **CAPTION))
-    ours = words(forest(pool(bcg()), **{**CAPTION, "data_hash": "abc"}))
+    own = words(forest(pool(bcg()), CAPTION))
+    ours = words(forest(pool(bcg()), replace(CAPTION, data_hash="abc")))
     assert not any("Kim et al." in text for text in own)
     assert any("Kim et al." in text and "data abc" in text for text in ours)
 
 
 def test_files() -> None:
-    figure = forest(pool(bcg()), **CAPTION, name="forest-accuracy")
+    figure = forest(pool(bcg()), replace(CAPTION, name="forest-accuracy"))
     assert figure.stem == "figure-forest-accuracy"
     page = figure.rendered("html").decode()
     assert "https://cdn" not in page
@@ -304,14 +304,14 @@ def test_the_widest_label_is_not_cut_by_rounding(k: int) -> None:
         ("REML", "Random effects (REML)"),
         ("common", "Common effect"),
     ):
-        figure = forest(replace(result, method=method), **CAPTION, events=events, n=n)
+        figure = forest(replace(result, method=method), CAPTION, events=events, n=n)
         assert f"{name}, k = {k}" in words(figure)
 
 
 def test_a_label_may_run_over_the_empty_cells_beside_it() -> None:
     name = "Random effects (a method whose name is much longer than the others)"
     result = replace(pool(pritz()), method="a method whose name is much longer than the others")
-    figure = forest(result, **CAPTION, events=[e * 10**6 for e in EVENTS], n=[e * 10**6 for e in N])
+    figure = forest(result, CAPTION, events=[e * 10**6 for e in EVENTS], n=[e * 10**6 for e in N])
     (pooled,) = [text for text in words(figure) if text.startswith("Random effects (a method")]
     assert text_width(pooled, 12, bold=True) > 250
     assert name.startswith(pooled.rstrip("…"))

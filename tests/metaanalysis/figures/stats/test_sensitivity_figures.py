@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from metaanalysis.figures.stats.multiverse import multiverse as draw_multiverse
 from metaanalysis.stats.effects import proportions
 from metaanalysis.stats.influence import cumulative, influence, leave_one_out
 from metaanalysis.stats.multiverse import multiverse, multiverse_proportions
-from metaanalysis.stats.result_tables import InfluenceResult
 from tests.metaanalysis.figures.drawn import layers, words
 from tests.metaanalysis.figures.material import (
     CAPTION,
@@ -42,7 +40,7 @@ def points(figure: Any, colour: str = theme.RECOMPUTED) -> list[dict[str, Any]]:
 
 def test_cumulative() -> None:
     result = cumulative(bcg(), order=YEAR)
-    figure = draw_cumulative(result, **CAPTION)
+    figure = draw_cumulative(result, CAPTION)
     assert figure.stem == "figure-cumulative"
     drawn = points(figure)
     assert [row["estimate"] for row in drawn] == list(result.column("natural_estimate"))
@@ -63,7 +61,7 @@ def test_cumulative() -> None:
 def test_leave_one_out(k: int) -> None:
     events, n = many(k)
     result = leave_one_out(proportions(events, n))
-    figure = draw_cumulative(result, **CAPTION)
+    figure = draw_cumulative(result, CAPTION)
     assert figure.stem == "figure-leave-one-out"
     assert [row["estimate"] for row in points(figure)] == list(result.column("natural_estimate"))
     assert "Without" in words(figure)
@@ -72,7 +70,7 @@ def test_leave_one_out(k: int) -> None:
 
 def test_influence_draws_the_measures() -> None:
     result = influence(bcg())
-    figure = draw_influence(result, **CAPTION)
+    figure = draw_influence(result, CAPTION)
     for measure in ("rstudent", "dffits", "cook", "hat", "cov_ratio", "tau2_deleted"):
         mine = figure.data[figure.data["measure"] == measure]
         assert mine["value"].tolist() == list(result.column(measure))
@@ -87,39 +85,22 @@ def test_influence_marks_what_the_result_calls_influential() -> None:
     labels = [f"Study {index}" for index in range(1, 20)]
     result = influence(proportions(events, n, labels=labels))
     assert list(result.influential) == ["Study 19"]
-    figure = draw_influence(result, **CAPTION)
+    figure = draw_influence(result, CAPTION)
     marked = figure.data[figure.data["influential"]]
     assert set(marked["label"]) == {"Study 19"}
     assert any(text.startswith("Influential: Study 19") for text in words(figure))
-
-
-def test_cut_offs_are_drawn_where_given() -> None:
-    result = influence(bcg())
-    plain = draw_influence(result, **CAPTION)
-    cut = draw_influence(result, **CAPTION, cutoffs={"rstudent": 1.96, "hat": 0.23})
-    dashes = {"strokeDash": [4, 3]}
-    drawn = [row["value"] for rows in marks(cut, "rule", **dashes) for row in rows]
-    assert drawn == [-1.96, 1.96, 0.23]
-    assert any(text.startswith("Dashed: the cut-offs") for text in words(cut))
-    assert not marks(plain, "rule", **dashes) or hasattr(result, "cutoffs")
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class WithCutoffs(InfluenceResult):
-    cutoffs: Mapping[str, float] = field(default_factory=dict)
 
 
 def test_cut_offs_of_the_result_are_drawn() -> None:
     """Those of measures that have a panel; one that is not defined is none."""
     plain = influence(bcg())
     limits = {"rstudent": 1.96, "dffits": 0.87, "cook": 0.45, "hat": 0.23, "dfbetas": 1.0}
-    own = {item.name: getattr(plain, item.name) for item in fields(plain)}
-    figure = draw_influence(WithCutoffs(**{**own, "cutoffs": limits}), **CAPTION)
+    figure = draw_influence(replace(plain, cutoffs=limits), CAPTION)
     drawn = [row["value"] for rows in marks(figure, "rule", strokeDash=[4, 3]) for row in rows]
     assert drawn == [-1.96, 1.96, -0.87, 0.87, 0.45, 0.23]
     assert any(text.startswith("Dashed: the cut-offs") for text in words(figure))
-    none = WithCutoffs(**{**own, "cutoffs": {"dfbetas": 1.0, "cook": math.nan}})
-    figure = draw_influence(none, **CAPTION)
+    none = {"dfbetas": 1.0, "cook": math.nan}
+    figure = draw_influence(replace(plain, cutoffs=none), CAPTION)
     assert not marks(figure, "rule", strokeDash=[4, 3])
     assert not any(text.startswith("Dashed") for text in words(figure))
 
@@ -140,7 +121,7 @@ def test_tick_labels_of_a_panel_do_not_collide(low: float, high: float) -> None:
 
 
 def test_influence_panels_have_these_ticks() -> None:
-    figure = draw_influence(influence(bcg()), **CAPTION)
+    figure = draw_influence(influence(bcg()), CAPTION)
     axes = [encoding["x"] for _, _, encoding in layers(figure) if encoding.get("x", {}).get("axis")]
     assert axes
     for x in axes:
@@ -150,14 +131,14 @@ def test_influence_panels_have_these_ticks() -> None:
 def test_influence_leaves_out_what_is_not_defined() -> None:
     result = influence(bcg())
     broken = replace(result, table=({**result.table[0], "cook": math.nan}, *result.table[1:]))
-    figure = draw_influence(broken, **CAPTION)
+    figure = draw_influence(broken, CAPTION)
     assert any(text.startswith("1 value is not defined") for text in words(figure))
     assert figure.rendered("svg").startswith(b"<svg")
 
 
 def test_multiverse_curve_and_matrix() -> None:
     result = multiverse_proportions(EVENTS, N, inclusion={"large": np.array(N) >= 12})
-    figure = draw_multiverse(result, **CAPTION, share=True, value="proportion")
+    figure = draw_multiverse(result, replace(CAPTION, value="proportion"), share=True)
     estimates = [row["estimate"] for row in result.table]
     (drawn,) = [rows for rows in marks(figure, "point") if "estimate" in rows[0]]
     assert [row["estimate"] for row in drawn] == estimates == sorted(estimates)
@@ -177,21 +158,21 @@ def test_multiverse_curve_and_matrix() -> None:
 def test_multiverse_marks_the_chosen_analysis() -> None:
     result = multiverse_proportions(EVENTS, N)
     chosen = {"transform": "glmm", "test": "z"}
-    figure = draw_multiverse(result, **CAPTION, share=True, chosen=chosen)
+    figure = draw_multiverse(result, CAPTION, share=True, chosen=chosen)
     (marked,) = figure.data[figure.data["chosen"]].to_dict("records")
     assert marked["transform"] == "glmm"
     assert marked["test"] == "z"
     with pytest.raises(UsageError, match="are as chosen"):
-        draw_multiverse(result, **CAPTION, chosen={"transform": "logit"})
+        draw_multiverse(result, CAPTION, chosen={"transform": "logit"})
 
 
 def test_choices_without_alternatives_are_not_drawn() -> None:
     result = multiverse(bcg(), methods=["REML", "DL"], tests=["z"])
-    said = words(draw_multiverse(result, **CAPTION, ratio=True))
+    said = words(draw_multiverse(result, CAPTION, ratio=True))
     assert "method" in said
     assert "test" not in said
     assert "studies" not in said
-    one = draw_multiverse(replace(result, table=result.table[:1]), **CAPTION, ratio=True)
+    one = draw_multiverse(replace(result, table=result.table[:1]), CAPTION, ratio=True)
     assert len(one.data) == 1
     assert one.rendered("svg").startswith(b"<svg")
 
@@ -199,7 +180,7 @@ def test_choices_without_alternatives_are_not_drawn() -> None:
 def test_analyses_that_failed_are_said() -> None:
     result = multiverse_proportions([10, 12], [10, 12], transforms=["arcsine", "glmm"])
     assert result.summary["failed"] > 0
-    figure = draw_multiverse(result, **CAPTION, share=True)
+    figure = draw_multiverse(result, CAPTION, share=True)
     assert any(text.startswith("Not shown: all, glmm") for text in words(figure))
 
 
@@ -209,7 +190,7 @@ def _multiverse_with(lows: list[float]) -> Any:
         {**result.table[0], "estimate": 0.87 + 0.002 * i, "ci_low": low, "ci_high": 0.93}
         for i, low in enumerate(lows)
     ]
-    return draw_multiverse(replace(result, table=tuple(rows)), **CAPTION, share=True)
+    return draw_multiverse(replace(result, table=tuple(rows)), CAPTION, share=True)
 
 
 def test_a_multiverse_shows_its_intervals_whole() -> None:

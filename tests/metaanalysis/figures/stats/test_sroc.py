@@ -22,7 +22,7 @@ def result() -> BivariateResult:
 
 
 def test_studies_summary_and_lines(result: BivariateResult) -> None:
-    figure = sroc(result, **CAPTION)
+    figure = sroc(result, CAPTION)
     studies = [rows for rows in marks(figure, "point", shape="circle") if "sensitivity" in rows[0]]
     drawn = sorted(studies[0], key=lambda row: row["row"])
     tp, fn, fp, tn = np.array(AUDIT_C, dtype=float).T
@@ -46,7 +46,7 @@ def test_studies_summary_and_lines(result: BivariateResult) -> None:
 
 
 def test_the_key_gives_the_published_summary(result: BivariateResult) -> None:
-    said = words(sroc(result, **CAPTION))
+    said = words(sroc(result, CAPTION))
     assert "0.891 [0.808, 0.941]" in said
     assert "0.780 [0.715, 0.833]" in said
     assert "0.888" in said
@@ -55,7 +55,7 @@ def test_the_key_gives_the_published_summary(result: BivariateResult) -> None:
 
 def test_no_curve_where_there_is_none(result: BivariateResult) -> None:
     flat = replace(result, sroc=(), auc=math.nan, partial_auc=math.nan, rho=math.nan)
-    figure = sroc(flat, **CAPTION)
+    figure = sroc(flat, CAPTION)
     assert "summary curve" not in words(figure)
     assert "area under the curve" not in words(figure)
     assert figure.rendered("svg").startswith(b"<svg")
@@ -69,10 +69,10 @@ def test_zoom_keeps_everything_in_a_square(result: BivariateResult) -> None:
         prediction_region=((0.2, 0.85),),
         sroc=((0.1, 0.9), (0.15, 0.92)),
     )
-    figure = sroc(near, **CAPTION, zoom=True)
+    figure = sroc(near, CAPTION, zoom=True)
     x, _ = axis_range(figure, "fpr")
     assert 0.2 <= x[1] < 0.5
     assert any("Only a part" in text for text in words(figure))
-    whole = sroc(result, **CAPTION)
+    whole = sroc(result, CAPTION)
     assert axis_range(whole, "fpr")[0] == [0, 1]
     assert not any("Only a part" in text for text in words(whole))

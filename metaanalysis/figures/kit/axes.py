@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
+from db.wording import minus, significant
+
 if TYPE_CHECKING:
     from metaanalysis.stats.results import PoolResult, RegressionResult
     from metaanalysis.stats.transforms import BackTransform
@@ -89,30 +91,6 @@ def study_values(result: PoolResult | RegressionResult) -> list[StudyValue]:
     return values
 
 
-def minus(text: str) -> str:
-    """Return a printed number with a real minus sign."""
-    return text.replace("-", "−")
-
-
-def number(value: float, digits: int = 3) -> str:
-    """Return a number to so many significant digits, without exponents where they can be spared."""
-    if not math.isfinite(value):
-        return "–" if math.isnan(value) else minus(f"{value}".replace("inf", "∞"))
-    if value == 0:
-        return "0"
-    if not 1e-4 <= abs(value) < 1e6:
-        return minus(f"{value:.{digits - 1}e}")
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    return minus(f"{value:.{min(max(places, 0), 6)}f}")
-
-
-def p_words(p: float) -> str:
-    """Return ``p = 0.031`` or ``p < 0.0001``."""
-    if math.isnan(p):
-        return "p not defined"
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
-
-
 @dataclass(frozen=True, slots=True)
 class ValueAxis:
     """An axis of natural values.
@@ -148,9 +126,9 @@ class ValueAxis:
     def text(self, value: float) -> str:
         """Return a value for a text column."""
         if not math.isfinite(value):
-            return number(value)
+            return significant(value)
         if self.decimals is None:
-            return f"{value:.2f}" if 0.095 <= value < 100 else number(value, 2)
+            return f"{value:.2f}" if 0.095 <= value < 100 else significant(value, 2)
         return minus(f"{value:.{self.decimals}f}")
 
     def span(self, low: float, high: float) -> str:
@@ -158,6 +136,15 @@ class ValueAxis:
         if math.isnan(low) or math.isnan(high):
             return ""
         return f"[{self.text(low)}, {self.text(high)}]"
+
+    def with_span(self, value: float, low: float, high: float) -> str:
+        """Return ``value [low, high]`` for a text column."""
+        return f"{self.text(value)} {self.span(low, high)}".rstrip()
+
+    @property
+    def shows_null(self) -> bool:
+        """Tell whether there is a value of no effect and the axis reaches it."""
+        return self.null is not None and self.low <= self.null <= self.high
 
     def scale(self, ends: tuple[float, float] | None = None) -> alt.Scale:
         """Return the Altair scale, over a range of pixels if given."""
@@ -178,6 +165,15 @@ class ValueAxis:
             values=list(self.ticks), format=shape, title=self.title, labelFlush=False, **options
         )
 
+    def x(self, name: str, ends: tuple[float, float] | None = None, **options: Any) -> alt.X:
+        """Return a column as the horizontal position, over a range of pixels if given."""
+        return alt.X(f"{name}:Q", scale=self.scale(ends), axis=self.axis(**options))
+
+    def y(self, name: str) -> alt.Y:
+        """Return a column as the vertical position, on a grid."""
+        shown = self.axis(grid=True, domain=False, ticks=False)
+        return alt.Y(f"{name}:Q", scale=self.scale(), axis=shown)
+
 
 def value_axis(
     title: str,
@@ -194,7 +190,7 @@ def value_axis(
     Parameters
     ----------
     title
-        Of the axis.
+        Of the axis, which adds that it is logarithmic where it is.
     estimates, intervals
         On the natural scale; what is not finite is passed over.
     scale, measure
@@ -246,6 +242,7 @@ def value_axis(
         places = _log_ticks(back(first), back(last), ticks + 2)
         if len(places) < 3:
             places = even_ticks(back(first), back(last), ticks)
+        title = f"{title} (log scale)"
         return ValueAxis(title, back(first), back(last), tuple(places), None, True, null)
     places = even_ticks(first, last, ticks)
     # 0.17 - 0.05 is a last bit above the tick at 0.12.

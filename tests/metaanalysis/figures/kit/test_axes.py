@@ -8,11 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from metaanalysis.figures.kit.natural import (
+from metaanalysis.figures.kit.axes import (
     is_share,
     natural_ticks,
-    number,
-    p_words,
     quantity,
     scale_words,
     value_axis,
@@ -44,25 +42,6 @@ def test_what_is_a_share() -> None:
     assert not is_share("identity", "risk difference")
     assert scale_words("identity") == ""
     assert scale_words("exp") == "log scale"
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (0.0, "0"), (0.31324, "0.313"), (152.23, "152"), (-0.0291, "−0.0291"), (1e-7, "1.00e−07"),
-        (math.nan, "–"), (math.inf, "∞"), (-math.inf, "−∞"),
-    ],
-)  # fmt: skip
-def test_number(value: float, expected: str) -> None:
-    assert number(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("p", "expected"),
-    [(2e-5, "p < 0.0001"), (0.0046, "p = 0.0046"), (0.42, "p = 0.42"), (math.nan, "p not defined")],
-)
-def test_p(p: float, expected: str) -> None:
-    assert p_words(p) == expected
 
 
 @given(
