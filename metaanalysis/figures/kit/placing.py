@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import altair as alt
+import pandas as pd
 
 Align = Literal["left", "center", "right"]
 Baseline = Literal["top", "middle", "bottom"]
@@ -89,3 +92,37 @@ def place(
                 costs[side] = covered + box.outside(*size) + 0.3 * preference
             chosen[index] = min(costs, key=costs.__getitem__)
     return chosen
+
+
+def labels(
+    frame: pd.DataFrame,
+    points: Sequence[tuple[float, float, str]],
+    size: tuple[float, float],
+    *,
+    font: float,
+    reach: float = 1.0,
+    **channels: Any,
+) -> list[alt.Chart]:
+    """Return text layers that label points, one layer a side; an empty label is not drawn.
+
+    Parameters
+    ----------
+    frame
+        One row a point.
+    points, size
+        As of :func:`place`, in the order of the rows.
+    font
+        Size of the letters.
+    reach
+        How much farther from the point, across, than :data:`SIDES` say.
+    channels
+        Encoding of the texts beside the text itself.
+    """
+    texts = frame.assign(label=[text for _, _, text in points], side=place(points, size))
+    return [
+        alt.Chart(here)
+        .mark_text(align=align, baseline=baseline, dx=reach * dx, dy=dy, fontSize=font)
+        .encode(**channels, text="label:N")
+        for side, (align, baseline, dx, dy) in SIDES.items()
+        if not (here := texts[(texts["side"] == side) & (texts["label"] != "")]).empty
+    ]

@@ -20,7 +20,7 @@ from metaanalysis.figures.kit.marks import (
     TL_SHAPES,
     present,
 )
-from metaanalysis.figures.kit.placing import SIDES, place
+from metaanalysis.figures.kit.placing import labels
 from metaanalysis.review.performance import (
     METRIC_COLUMNS,
     MINOR_BARS,
@@ -115,21 +115,8 @@ def _labels(data: pd.DataFrame, scales: _Scales, axes: tuple[alt.X, alt.Y]) -> l
         (*scales.pixels(float(x), float(y)), str(label))
         for x, y, label in zip(data["x"], data["y"], data["label"], strict=True)
     ]
-    chosen = place(spots, (_WIDTH, _HEIGHT))
-    layers = []
-    for side, (align, baseline, dx, dy) in SIDES.items():
-        here = data[[one == side for one in chosen]]
-        if not here.empty:
-            ink = alt.condition(
-                f"datum.group === '{SHOWN}'", alt.value(theme.INK), alt.value(theme.MUTED)
-            )
-            layer = (
-                alt.Chart(here)
-                .mark_text(align=align, baseline=baseline, dx=dx, dy=dy, fontSize=10.5)
-                .encode(x=axes[0], y=axes[1], text="label:N", color=ink)
-            )
-            layers.append(layer)
-    return layers
+    ink = alt.condition(f"datum.group === '{SHOWN}'", alt.value(theme.INK), alt.value(theme.MUTED))
+    return labels(data, spots, (_WIDTH, _HEIGHT), font=10.5, x=axes[0], y=axes[1], color=ink)
 
 
 def _tooltip() -> list[alt.Tooltip]:

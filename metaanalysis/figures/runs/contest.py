@@ -11,12 +11,12 @@ import altair as alt
 import pandas as pd
 
 from db.errors import UsageError
-from db.wording import RECOMMENDED_IS
+from db.wording import RECOMMENDED_IS, metric_words, plural
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
 from metaanalysis.figures.kit.key import Key
 from metaanalysis.figures.kit.marks import TL_COLOURS, TL_SHAPES, present
-from metaanalysis.figures.kit.placing import SIDES, place
+from metaanalysis.figures.kit.placing import labels
 
 _WIDTH, _HEIGHT = 560, 330
 _SMALL_WIDTH, _SMALL_HEIGHT, _COLUMNS = 222, 120, 3
@@ -32,7 +32,6 @@ _COSTS: dict[Cost, str] = {
     "seconds": "seconds for features and training of one run (log scale)",
     "trained_parameters": "trained parameters (log scale beyond 1,000)",
 }
-_METRICS = {"auc": "AUC", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 #: Below so many parameters the axis is linear: a feature extractor hybrid trains none.
 _LINEAR = 1000.0
 
@@ -41,6 +40,7 @@ _LINEAR = 1000.0
 class _Axes:
     """Both axes in data units, so that labels can be placed in pixels."""
 
+    metric: str
     cost: Cost
     low: float
     high: float
@@ -48,7 +48,7 @@ class _Axes:
     top: float
 
     @classmethod
-    def of(cls, points: pd.DataFrame, cost: Cost) -> _Axes:
+    def of(cls, points: pd.DataFrame, metric: str, cost: Cost) -> _Axes:
         """Return axes that hold all points of all panels."""
         values = [*(points["value"] - points["sd"]), *(points["value"] + points["sd"])]
         step = 0.05 if max(values) - min(values) <= 0.4 else 0.1
@@ -59,7 +59,8 @@ class _Axes:
         else:
             # Room left of 0, so that the marks of hybrids are not cut.
             low, high = -0.4 * _LINEAR, max(points[cost].max() * 2.5, 10 * _LINEAR)
-        return cls(cost, float(low), float(high), max(bottom, 0.0), top + (top - bottom) * 0.05)
+        room = (top - bottom) * 0.05
+        return cls(metric, cost, float(low), float(high), max(bottom, 0.0), top + room)
 
     def _along(self, value: float) -> float:
         if self.cost == "seconds":
@@ -96,7 +97,7 @@ class _Axes:
             axis=alt.Axis(values=self.ticks(small), labelExpr=words, grid=True),
         )
 
-    def y(self, metric: str, small: bool = False, field: str = "value") -> alt.Y:
+    def y(self, small: bool = False, field: str = "value") -> alt.Y:
         """Return the axis of values."""
         span = self.top - self.bottom
         fine, coarse = (0.3, 0.6) if small else (0.4, 1.0)
@@ -105,7 +106,7 @@ class _Axes:
         count = int(round((self.top - 1e-9) / step, 6)) - first + 1
         return alt.Y(
             f"{field}:Q",
-            title=None if small else _METRICS[metric],
+            title=None if small else metric_words(self.metric),
             scale=alt.Scale(domain=[self.bottom, self.top], nice=False, zero=False),
             axis=alt.Axis(
                 values=[round((first + i) * step, 4) for i in range(count)],
@@ -157,10 +158,7 @@ def contest(
     UsageError
         No method ran on all sets, or no cost is known.
     """
-    whole, each = (
-        pd.DataFrame([dict(row) for row in methods]),
-        pd.DataFrame([dict(row) for row in points]),
-    )
+    whole, each = (pd.DataFrame([dict(row) for row in rows]) for rows in (methods, points))
     if whole.empty or whole[cost].isna().any() or each[cost].isna().any():
         raise UsageError(
             "contest: no method has value and cost on all sets, so there is nothing to draw.",
@@ -168,20 +166,20 @@ def contest(
         )
     whole["sd"] = 0.0
     each["sd"] = each["sd_over_seeds"].fillna(0.0)
-    axes = _Axes.of(pd.concat([whole, each]), cost)
+    axes = _Axes.of(pd.concat([whole, each]), metric, cost)
     sets = list(dict.fromkeys(each["dataset"]))
     backbones = sorted(set(each["backbone"]))
     # Two backbones are told apart by filled and hollow marks, more by their names.
     hollow = backbones[1:] if len(backbones) == 2 else []
-    upper = _key(each, hollow).beside(_large(whole, axes, metric, hollow), _HEIGHT, 26)
-    body: Any = upper
+    body: Any = _key(each, hollow).beside(_large(_marked(whole, hollow), axes), _HEIGHT, 26)
     if len(sets) > 1:
-        panels = [_small(each[each["dataset"] == one], axes, metric, hollow) for one in sets]
+        marked = _marked(each, hollow)
+        panels = [_small(marked[marked["dataset"] == one], axes) for one in sets]
         rows = [
             alt.hconcat(*panels[start : start + _COLUMNS], spacing=22)
             for start in range(0, len(panels), _COLUMNS)
         ]
-        body = alt.vconcat(upper, *rows, spacing=22).resolve_scale(
+        body = alt.vconcat(body, *rows, spacing=22).resolve_scale(
             x="independent", y="independent", color="independent", shape="independent"
         )
     drawn = pd.concat([whole.assign(dataset="mean of all sets"), each]).drop(columns="sd")
@@ -198,7 +196,7 @@ def contest(
         own.append("Grey line: what needs no look at the images.")
     if _RECOMMENDED in set(each["tl_type"]):
         own.append(f"{RECOMMENDED_IS[:1].upper()}{RECOMMENDED_IS[1:]}.")
-    word = _METRICS[metric]
+    word = metric_words(metric)
     against = "training time" if cost == "seconds" else "trained parameters"
     return finish(
         name,
@@ -214,10 +212,10 @@ def contest(
 
 
 def _subtitle(each: pd.DataFrame, sets: Sequence[str], phantom: bool) -> list[str]:
-    seeds = sorted(set(each["seeds"]))
-    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    runs = f"{int(each['seeds'].sum())} runs, {many} seed{'s' if seeds[-1] > 1 else ''} a method"
-    what = f"{len(sets)} data set{'s' if len(sets) > 1 else ''}, equal conditions, {runs}."
+    fewest, most = int(each["seeds"].min()), int(each["seeds"].max())
+    seeds = plural(most, "seed") if fewest == most else f"{fewest} to {plural(most, 'seed')}"
+    runs = f"{int(each['seeds'].sum())} runs, {seeds} a method"
+    what = f"{plural(len(sets), 'data set')}, equal conditions, {runs}."
     if phantom:
         return [f"Phantom (synthetic) images, no evidence on medicine: {what}"]
     if len(sets) == 1:
@@ -225,37 +223,33 @@ def _subtitle(each: pd.DataFrame, sets: Sequence[str], phantom: bool) -> list[st
     return [f"Replicated: {what}", "Above: mean over all sets; below: each set."]
 
 
-def _marks(
-    data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str], *, small: bool
-) -> list[Any]:
-    colours = [_COLOURS[name] for name in data["tl_type"]]
+def _marked(data: pd.DataFrame, hollow: Sequence[str]) -> pd.DataFrame:
+    """Return the rows with the shape and the colours of their marks."""
+    colours = data["tl_type"].map(_COLOURS)
+    inside = colours.mask(data["backbone"].isin(hollow), theme.PAPER)
+    return data.assign(shape=data["tl_type"].map(_SHAPES), colour=colours, inside=inside)
+
+
+def _marks(data: pd.DataFrame, axes: _Axes, *, small: bool) -> list[Any]:
     marks = data.assign(
-        shape=[_SHAPES[name] for name in data["tl_type"]],
-        colour=colours,
-        inside=[
-            theme.PAPER if name in hollow else colour
-            for name, colour in zip(data["backbone"], colours, strict=True)
-        ],
         low=(data["value"] - data["sd"]).clip(lower=axes.bottom),
         up=(data["value"] + data["sd"]).clip(upper=axes.top),
     )
     base = alt.Chart(marks).encode(x=axes.x(small), stroke=alt.Stroke("colour:N", scale=None))
     layers: list[Any] = []
     if (data["sd"] > 0).any():
-        layers.append(
-            base.mark_rule(strokeWidth=1).encode(y=axes.y(metric, small, "low"), y2="up:Q")
-        )
+        layers.append(base.mark_rule(strokeWidth=1).encode(y=axes.y(small, "low"), y2="up:Q"))
     layers.append(
         base.mark_point(
             opacity=1, size=_SMALL_MARK if small else _MARK, strokeWidth=1.1 if small else 1.5
         ).encode(
-            y=axes.y(metric, small),
+            y=axes.y(small),
             fill=alt.Fill("inside:N", scale=None),
             shape=alt.Shape("shape:N", scale=None),
             tooltip=[
                 alt.Tooltip("tl_type:N", title="TL type"),
                 alt.Tooltip("backbone:N"),
-                alt.Tooltip("value:Q", title=_METRICS[metric], format=".3f"),
+                alt.Tooltip("value:Q", title=metric_words(axes.metric), format=".3f"),
                 alt.Tooltip("seconds:Q", format=",.1f"),
                 alt.Tooltip("trained_parameters:Q", format=","),
             ],
@@ -264,44 +258,35 @@ def _marks(
     return layers
 
 
-def _large(data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str]) -> alt.LayerChart:
+def _large(data: pd.DataFrame, axes: _Axes) -> alt.LayerChart:
     # The key names TL types and up to two backbones; more are named at their marks.
-    labels = data["backbone"] if data["backbone"].nunique() > 2 else [""] * len(data)
+    texts = data["backbone"] if data["backbone"].nunique() > 2 else [""] * len(data)
     spots = [
-        (*axes.pixels(float(cost), float(value)), str(label))
-        for cost, value, label in zip(data[axes.cost], data["value"], labels, strict=True)
+        (*axes.pixels(float(cost), float(value)), str(text))
+        for cost, value, text in zip(data[axes.cost], data["value"], texts, strict=True)
     ]
-    named = data.assign(label=labels, side=place(spots, (_WIDTH, _HEIGHT)))
-    x, y = axes.x(), axes.y(metric)
+    place: dict[str, Any] = {"x": axes.x(), "y": axes.y()}
     layers: list[Any] = []
     front = data[data["pareto"]].sort_values("seconds")
     if len(front) > 1 and axes.cost == "seconds":
         layers.append(
             alt.Chart(front)
             .mark_line(color=theme.MUTED, strokeDash=[4, 3], strokeWidth=1)
-            .encode(x=x, y=y, order="seconds:Q")
+            .encode(**place, order="seconds:Q")
         )
-    layers += _marks(data, axes, metric, hollow, small=False)
-    for side, (align, baseline, dx, dy) in SIDES.items():
-        here = named[(named["side"] == side) & (named["label"] != "")]
-        if not here.empty:
-            layers.append(
-                alt.Chart(here)
-                .mark_text(align=align, baseline=baseline, dx=1.3 * dx, dy=dy, fontSize=11)
-                .encode(x=x, y=y, text="label:N")
-            )
+    layers += _marks(data, axes, small=False)
+    layers += labels(data, spots, (_WIDTH, _HEIGHT), font=11, reach=1.3, **place)
     return alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
 
 
-def _small(data: pd.DataFrame, axes: _Axes, metric: str, hollow: Sequence[str]) -> alt.LayerChart:
+def _small(data: pd.DataFrame, axes: _Axes) -> alt.LayerChart:
     first = data.iloc[0]
-    layers = _marks(data, axes, metric, hollow, small=True)
+    layers = _marks(data, axes, small=True)
     baseline = float(first["baseline"])
     if axes.bottom <= baseline <= axes.top:
-        rule = alt.Chart(pd.DataFrame({"value": [baseline]})).mark_rule(
-            color=theme.MUTED, strokeWidth=1
-        )
-        layers.insert(0, rule.encode(y=axes.y(metric, small=True)))
+        rule = alt.Chart(pd.DataFrame({"value": [baseline]}))
+        rule = rule.mark_rule(color=theme.MUTED, strokeWidth=1)
+        layers.insert(0, rule.encode(y=axes.y(small=True)))
     size = "" if pd.isna(first["n_images"]) else f"n = {int(first['n_images']):,}"
     about = ", ".join(str(word) for word in (first["modality"], size) if word and pd.notna(word))
     return alt.LayerChart(

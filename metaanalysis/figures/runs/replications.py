@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 
 from db.errors import UsageError
-from db.wording import method_words, metric_words
+from db.wording import listed, method_words, metric_words, plural
 from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import SOURCE, Figure, finish
@@ -83,24 +83,24 @@ class _Pairs(Drawing):
     def _ends(
         self, rows: pd.DataFrame, low: str, high: str, colour: str, thick: float
     ) -> list[alt.Chart]:
-        known = rows[rows[low].notna() & rows[high].notna()]
+        known = rows.dropna(subset=[low, high])
         if known.empty:
             return []
-        drawn = known.assign(
-            low=[self.axis.clipped(value) for value in known[low]],
-            high=[self.axis.clipped(value) for value in known[high]],
+        ends = known.assign(
+            ci_low=known[low],
+            ci_high=known[high],
+            low=known[low].map(self.axis.clipped),
+            high=known[high].map(self.axis.clipped),
         )
         rule = (
-            alt.Chart(drawn)
+            alt.Chart(ends)
             .mark_rule(color=colour, strokeWidth=thick)
             .encode(x=self._x("low"), x2="high:Q", y=self._y())
         )
-        ends = drawn.drop(columns=["ci_low", "ci_high"], errors="ignore")
-        arrows = ends.assign(ci_low=known[low], ci_high=known[high])
-        return [rule, *self._arrows(arrows, colour)]
+        return [rule, *self._arrows(ends, colour)]
 
     def _baselines(self, rows: pd.DataFrame) -> list[alt.Chart]:
-        inside = rows[(rows["baseline"] >= self.axis.low) & (rows["baseline"] <= self.axis.high)]
+        inside = rows[rows["baseline"].between(self.axis.low, self.axis.high)]
         if inside.empty:
             return []
         half = 0.36 * self.sizes.line
@@ -155,7 +155,7 @@ def replications(
     studies = len({row["study"] for row in drawn})
     reading = (
         f"Reported (hollow diamond, interval where n is known) and replicated (filled circle) "
-        f"values of {_counted(runs, 'run', 'runs')} on {_counted(studies, 'study', 'studies')}"
+        f"values of {plural(runs, 'run')} on {plural(studies, 'study')}"
     )
     axis = _axis(drawn)
     if any(axis.low <= _number(row["baseline"]) <= axis.high for row in drawn):
@@ -185,10 +185,6 @@ def replications(
 def drawable(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the rows that have a reported value beside the replicated one."""
     return [row for row in rows if row["kind"] == "replicated" and row["reported"] is not None]
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
 
 
 def _number(value: Any) -> float:
@@ -221,7 +217,7 @@ def _lines(rows: Sequence[Mapping[str, Any]], axis: ValueAxis) -> list[Line]:
         low, high = _number(row["ci_low"]), _number(row["ci_high"])
         cells = {
             "Reported": axis.text(_number(row["reported"])),
-            "Replicated [95% interval]": f"{axis.text(value)} {axis.span(low, high)}".rstrip(),
+            "Replicated [95% interval]": axis.with_span(value, low, high),
             "Verdict": str(row["verdict"]),
         }
         facts = {name: item for name, item in row.items() if name not in ("ci_low", "ci_high")}
@@ -229,11 +225,7 @@ def _lines(rows: Sequence[Mapping[str, Any]], axis: ValueAxis) -> list[Line]:
             name: _number(row[name])
             for name in ("reported", "reported_low", "reported_high", "baseline")
         }
-        lines.append(
-            Line(
-                "study", _metric(row), cells, value, low, high, indent=True, facts=facts,
-            )
-        )  # fmt: skip
+        lines.append(Line("study", _metric(row), cells, value, low, high, indent=True, facts=facts))
     return lines
 
 
@@ -265,21 +257,20 @@ def _apart_by_spread(row: Mapping[str, Any]) -> bool:
 
 
 def _notes(drawn: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]) -> list[str]:
-    margins = sorted({row["margin"] for row in drawn})
-    listed = ", ".join(f"{margin:g}" for margin in margins)
+    margins = [f"{one:g}" for one in sorted({row["margin"] for row in drawn})]
     notes = []
     if margins:
         notes.append(
             "Reproduced: the replicated interval covers the reported value and they differ by at "
-            f"most {listed}; consistent: covered, or the difference is within both uncertainties; "
-            "lower, higher: significant."
+            f"most {listed(margins, 'or')}; consistent: covered, or the difference is within both "
+            "uncertainties; lower, higher: significant."
         )
     apart = sum(map(_apart_by_spread, drawn))
     if apart:
         notes.append(
-            f"{_counted(apart, 'value is', 'values are')} consistent though the two intervals do "
-            "not overlap: the spread over seeds, which is not drawn, is in the uncertainty of the "
-            "difference."
+            f"{plural(apart, 'value')} {'is' if apart == 1 else 'are'} consistent though the two "
+            "intervals do not overlap: the spread over seeds, which is not drawn, is in the "
+            "uncertainty of the difference."
         )
     if any(row["fidelity"] == "proxy" for row in drawn):
         notes.append(
@@ -289,7 +280,7 @@ def _notes(drawn: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]
     phantoms = sum(row["kind"] == "phantom" for row in left)
     bare = len(left) - phantoms
     if bare:
-        notes.append(f"Not drawn: {_counted(bare, 'value', 'values')} without a reported one.")
+        notes.append(f"Not drawn: {plural(bare, 'value')} without a reported one.")
     if phantoms:
-        notes.append(f"Not drawn: {_counted(phantoms, 'value', 'values')} of phantoms.")
+        notes.append(f"Not drawn: {plural(phantoms, 'value')} of phantoms.")
     return notes
