@@ -14,8 +14,9 @@ import pandas as pd
 
 from db.database import Database
 from db.vocabulary import COUNTED_BY_PATIENT
+from db.wording import listed
 from metaanalysis import query
-from metaanalysis.review.curated import curated
+from metaanalysis.review.curated import Recount, curated
 from metaanalysis.review.statements import Majority
 
 #: So many empty bins in a row end the part of the axis that is drawn bin by bin.
@@ -28,13 +29,13 @@ NEITHER = "neither number of images nor of patients is known"
 NO_MODALITY = "modality not known, so it is open what to count"
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(Recount):
     """Studies in bins of data size.
 
     Attributes
     ----------
-    studies
+    table
         One row a study with a size: ``key, ref, modality, counted, size, bin_from, bin_to,
         position``. A bin holds the sizes above `bin_from` up to and including `bin_to`; the last
         one is open (`bin_to` missing). `position` counts from 1 within a bin, by size.
@@ -42,32 +43,24 @@ class Sizes:
         Of all bins but the last; the review's.
     overflow_from
         Where the open bin starts.
-    counted
-        Curated studies with a size.
     excluded
         Reason -> number of curated studies without a size.
     statement
         What the review says of the sizes (reported).
     first_bin
         The counts that speak to that statement.
-    coverage
-        How much of the reviewed literature is curated.
     """
 
-    studies: pd.DataFrame
     bin_width: int
     overflow_from: int
-    counted: int
     excluded: dict[str, int]
     statement: str
     first_bin: Majority
-    coverage: query.Coverage
 
 
 def size_rule() -> str:
     """Return in words what is counted: patients of some modalities, images of all others."""
-    *others, last = COUNTED_BY_PATIENT
-    return f"patients for {', '.join(others)} and {last}, images otherwise"
+    return f"patients for {listed(COUNTED_BY_PATIENT)}, images otherwise"
 
 
 def with_size(frame: pd.DataFrame) -> pd.DataFrame:
@@ -157,10 +150,11 @@ def sizes(database: Database) -> Sizes:
     first = int(((binned["bin_from"] == 0) & binned["bin_to"].notna()).sum())
     columns = ["key", "ref", "modality", "counted", "size", "bin_from", "bin_to", "position"]
     return Sizes(
-        studies=binned[columns],
+        table=binned[columns],
         bin_width=width,
         overflow_from=start,
         counted=len(binned),
+        unknown=len(frame) - len(binned),
         excluded={str(reason): int(count) for reason, count in reasons.items()},
         statement=facts["c"],
         first_bin=Majority(first, len(binned), coverage.reviewed),

@@ -6,10 +6,11 @@ import altair as alt
 import pandas as pd
 
 from db.database import Database
+from db.wording import UNKNOWN, minus
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
 from metaanalysis.review import counts
-from metaanalysis.review.counts import Comparison
+from metaanalysis.review.curated import Recount
 
 _KINDS = ["reported", "curated"]
 
@@ -39,7 +40,7 @@ def _side_by_side(table: pd.DataFrame) -> alt.HConcatChart:
     left = (bars + numbers).properties(width=theme.WIDTH - 110, height=height)
     differences = table.assign(
         shown=[
-            "–" if pd.isna(value) else f"{int(value):+d}".replace("-", "−") if value else "0"
+            UNKNOWN if pd.isna(value) else minus(f"{int(value):+d}") if value else "0"
             for value in table["difference"]
         ]
     )
@@ -66,27 +67,24 @@ def _figure(
     name: str,
     title: str,
     what: str,
-    comparison: Comparison,
+    found: Recount,
     extra: list[str],
     data_hash: str | None,
 ) -> Figure:
-    total = comparison.coverage.reviewed
-    n = comparison.counted
     subtitle = (
-        f"Reported: counts the review prints (n = {total}). "
-        f"Curated: {n} studies whose {what} is known."
+        f"Reported: counts the review prints (n = {found.coverage.reviewed}). "
+        f"Curated: {found.counted} studies whose {what} is known."
     )
     notes = [
         f"One label a study; a study that lists several is “many”. The {what} of "
-        f"{comparison.unknown} curated studies is not known to us; they are in no curated bar. "
-        f"{comparison.coverage}",
+        f"{found.unknown} curated studies is not known to us; they are in no curated bar. "
+        f"{found.coverage}",
         "Difference: curated minus reported, so a study that we could not identify or label counts "
         "against the curated side.",
         *extra,
     ]
-    return finish(
-        name, title, subtitle, _side_by_side(comparison.table), comparison.table, notes, data_hash
-    )
+    body = _side_by_side(found.table)
+    return finish(name, title, subtitle, body, found.table, notes, data_hash)
 
 
 def figure_4b(database: Database) -> Figure:

@@ -47,6 +47,18 @@ _ACCESS = {
 }
 
 
+_TOOLTIP = [
+    alt.Tooltip("name:N", title="data set"),
+    alt.Tooltip("anatomy:N"),
+    alt.Tooltip("task:N"),
+    alt.Tooltip("year:Q", format="d"),
+    alt.Tooltip("n_images:Q", title="images", format=","),
+    alt.Tooltip("n_classes:Q", title="classes", format=","),
+    alt.Tooltip("access:N"),
+    alt.Tooltip("loader:N"),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """Where everything stands.
@@ -131,16 +143,6 @@ def _marks(result: PublicDatasets, layout: _Layout) -> pd.DataFrame:
 
 
 def _points(sheet: Canvas, marks: pd.DataFrame) -> alt.Chart:
-    tooltip = [
-        alt.Tooltip("name:N", title="data set"),
-        alt.Tooltip("anatomy:N"),
-        alt.Tooltip("task:N"),
-        alt.Tooltip("year:Q", format="d"),
-        alt.Tooltip("n_images:Q", title="images", format=","),
-        alt.Tooltip("n_classes:Q", title="classes", format=","),
-        alt.Tooltip("access:N"),
-        alt.Tooltip("loader:N"),
-    ]
     return (
         alt.Chart(marks)
         .mark_point(size=40, strokeWidth=1.3, opacity=1)
@@ -154,8 +156,6 @@ def _points(sheet: Canvas, marks: pd.DataFrame) -> alt.Chart:
             ),
             stroke=alt.Stroke("colour:N", scale=None),
             fill=alt.Fill("fill:N", scale=None),
-            href="url:N",
-            tooltip=tooltip,
         )
     )
 
@@ -178,11 +178,7 @@ def _key(sheet: Canvas, present: set[str]) -> list[alt.Chart]:
     words.append(
         {"x": left + 10, "y": 10, "text": "filled: a known package loads it, or a version of it"}
     )
-    names = dict.fromkeys(("name", "anatomy", "task", "year", "n_images", "n_classes", "loader"))
-    points = _points(sheet, pd.DataFrame([{**names, "url": None, **mark} for mark in marks]))
-    points.encoding.tooltip = alt.Undefined
-    points.encoding.href = alt.Undefined
-    return [points, sheet.words(words, fontSize=12)]
+    return [_points(sheet, pd.DataFrame(marks)), sheet.words(words, fontSize=12)]
 
 
 def _drawing(result: PublicDatasets) -> alt.LayerChart:
@@ -226,7 +222,7 @@ def _drawing(result: PublicDatasets) -> alt.LayerChart:
     return sheet.sheet(
         sheet.lines(rules, color=theme.GRID),
         sheet.lines(grid, color=theme.GRID),
-        _points(sheet, marks),
+        _points(sheet, marks).encode(href="url:N", tooltip=_TOOLTIP),
         sheet.words(names, fontSize=12.5, fontWeight="bold"),
         sheet.words(counts, align="right", fontSize=11, color=theme.MUTED),
         sheet.words(labels, fontSize=10.5),

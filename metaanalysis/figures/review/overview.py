@@ -68,7 +68,7 @@ class _Layout:
 
 def _layout(result: Overview) -> _Layout:
     """Place the marks: columns as wide as their fullest cell needs, rows as high."""
-    studies = result.studies
+    studies = result.table
     cells = studies.groupby(["subject", "modality"]).size()
     most = cells.groupby("modality").max()
     per_line = {name: _per_line(name, int(most[name])) for name in result.modalities}
@@ -183,8 +183,8 @@ def appendix_b(database: Database) -> Figure:
     layout = _layout(result)
     unknown = result.of_tl_type(UNKNOWN)
     unplaced = (
-        f" {result.unplaced} more cannot be placed: modality or subject is not known."
-        if result.unplaced
+        f" {result.unknown} more cannot be placed: modality or subject is not known."
+        if result.unknown
         else ""
     )
     return finish(
@@ -193,7 +193,7 @@ def appendix_b(database: Database) -> Figure:
         f"Curated: {result.counted} studies, each a mark with its reference number in the review."
         f"{unplaced}",
         _chart(result, layout),
-        result.studies,
+        result.table,
         [
             "One TL type a study; a study of several is “many”. “Extent unreported” is ours: the "
             "study says “fine-tuned” and not how far. The TL type of "

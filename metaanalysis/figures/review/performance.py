@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import altair as alt
 import pandas as pd
@@ -119,14 +120,13 @@ def _labels(data: pd.DataFrame, scales: _Scales, axes: tuple[alt.X, alt.Y]) -> l
     return labels(data, spots, (_WIDTH, _HEIGHT), font=10.5, x=axes[0], y=axes[1], color=ink)
 
 
-def _tooltip() -> list[alt.Tooltip]:
-    plain = ["key:N", "ref:Q", "modality:N", "backbone:N", "tl_type:N", "n_classes:Q", "counted:N"]
-    return [
-        *(alt.Tooltip(name) for name in plain),
-        alt.Tooltip("size:Q", format=","),
-        alt.Tooltip("y:Q", title="value"),
-        alt.Tooltip("group:N", title="by the review's rule"),
-    ]
+_PLAIN = ("key:N", "ref:Q", "modality:N", "backbone:N", "tl_type:N", "n_classes:Q", "counted:N")
+_TOOLTIP = [
+    *(alt.Tooltip(name) for name in _PLAIN),
+    alt.Tooltip("size:Q", format=","),
+    alt.Tooltip("y:Q", title="value"),
+    alt.Tooltip("group:N", title="by the review's rule"),
+]
 
 
 def _chart(data: pd.DataFrame, metric: str, channels: tuple[_Channel, _Channel]) -> alt.LayerChart:
@@ -144,7 +144,7 @@ def _chart(data: pd.DataFrame, metric: str, channels: tuple[_Channel, _Channel])
     hollow = (
         alt.Chart(rest)
         .mark_point(shape="circle", filled=False, size=55, strokeWidth=1.3, opacity=1, color=ASIDE)
-        .encode(x=axes[0], y=axes[1], tooltip=_tooltip())
+        .encode(x=axes[0], y=axes[1], tooltip=_TOOLTIP)
     )
     full = (
         alt.Chart(shown)
@@ -158,7 +158,7 @@ def _chart(data: pd.DataFrame, metric: str, channels: tuple[_Channel, _Channel])
             color=alt.Color(
                 f"{colour}:N", scale=alt.Scale(domain=colour_terms, range=colour_marks), legend=None
             ),
-            tooltip=_tooltip(),
+            tooltip=_TOOLTIP,
         )
     )
     return alt.LayerChart(
@@ -206,9 +206,20 @@ def _want_of_values(account: Account, metric: str) -> str:
     )
 
 
-def _figure(
-    name: str, database: Database, metric: str, channels: tuple[_Channel, _Channel]
+def figure_6(
+    name: str, metric: str, channels: tuple[_Channel, _Channel], database: Database
 ) -> Figure:
+    """Draw a metric against data size per class (a panel of the review's Figure 6).
+
+    Parameters
+    ----------
+    name
+        Of the panel, such as ``6a``.
+    metric
+        ``AUC`` or ``accuracy``.
+    channels
+        What shape and colour of the marks show.
+    """
     account = selection(database)
     data = points(database, metric, left_out=True, account=account)
     drawn = int((data["group"] == SHOWN).sum())
@@ -244,21 +255,8 @@ def _figure(
     )
 
 
-def figure_6a(database: Database) -> Figure:
-    """Draw AUC against data size per class, by TL type and modality (the review's Figure 6a)."""
-    return _figure("6a", database, "AUC", _TL_AND_MODALITY)
-
-
-def figure_6b(database: Database) -> Figure:
-    """Draw accuracy against data size per class, by TL type and modality (Figure 6b)."""
-    return _figure("6b", database, "accuracy", _TL_AND_MODALITY)
-
-
-def figure_6c(database: Database) -> Figure:
-    """Draw AUC against data size per class, by backbone (the review's Figure 6c, as we read it)."""
-    return _figure("6c", database, "AUC", _BACKBONE)
-
-
-def figure_6d(database: Database) -> Figure:
-    """Draw accuracy against data size per class, by backbone (Figure 6d, as we read it)."""
-    return _figure("6d", database, "accuracy", _BACKBONE)
+figure_6a = partial(figure_6, "6a", "AUC", _TL_AND_MODALITY)
+figure_6b = partial(figure_6, "6b", "accuracy", _TL_AND_MODALITY)
+#: That the review's panels c and d show the backbone is our reading.
+figure_6c = partial(figure_6, "6c", "AUC", _BACKBONE)
+figure_6d = partial(figure_6, "6d", "accuracy", _BACKBONE)

@@ -23,7 +23,7 @@ _FILLS = ["#b9dbe5", theme.CURATED]
 
 def _drawn(result: Sizes) -> pd.DataFrame:
     """Return one row a brick: the study, its bin and its place in the stack."""
-    studies = result.studies
+    studies = result.table
     column = studies["bin_from"].astype(int) // result.bin_width
     # The open bin stands a little apart: it is no bin of the same width.
     return studies.assign(
@@ -34,7 +34,7 @@ def _drawn(result: Sizes) -> pd.DataFrame:
 def _axis(result: Sizes) -> tuple[alt.Axis, float]:
     width, start = result.bin_width, result.overflow_from
     bins = start // width
-    has_open = bool(result.studies["bin_to"].isna().any())
+    has_open = bool(result.table["bin_to"].isna().any())
     values = [*range(bins + 1), *([bins + 0.5 + _APART] if has_open else [])]
     axis = alt.Axis(
         values=values,
@@ -100,7 +100,6 @@ def figure_5c(database: Database) -> Figure:
     drawn = _drawn(result)
     above = int(drawn["bin_to"].isna().sum())
     smallest, largest = int(drawn["size"].min()), int(drawn["size"].max())
-    without = sum(result.excluded.values())
     said = verdict(result.first_bin, f"lie in the bin up to {result.bin_width}")
     words = side_by_side(
         result.statement,
@@ -123,7 +122,8 @@ def figure_5c(database: Database) -> Figure:
         drawn.drop(columns=["x", "middle"]),
         [
             f"{above} studies lie above {result.overflow_from:,}; their sizes stand beside them.",
-            f"{without} curated studies have no size by that rule ({reasons}). {result.coverage}",
+            f"{result.unknown} curated studies have no size by that rule ({reasons}). "
+            f"{result.coverage}",
         ],
         database.data_hash,
         line_length=125,

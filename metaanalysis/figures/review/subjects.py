@@ -29,7 +29,7 @@ _FEWEST = 3
 
 def _cells(result: Subjects) -> pd.DataFrame:
     """Return the cells with studies and both margins, one row a mark."""
-    cells = result.cells[result.cells["studies"] > 0].assign(panel="matrix")
+    cells = result.table[result.table["studies"] > 0].assign(panel="matrix")
     rows = cells.groupby("subject", as_index=False)["studies"].sum()
     columns = cells.groupby("modality", as_index=False)["studies"].sum()
     total = pd.DataFrame({"subject": [_TOTAL], "modality": _TOTAL, "studies": [result.counted]})

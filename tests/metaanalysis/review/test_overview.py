@@ -18,7 +18,7 @@ def _label(types: list[str] | None) -> str:
 
 
 def test_each_study_stands_where_its_file_puts_it(database: Database) -> None:
-    found = overview(database).studies.set_index("key")
+    found = overview(database).table.set_index("key")
     assert len(found) == 114
     for study in written():
         row = found.loc[study["key"]]
@@ -35,20 +35,20 @@ def test_counts_of_the_labels(database: Database) -> None:
     expected = Counter(_label(study["tl_types"]) for study in written())
     assert {label: found.of_tl_type(label) for label in TL_LABELS} == expected
     assert expected[UNKNOWN] == 37
-    assert (found.counted, found.unplaced) == (114, 0)
+    assert (found.counted, found.unknown) == (114, 0)
 
 
 def test_the_oct_column_is_the_known_one(database: Database) -> None:
-    studies = overview(database).studies
+    studies = overview(database).table
     assert sorted(studies.loc[studies["modality"] == "OCT", "ref"]) == [49, 112, 113, 115, 116, 122]
 
 
 def test_studies_are_ordered_as_they_are_drawn(database: Database) -> None:
     found = overview(database)
-    first = found.studies.iloc[0]
+    first = found.table.iloc[0]
     assert (first["subject"], first["modality"]) == (found.subjects[0], "photography")
-    cell = found.studies[
-        (found.studies["subject"] == "respiratory system") & (found.studies["modality"] == "CT")
+    cell = found.table[
+        (found.table["subject"] == "respiratory system") & (found.table["modality"] == "CT")
     ]
     assert cell["ref"].tolist() == [64, 69, 78, 72, 54, 79, 73, 74, 75, 76, 77]
 
@@ -74,7 +74,7 @@ def test_every_label_has_a_shape_and_a_colour_of_its_own() -> None:
 
 
 def test_the_figure_holds_one_row_a_study(database: Database) -> None:
-    figure, studies = appendix_b(database), overview(database).studies
+    figure, studies = appendix_b(database), overview(database).table
     pd.testing.assert_frame_equal(figure.data, studies)
     assert drawn(figure.chart, "ref", "tl_type") == set(
         zip(studies["ref"], studies["tl_type"], strict=True)

@@ -32,9 +32,9 @@ def _size(study: dict[str, object]) -> object:
 def test_sizes_are_those_of_the_files(database: Database) -> None:
     found = sizes(database)
     expected = {study["key"]: _size(study) for study in written() if _size(study) is not None}
-    assert dict(zip(found.studies["key"], found.studies["size"], strict=True)) == expected
+    assert dict(zip(found.table["key"], found.table["size"], strict=True)) == expected
     assert found.counted == 62
-    patients = found.studies[found.studies["counted"] == "patients"]
+    patients = found.table[found.table["counted"] == "patients"]
     assert set(patients["modality"]) == set(_BY_PATIENT)
 
 
@@ -54,10 +54,10 @@ def test_studies_without_a_size_are_counted_by_reason(database: Database) -> Non
 def test_bins_are_the_review_s(database: Database) -> None:
     found = sizes(database)
     assert found.bin_width == 600
-    closed = found.studies.dropna(subset=["bin_to"])
+    closed = found.table.dropna(subset=["bin_to"])
     assert (closed["bin_to"] - closed["bin_from"] == 600).all()
     assert ((closed["size"] > closed["bin_from"]) & (closed["size"] <= closed["bin_to"])).all()
-    above = found.studies[found.studies["bin_to"].isna()]
+    above = found.table[found.table["bin_to"].isna()]
     assert (found.overflow_from, len(above)) == (6600, 9)
     assert (above["size"] > 6600).all()
     assert above["size"].max() == 122263
@@ -67,7 +67,7 @@ def test_the_first_bin_is_the_fullest_and_no_proven_majority(database: Database)
     found = sizes(database)
     first = sum(size is not None and size <= 600 for size in map(_size, written()))
     assert found.first_bin.count == first == 22
-    assert found.studies["bin_from"].value_counts().idxmax() == 0
+    assert found.table["bin_from"].value_counts().idxmax() == 0
     assert (found.first_bin.verdict, found.first_bin.missing) == ("open", 39)
 
 
@@ -120,7 +120,7 @@ def test_the_rule_in_words_is_the_vocabulary_s() -> None:
 
 
 def test_the_figure_draws_one_brick_a_study(database: Database) -> None:
-    figure, studies = figure_5c(database), sizes(database).studies
+    figure, studies = figure_5c(database), sizes(database).table
     pd.testing.assert_frame_equal(figure.data, studies)
     bricks = studies[["ref", "size", "position"]].astype(int).itertuples(index=False, name=None)
     assert drawn(figure.chart, "ref", "size", "position") == set(bricks)

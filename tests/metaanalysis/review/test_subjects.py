@@ -17,7 +17,7 @@ from tests.metaanalysis.written import written
 def test_cells_are_those_of_the_files(database: Database) -> None:
     found = subjects(database)
     cells = {
-        (row.subject, row.modality): row.studies for row in found.cells.itertuples() if row.studies
+        (row.subject, row.modality): row.studies for row in found.table.itertuples() if row.studies
     }
     assert cells == Counter((study["subject"], study["modality"]) for study in written())
     assert (found.counted, found.unknown) == (114, 0)
