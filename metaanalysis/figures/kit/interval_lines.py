@@ -49,14 +49,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column of text: its name, and whether it stands left or right of the intervals."""
-
-    name: str
-    side: Literal["left", "right"] = "right"
-
-
-@dataclass(frozen=True, slots=True)
 class Sizes:
     """Sizes that depend on how many lines there are, in pixels."""
 

@@ -16,7 +16,7 @@ import pandas as pd
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis
 from metaanalysis.figures.kit.diagram import Canvas
-from metaanalysis.figures.kit.interval_lines import Column, Line, Mark, Sizes
+from metaanalysis.figures.kit.interval_lines import Line, Mark, Sizes
 from metaanalysis.figures.kit.text_width import shortened, text_width
 
 #: Width of all columns together, in pixels.
@@ -41,10 +41,11 @@ class Drawing:
     ----------
     lines
         From the top down.
-    columns
-        Columns of text; each line's `cells` say what stands there.
     axis
         Of the intervals.
+    left, right
+        Names of the columns of text beside the intervals; each line's `cells` say what stands
+        there. A column without any text is left out.
     colour
         Of the studies' marks; pooled values have the house's colour of what is recomputed.
     reference
@@ -56,19 +57,24 @@ class Drawing:
     def __init__(
         self,
         lines: Sequence[Line],
-        columns: Sequence[Column],
         axis: ValueAxis,
         *,
+        left: Sequence[str] = (),
+        right: Sequence[str] = (),
         colour: str,
         reference: float = _NAN,
         label_title: str = "Study",
     ) -> None:
-        self.lines, self.columns, self.axis = list(lines), list(columns), axis
+        self.lines, self.axis = list(lines), axis
         self.colour, self.reference, self.label_title = colour, reference, label_title
+        filled = {name for line in lines for name, text in line.cells.items() if text}
+        self._left = [name for name in left if name in filled]
+        self._right = [name for name in right if name in filled]
         self.sizes = Sizes.of(len(self.lines))
         self._tops = self._places()
         self._edges: dict[str, float] = {}
         self.panel = self._across()
+        self._marks = self._placed()
 
     # Layout -----------------------------------------------------------------------------
 
@@ -93,12 +99,12 @@ class Drawing:
         beyond = any(self.axis.clipped(end) != end for end in ends)
         return ["Arrows: the interval goes on beyond the axis."] if beyond else []
 
-    def _width(self, column: Column) -> float:
+    def _width(self, column: str) -> float:
         widths = [
-            text_width(line.cells.get(column.name, ""), self.sizes.font, bold=line.mark in _STRONG)
+            text_width(line.cells.get(column, ""), self.sizes.font, bold=line.mark in _STRONG)
             for line in self.lines
         ]
-        return max([text_width(column.name, self.sizes.font), *widths])
+        return max([text_width(column, self.sizes.font), *widths])
 
     def _across(self) -> tuple[float, float]:
         """Place the columns; return where the panel of intervals begins and ends."""
@@ -111,30 +117,23 @@ class Drawing:
         ]
         self._label_width = min(max([60.0, *labels]), _LABEL_WIDTH)
         x = self._label_width
-        for column in self.columns:
-            if column.side == "left":
-                x += _COLUMN_GAP + self._width(column)
-                self._edges[column.name] = x
+        for name in self._left:
+            x += _COLUMN_GAP + self._width(name)
+            self._edges[name] = x
         start, x = x + _COLUMN_GAP, float(TOTAL)
-        for column in reversed(self.columns):
-            if column.side == "right":
-                self._edges[column.name] = x
-                x -= self._width(column) + _COLUMN_GAP
+        for name in reversed(self._right):
+            self._edges[name] = x
+            x -= self._width(name) + _COLUMN_GAP
         return start + 4, x - 4
 
     def _room(self, line: Line) -> float:
         """Return where a line's label must end: it may run over empty cells beside it."""
         if line.mark == "heading":
             return self.panel[0]
-        left = [column.name for column in self.columns if column.side == "left"]
-        return next(
-            (
-                self._edges[name] - text_width(line.cells[name], self.sizes.font) - _COLUMN_GAP
-                for name in left
-                if line.cells.get(name)
-            ),
-            max([self._label_width, *(self._edges[name] for name in left)]),
-        )
+        for name in self._left:
+            if text := line.cells.get(name):
+                return self._edges[name] - text_width(text, self.sizes.font) - _COLUMN_GAP
+        return max([self._label_width, *(self._edges[name] for name in self._left)])
 
     # Drawing ----------------------------------------------------------------------------
 
@@ -156,25 +155,26 @@ class Drawing:
     def _y(self, name: str = "y") -> alt.Y:
         return Canvas(TOTAL, self.height).y(name)
 
-    def _rows(self, mark: Mark) -> pd.DataFrame:
-        """Return the lines of a mark that have an estimate or an interval to draw."""
-        found: list[dict[str, Any]] = []
+    def _placed(self) -> pd.DataFrame:
+        """Return the lines that have an estimate or an interval to draw, one row each."""
         half = self.sizes.line * 0.5
-        for line, y in zip(self.lines, self._tops, strict=True):
-            if line.mark != mark:
-                continue
-            interval = not (math.isnan(line.low) or math.isnan(line.high))
-            if not interval and math.isnan(line.estimate):
-                continue
-            low = self.axis.clipped(line.low) if interval else _NAN
-            high = self.axis.clipped(line.high) if interval else _NAN
-            row = {"label": line.label, "mark": line.mark, "y": y, "estimate": line.estimate}
-            row |= {"ci_low": line.low, "ci_high": line.high, "low": low, "high": high}
-            row |= {"top": y - 0.62 * half, "bottom": y + 0.62 * half, "faded": line.faded}
-            row |= {"area": line.area, **line.facts}
-            found.append(row)
-        columns = ["label", "mark", "y", "estimate", "ci_low", "ci_high", "low", "high", "faded"]
-        return pd.DataFrame(found) if found else pd.DataFrame(columns=columns)
+        rows = pd.DataFrame(
+            [
+                {"label": line.label, "mark": line.mark, "y": y, "estimate": line.estimate}
+                | {"ci_low": line.low, "ci_high": line.high, "faded": line.faded}
+                | {"top": y - 0.62 * half, "bottom": y + 0.62 * half, "area": line.area}
+                | dict(line.facts)
+                for line, y in zip(self.lines, self._tops, strict=True)
+                if line.mark not in ("heading", "gap")
+            ]
+        )
+        whole = rows["ci_low"].notna() & rows["ci_high"].notna()
+        for end in ("low", "high"):
+            rows[end] = rows[f"ci_{end}"].map(self.axis.clipped).where(whole)
+        return rows[whole | rows["estimate"].notna()]
+
+    def _rows(self, mark: Mark) -> pd.DataFrame:
+        return self._marks[self._marks["mark"] == mark]
 
     def _grid(self) -> list[alt.Chart]:
         top, bottom = self.sizes.line * 1.25, self.height

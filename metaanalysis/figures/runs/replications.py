@@ -14,7 +14,7 @@ from db.wording import listed, method_words, metric_words, plural
 from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import SOURCE, Figure, finish
-from metaanalysis.figures.kit.interval_lines import Column, Line
+from metaanalysis.figures.kit.interval_lines import Line
 from metaanalysis.figures.kit.interval_rows import TOTAL, Drawing
 
 _NAN = float("nan")
@@ -162,8 +162,8 @@ def replications(
         reading += "; dashed tick: baseline without skill"
     drawing = _Pairs(
         _lines(drawn, axis),
-        [Column(column) for column in _COLUMNS],
         axis,
+        right=_COLUMNS,
         colour=theme.REPLICATED,
         label_title="",
     )

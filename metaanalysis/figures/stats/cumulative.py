@@ -11,7 +11,7 @@ from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import value_axis
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
-from metaanalysis.figures.kit.interval_lines import Column, Line, Mark, table
+from metaanalysis.figures.kit.interval_lines import Line, Mark, table
 from metaanalysis.figures.kit.interval_rows import Drawing
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def cumulative(result: TableResult, caption: Caption) -> Figure:
     lines += [Line("gap"), line("pooled", "All studies", every, whole)]
     drawing = Drawing(
         lines,
-        [Column("k", "left"), Column(effect), Column("τ²"), Column("I²")],
         axis,
+        left=["k"],
+        right=[effect, "τ²", "I²"],
         colour=theme.RECOMPUTED,
         reference=whole[0],
         label_title=heading,

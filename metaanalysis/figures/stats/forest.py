@@ -18,7 +18,7 @@ from metaanalysis.figures.kit.axes import (
 )
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
-from metaanalysis.figures.kit.interval_lines import Column, Line, table
+from metaanalysis.figures.kit.interval_lines import Line, table
 from metaanalysis.figures.kit.interval_rows import Drawing
 from metaanalysis.stats.results import PoolResult, SubgroupResult
 
@@ -242,11 +242,11 @@ def forest(
     label = f"{captions.model_name(overall.method)}, k = {overall.k}"
     lines += [Line("gap"), *texts.pooled(overall, label, None, 100.0 if weights else None)]
 
-    columns = [Column(texts.count, "left"), Column(texts.effect), Column(texts.weight)]
     drawing = Drawing(
         lines,
-        [column for column in columns if any(line.cells.get(column.name) for line in lines)],
         axis,
+        left=[texts.count],
+        right=[texts.effect, texts.weight],
         colour=caption.colour,
         reference=overall.back_transformed["estimate"],
     )
