@@ -24,14 +24,18 @@ def drawn(database: Database) -> dict[str, Figure]:
     return {name: figure(name, database) for name in FIGURES}
 
 
+@pytest.fixture(scope="module")
+def pictures(drawn: dict[str, Figure]) -> dict[str, bytes]:
+    """Return the SVG of each figure, rendered once."""
+    return {name: one.rendered("svg") for name, one in drawn.items()}
+
+
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_every_figure_says_what_it_shows_and_where_from(
-    name: str, drawn: dict[str, Figure], database: Database
+    name: str, drawn: dict[str, Figure], pictures: dict[str, bytes], database: Database
 ) -> None:
-    one = drawn[name]
-    svg = one.rendered("svg").decode()
-    words = " ".join(ElementTree.fromstring(svg).itertext())
-    assert one.title in words
+    words = " ".join(ElementTree.fromstring(pictures[name]).itertext())
+    assert drawn[name].title in words
     assert "Reported" in words or "Curated" in words
     assert "Kim et al., BMC Med Imaging 2022;22:69 (CC BY 4.0)" in words
     assert ("data/datasets.yaml" in words) == (name == "appendix-c")
@@ -49,17 +53,17 @@ def test_the_csv_holds_what_is_drawn(name: str, drawn: dict[str, Figure]) -> Non
 
 
 @pytest.mark.parametrize("name", list(FIGURES))
-def test_a_figure_fits_a_page(name: str, drawn: dict[str, Figure]) -> None:
-    root = ElementTree.fromstring(drawn[name].rendered("svg"))
+def test_a_figure_fits_a_page(name: str, pictures: dict[str, bytes]) -> None:
+    root = ElementTree.fromstring(pictures[name])
     assert float(root.attrib["width"]) <= 930
     assert float(root.attrib["height"]) <= 1100
 
 
-def test_a_png_is_sharp(drawn: dict[str, Figure]) -> None:
+def test_a_png_is_sharp(drawn: dict[str, Figure], pictures: dict[str, bytes]) -> None:
     png = drawn["4b"].rendered("png")
     assert png.startswith(b"\x89PNG")
     width = int.from_bytes(png[16:20], "big")
-    svg = ElementTree.fromstring(drawn["4b"].rendered("svg"))
+    svg = ElementTree.fromstring(pictures["4b"])
     assert width == pytest.approx(2 * float(svg.attrib["width"]), abs=2)
 
 

@@ -94,7 +94,7 @@ def test_the_words(figure: Figure) -> None:
         "not on the study",
     ):
         assert said in text, said
-    said = " ".join(figure.chart.to_dict()["title"]["subtitle"])
+    said = " ".join(figure.chart.title.subtitle)
     assert "Reported (hollow diamond" in said
     assert "replicated (filled circle) values of 2 runs on 1 study" in said
 

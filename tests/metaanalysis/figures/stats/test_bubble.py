@@ -94,7 +94,7 @@ def test_other_moderators_are_held_at_their_reference() -> None:
 def test_common_effect_has_no_prediction_band() -> None:
     figure = bubble(regress(bcg(), None, {"latitude": LATITUDE}, method="common"), CAPTION)
     assert "prediction interval" not in words(figure)
-    assert "new study" not in " ".join(figure.chart.to_dict()["title"]["subtitle"])
+    assert "new study" not in " ".join(figure.chart.title.subtitle)
     assert len(marks(figure, "area")) == 1
 
 

@@ -131,7 +131,7 @@ def test_kinds_are_told_apart() -> None:
     ):
         assert marks(figure, "point", shape="square", fill=colour)
         assert marks(figure, "area", color=theme.RECOMPUTED)
-        subtitle = " ".join(figure.chart.to_dict()["title"]["subtitle"])
+        subtitle = " ".join(figure.chart.title.subtitle)
         assert word in subtitle
         assert "Recomputed" in subtitle
 
@@ -215,7 +215,7 @@ def test_common_effect_has_no_prediction_interval() -> None:
     figure = forest(pool(bcg(), method="common"), CAPTION)
     assert bars(figure) == []
     assert "prediction" not in set(figure.data["mark"])
-    assert "prediction" not in " ".join(figure.chart.to_dict()["title"]["subtitle"])
+    assert "prediction" not in " ".join(figure.chart.title.subtitle)
 
 
 def test_an_endless_prediction_interval_is_cut_with_arrows() -> None:

@@ -67,7 +67,7 @@ def test_filled_studies_are_hollow() -> None:
     assert "filled in (4)" in words(figure)
     ends = figure.data[figure.data["mark"] == "pooled with filled"]
     assert ends["effect"].tolist() == [filled.adjusted.estimate] * 2
-    assert "no data" in " ".join(figure.chart.to_dict()["title"]["subtitle"])
+    assert "no data" in " ".join(figure.chart.title.subtitle)
 
 
 def test_nothing_filled_draws_nothing_and_says_so() -> None:
