@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 import pandas as pd
@@ -59,28 +58,20 @@ _TOOLTIP = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where everything stands.
+#: Modality -> top and bottom of its row, which is as high as its marks need.
+_Rows: TypeAlias = dict[str, tuple[float, float]]
 
-    Attributes
-    ----------
-    powers
-        The powers of ten between which the numbers of images lie.
-    rows
-        Modality -> top and bottom of its row, which is as high as its marks need.
-    swarms
-        Modality -> name -> place of a data set on the strip: across, and line from the top.
-    """
 
-    powers: tuple[int, int]
-    rows: dict[str, tuple[float, float]]
-    swarms: dict[str, dict[str, tuple[float, int]]]
+def _powers(table: pd.DataFrame) -> tuple[int, int]:
+    """Return the powers of ten between which the numbers of images in the strip lie."""
+    images = _sized(table)["n_images"].astype(float)
+    return math.floor(math.log10(images.min())), math.ceil(math.log10(images.max()))
 
-    def across(self, images: float) -> float:
-        """Return the place on the strip of a number of images."""
-        low, high = self.powers
-        return _STRIP[0] + (math.log10(images) - low) / (high - low) * (_STRIP[1] - _STRIP[0])
+
+def _across(images: float, powers: tuple[int, int]) -> float:
+    """Return the place on the strip of a number of images."""
+    low, high = powers
+    return _STRIP[0] + (math.log10(images) - low) / (high - low) * (_STRIP[1] - _STRIP[0])
 
 
 def _sized(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,11 +80,17 @@ def _sized(table: pd.DataFrame) -> pd.DataFrame:
     return table[labelled & table["n_images"].notna()]
 
 
-def _swarm(mine: pd.DataFrame, layout: _Layout) -> dict[str, tuple[float, int]]:
-    """Place data sets along the strip, stepping up or down where marks would touch."""
+def _swarm(mine: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float, int]]:
+    """Place data sets along the strip, stepping up or down where marks would touch.
+
+    Returns
+    -------
+    dict
+        Name -> place across, and line from the top.
+    """
     placed: dict[str, tuple[float, int]] = {}
     for row in _sized(mine).sort_values("n_images").to_dict("records"):
-        x = layout.across(float(row["n_images"]))
+        x = _across(float(row["n_images"]), powers)
         taken = {step for other, step in placed.values() if abs(other - x) < _STEP}
         steps = (step for size in range(len(placed) + 1) for step in (size, -size))
         placed[row["name"]] = (x, next(step for step in steps if step not in taken))
@@ -101,45 +98,35 @@ def _swarm(mine: pd.DataFrame, layout: _Layout) -> dict[str, tuple[float, int]]:
     return {name: (x, step - first) for name, (x, step) in placed.items()}
 
 
-def _layout(result: PublicDatasets) -> _Layout:
-    images = _sized(result.table)["n_images"].astype(float)
-    powers = (math.floor(math.log10(images.min())), math.ceil(math.log10(images.max())))
-    layout = _Layout(powers, {}, {})
+def _marks(result: PublicDatasets, powers: tuple[int, int]) -> tuple[pd.DataFrame, _Rows]:
+    """Return one row a mark: each data set in its cell, those of known size in the strip too."""
+    marks: list[dict[str, Any]] = []
+    rows: _Rows = {}
     top = float(_TOP)
     for modality in result.modalities:
         mine = result.table[result.table["modality"] == modality]
-        swarm = layout.swarms[modality] = _swarm(mine, layout)
-        counts = mine["task_group"].value_counts()
-        lines = [math.ceil(counts.get(group, 0) / cell[2]) for group, cell in _CELLS.items()]
-        lines += [line + 1 for _, line in swarm.values()]
-        bottom = top + max(lines) * _STEP + 2 * _PAD
-        layout.rows[modality] = (top, bottom)
-        top = bottom
-    return layout
-
-
-def _marks(result: PublicDatasets, layout: _Layout) -> pd.DataFrame:
-    """Return one row a mark: each data set in its cell, those of known size in the strip too."""
-    marks: list[dict[str, Any]] = []
-    for modality, (top, _) in layout.rows.items():
-        mine = result.table[result.table["modality"] == modality]
-        first = top + _PAD + _STEP / 2
+        records = {row["name"]: row for row in mine.to_dict("records")}
+        # Row, panel, place across, line from the top.
+        placed: list[tuple[Any, str, float, int]] = []
         for group, (_, left, per_line) in _CELLS.items():
-            cell = mine[mine["task_group"] == group].to_dict("records")
+            cell = [row for row in records.values() if row["task_group"] == group]
             for index, row in enumerate(cell):
                 line, column = divmod(index, per_line)
-                x = left + (column + 0.5) * _STEP
-                marks.append({**row, "panel": "cell", "x": x, "y": first + line * _STEP})
-        by_name = {row["name"]: row for row in mine.to_dict("records")}
-        for name, (x, line) in layout.swarms[modality].items():
-            marks.append({**by_name[name], "panel": "strip", "x": x, "y": first + line * _STEP})
+                placed.append((row, "cell", left + (column + 0.5) * _STEP, line))
+        for name, (x, line) in _swarm(mine, powers).items():
+            placed.append((records[name], "strip", x, line))
+        first = top + _PAD + _STEP / 2
+        marks += [
+            {**row, "panel": panel, "x": x, "y": first + line * _STEP}
+            for row, panel, x, line in placed
+        ]
+        lines = 1 + max(line for *_, line in placed)
+        rows[modality] = (top, top + lines * _STEP + 2 * _PAD)
+        top = rows[modality][1]
     frame = pd.DataFrame(marks)
     frame["colour"] = [_ACCESS[access][2] for access in frame["access"]]
-    frame["fill"] = [
-        colour if loads else "white"
-        for colour, loads in zip(frame["colour"], frame["has_loader"], strict=True)
-    ]
-    return frame
+    frame["fill"] = frame["colour"].where(frame["has_loader"], "white")
+    return frame, rows
 
 
 def _points(sheet: Canvas, marks: pd.DataFrame) -> alt.Chart:
@@ -182,12 +169,12 @@ def _key(sheet: Canvas, present: set[str]) -> list[alt.Chart]:
 
 
 def _drawing(result: PublicDatasets) -> alt.LayerChart:
-    layout = _layout(result)
-    bottom = max(place[1] for place in layout.rows.values())
+    powers = _powers(result.table)
+    marks, places = _marks(result, powers)
+    bottom = max(end for _, end in places.values())
     sheet = Canvas(_WIDTH, bottom + 42)
-    marks = _marks(result, layout)
     names, counts, labels = [], [], []
-    for modality, (top, _) in layout.rows.items():
+    for modality, (top, _) in places.items():
         mine = result.table[result.table["modality"] == modality]
         first = top + _PAD + _STEP / 2
         names.append({"x": 0, "y": first, "text": modality})
@@ -201,9 +188,9 @@ def _drawing(result: PublicDatasets) -> alt.LayerChart:
             labels.append(
                 {"x": largest["x"] + 9, "y": largest["y"], "text": _short(largest["name"])}
             )
-    rules = [{"x": 0, "to_x": _WIDTH, "y": top, "to_y": top} for top, _ in layout.rows.values()]
-    ticks = {power: layout.across(10.0**power) for power in range(*layout.powers)}
-    ticks[layout.powers[1]] = float(_STRIP[1])
+    rules = [{"x": 0, "to_x": _WIDTH, "y": top, "to_y": top} for top, _ in places.values()]
+    ticks = {power: _across(10.0**power, powers) for power in range(*powers)}
+    ticks[powers[1]] = float(_STRIP[1])
     grid = [{"x": x, "to_x": x, "y": _TOP, "to_y": bottom} for x in ticks.values()]
     scale = [
         {"x": x, "y": bottom + 12, "text": f"{10**power:,}"}
@@ -243,13 +230,8 @@ def appendix_c(database: Database) -> Figure:
     """Draw the public data sets by modality, task, access and size (after Appendix C)."""
     result = datasets.public_datasets(database)
     table = result.table
-    packages = sorted(
-        {
-            part.split(":")[0].strip().split(".")[0]
-            for loader in table["loader"].dropna()
-            for part in loader.split(";")
-        }
-    )
+    loaders = table["loader"].dropna().str.split(";").explode()
+    packages = sorted(set(loaders.str.split(r"[:.]", regex=True).str[0].str.strip()))
     labelled = table["task_group"].isin([CLASSES_ONLY, CLASSES_TOO])
     is_open = int((labelled & (table["access"] == "open")).sum())
     loads = int((labelled & table["has_loader"]).sum())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import altair as alt
@@ -30,46 +31,25 @@ def _per_line(name: str, most: int) -> int:
     return 2 if most >= _MANY or _LETTER * len(name) >= 2 * _STEP else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Band:
-    """A row or a column of the matrix, in pixels."""
-
-    name: str
-    start: float
-    size: float
-
-    @property
-    def middle(self) -> float:
-        return self.start + self.size / 2
-
-
-def _bands(sizes: Sequence[tuple[str, float]], start: float) -> list[_Band]:
-    bands = []
-    for name, size in sizes:
-        bands.append(_Band(name, start, size + 2 * _PAD))
-        start += size + 2 * _PAD
-    return bands
+def _bands(sizes: Mapping[str, float], start: float) -> pd.DataFrame:
+    """Return where each row or column of the matrix starts and ends, by name, in pixels."""
+    edges = list(accumulate((size + 2 * _PAD for size in sizes.values()), initial=start))
+    return pd.DataFrame({"start": edges[:-1], "end": edges[1:]}, index=list(sizes))
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    rows: list[_Band]
-    columns: list[_Band]
+    """Rows and columns, as of :func:`_bands`, and the studies with their places."""
+
+    rows: pd.DataFrame
+    columns: pd.DataFrame
     marks: pd.DataFrame
-
-    @property
-    def width(self) -> float:
-        return self.columns[-1].start + self.columns[-1].size
-
-    @property
-    def height(self) -> float:
-        return self.rows[-1].start + self.rows[-1].size
 
 
 def _layout(result: Overview) -> _Layout:
     """Place the marks: columns as wide as their fullest cell needs, rows as high."""
-    studies = result.table
-    cells = studies.groupby(["subject", "modality"]).size()
+    marks = result.table.copy()
+    cells = marks.groupby(["subject", "modality"]).size()
     most = cells.groupby("modality").max()
     per_line = {name: _per_line(name, int(most[name])) for name in result.modalities}
     lines = {
@@ -79,55 +59,35 @@ def _layout(result: Overview) -> _Layout:
         )
         for name in result.subjects
     }
-    widths = [(name, _column_width(name, per_line[name])) for name in result.modalities]
+    # As wide as the marks of a column need, or its name.
+    widths = {name: max(_STEP * per_line[name], _LETTER * len(name)) for name in per_line}
     columns = _bands(widths, _LABELS)
-    rows = _bands([(name, _LINE * lines[name]) for name in result.subjects], _HEAD)
-    column_of, row_of = {band.name: band for band in columns}, {band.name: band for band in rows}
-    marks = studies.copy()
+    rows = _bands({name: _LINE * count for name, count in lines.items()}, _HEAD)
     order = marks.groupby(["subject", "modality"]).cumcount()
-    width = marks["modality"].map(per_line)
-    left = marks["modality"].map(lambda name: column_of[name].middle - _STEP * per_line[name] / 2)
-    top = marks["subject"].map(lambda name: row_of[name].start + _PAD)
-    marks["x"] = left + _STEP * (order % width) + 6
-    marks["y"] = top + _LINE * (order // width) + _LINE / 2
+    across = marks["modality"].map(per_line)
+    left = marks["modality"].map(_middles(columns)) - _STEP * across / 2
+    top = marks["subject"].map(rows["start"]) + _PAD
+    marks["x"] = left + _STEP * (order % across) + 6
+    marks["y"] = top + _LINE * (order // across) + _LINE / 2
     return _Layout(rows, columns, marks)
 
 
-def _column_width(name: str, per_line: int) -> float:
-    """Return the width that the marks of a column, or its name, need."""
-    return max(_STEP * per_line, _LETTER * len(name))
+def _middles(bands: pd.DataFrame) -> pd.Series[float]:
+    return bands["start"] + (bands["end"] - bands["start"]) / 2
 
 
 def _frame(layout: _Layout) -> list[alt.Chart]:
     """Return bands, names and counts of rows and columns."""
-    shaded = pd.DataFrame(
-        [
-            {"x": 0.0, "x2": layout.width, "y": row.start, "y2": row.start + row.size}
-            for row in layout.rows[::2]
-        ]
+    width, height = layout.columns["end"].max(), layout.rows["end"].max()
+    shaded = layout.rows.iloc[::2].assign(x=0.0, x2=width)
+    shaded = shaded.rename(columns={"start": "y", "end": "y2"})
+    lines = layout.columns.rename(columns={"start": "x"}).assign(y=_HEAD, y2=height)
+    rows, columns = (
+        pd.DataFrame({"text": bands.index, "n": layout.marks[name].value_counts()[bands.index]})
+        for name, bands in (("subject", layout.rows), ("modality", layout.columns))
     )
-    lines = pd.DataFrame(
-        [{"x": column.start, "y": _HEAD, "y2": layout.height} for column in layout.columns]
-    )
-    per_row = layout.marks["subject"].value_counts()
-    per_column = layout.marks["modality"].value_counts()
-    rows = pd.DataFrame(
-        [
-            {
-                "x": _LABELS - 32,
-                "y": row.start + _PAD + _LINE / 2,
-                "text": row.name,
-                "n": int(per_row[row.name]),
-            }
-            for row in layout.rows
-        ]
-    )
-    columns = pd.DataFrame(
-        [
-            {"x": band.middle, "y": 0.0, "text": band.name, "n": int(per_column[band.name])}
-            for band in layout.columns
-        ]
-    )
+    rows = rows.assign(x=_LABELS - 32, y=layout.rows["start"] + _PAD + _LINE / 2)
+    columns = columns.assign(x=_middles(layout.columns), y=0.0)
     x, y = alt.X("x:Q", scale=None, axis=None), alt.Y("y:Q", scale=None, axis=None)
     names: dict[str, Any] = {"fontSize": 11.5, "color": theme.INK}
     counts: dict[str, Any] = {"fontSize": 11, "color": theme.MUTED}
@@ -172,9 +132,8 @@ def _chart(result: Overview, layout: _Layout) -> alt.LayerChart:
         ),
     )
     numbers = base.mark_text(align="left", dx=6.5, fontSize=10.5).encode(text="ref:Q")
-    return alt.LayerChart(
-        layer=[*_frame(layout), marks, numbers], width=layout.width, height=layout.height
-    )
+    width, height = layout.columns["end"].max(), layout.rows["end"].max()
+    return alt.LayerChart(layer=[*_frame(layout), marks, numbers], width=width, height=height)
 
 
 def appendix_b(database: Database) -> Figure:

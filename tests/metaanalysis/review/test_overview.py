@@ -55,13 +55,11 @@ def test_studies_are_ordered_as_they_are_drawn(database: Database) -> None:
 
 def test_no_two_marks_overlap_and_all_lie_in_their_cell(database: Database) -> None:
     layout = _layout(overview(database))
-    rows = {band.name: band for band in layout.rows}
-    columns = {band.name: band for band in layout.columns}
     places = list(zip(layout.marks["x"], layout.marks["y"], strict=True))
     for mark in layout.marks.itertuples():
-        row, column = rows[mark.subject], columns[mark.modality]
-        assert row.start < mark.y < row.start + row.size
-        assert column.start < mark.x < column.start + column.size - 18  # room for the number
+        row, column = layout.rows.loc[mark.subject], layout.columns.loc[mark.modality]
+        assert row["start"] < mark.y < row["end"]
+        assert column["start"] < mark.x < column["end"] - 18  # room for the number
     for index, (x, y) in enumerate(places):
         for other_x, other_y in places[index + 1 :]:
             assert abs(x - other_x) >= 30 or abs(y - other_y) >= 15
