@@ -8,7 +8,6 @@ has no size: images never stand in for patients, nor patients for images.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -77,28 +76,17 @@ def with_size(frame: pd.DataFrame) -> pd.DataFrame:
         A copy with ``counted`` (``patients``, ``images``, None where the modality is unknown),
         ``size`` (missing where unknown) and ``no_size`` (the reason, None where there is a size).
     """
-    result = frame.copy()
-    counted: list[str | None] = []
-    sizes: list[Any] = []
-    reasons: list[str | None] = []
-    for modality, images, patients in zip(
-        frame["modality"], frame["n_images"], frame["n_patients"], strict=True
-    ):
-        unit: str | None
-        if pd.isna(modality):
-            unit, size, other, reason = None, pd.NA, pd.NA, NO_MODALITY
-        elif modality in COUNTED_BY_PATIENT:
-            unit, size, other, reason = "patients", patients, images, ONLY_IMAGES
-        else:
-            unit, size, other, reason = "images", images, patients, ONLY_PATIENTS
-        known = not pd.isna(size)
-        counted.append(unit)
-        sizes.append(size)
-        reasons.append(None if known else NEITHER if unit and pd.isna(other) else reason)
-    result["counted"] = pd.Series(counted, index=frame.index, dtype="object")
-    result["size"] = pd.Series(sizes, index=frame.index, dtype="Int64")
-    result["no_size"] = pd.Series(reasons, index=frame.index, dtype="object")
-    return result
+    named, by_patient = frame["modality"].notna(), frame["modality"].isin(COUNTED_BY_PATIENT)
+    size = frame["n_patients"].where(by_patient, frame["n_images"]).where(named)
+    other = frame["n_images"].where(by_patient, frame["n_patients"])
+    unit = pd.Series("images", frame.index, dtype="object").mask(by_patient, "patients")
+    reason = pd.Series(ONLY_PATIENTS, frame.index, dtype="object").mask(by_patient, ONLY_IMAGES)
+    reason = reason.mask(other.isna(), NEITHER).mask(~named, NO_MODALITY)
+    return frame.assign(
+        counted=unit.where(named, None),
+        size=size.astype("Int64"),
+        no_size=reason.where(size.isna(), None),
+    )
 
 
 def overflow_start(bins: set[int], width: int, gap: int = GAP) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +35,18 @@ _PVALUES = (0.10, 0.05, 0.01)
 _LEVELS: tuple[float, ...] = (0.90, 0.95, 0.99)
 _LINE_POINTS = 60
 
+#: Line -> how it is drawn.
+_FITTED = "regression on the standard error"
+_LOOKS: dict[str, dict[str, Any]] = {
+    "pooled": {"color": theme.RECOMPUTED, "strokeWidth": 1.6},
+    "pooled with filled": {
+        "color": theme.RECOMPUTED,
+        "strokeWidth": 1.6,
+        "strokeDash": DASHES["dotted"],
+    },
+    _FITTED: {"color": theme.INK, "strokeWidth": 1.4, "strokeDash": DASHES["dashed"]},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Axes:
@@ -58,10 +71,6 @@ class _Axes:
         """Draw a line from the top down."""
         line = alt.Chart(rows).mark_line(clip=True, **look)
         return line.encode(x=self.x(), y=self.y(), order="se:Q")
-
-    def upright(self, at: float, **look: Any) -> alt.Chart:
-        """Draw a line at one effect."""
-        return self.line(pd.DataFrame({"effect": [at, at], "se": [0.0, self.deepest]}), **look)
 
 
 def funnel(
@@ -110,19 +119,13 @@ def funnel(
         filled = None
     points = _points(result, filled)
     deepest = max(points["se"]) * 1.06
-    line = _egger_line(egger, deepest)
+    lines = _lines(result, filled, egger, deepest)
     axes = _axes(result, caption, _reach(result, points, deepest, chosen), deepest, share)
-    layers = _shading(_regions(result, deepest, chosen), axes)
+    layers = _shading(result, axes, chosen)
     if chosen == "significance":
-        layers.append(axes.upright(0.0, color=theme.MUTED, strokeWidth=1))
-    pooled = {"color": theme.RECOMPUTED, "strokeWidth": 1.6}
-    layers.append(axes.upright(result.estimate, **pooled))
-    if filled is not None:
-        dotted = DASHES["dotted"]
-        layers.append(axes.upright(filled.adjusted.estimate, strokeDash=dotted, **pooled))
-    if not line.empty:
-        look = {"color": theme.INK, "strokeWidth": 1.4, "strokeDash": DASHES["dashed"]}
-        layers.append(axes.line(line, **look))
+        null = pd.DataFrame({"effect": [0.0, 0.0], "se": [0.0, deepest]})
+        layers.append(axes.line(null, color=theme.MUTED, strokeWidth=1))
+    layers += [axes.line(rows, **_LOOKS[mark]) for mark, rows in lines.items()]
     layers += _marks(points, axes, caption.colour)
     hollow = "" if filled is None else "; hollow: imputed by trim-and-fill, no data"
     reading = f"{caption.studies} (points{hollow}). Recomputed: pooled value (line)"
@@ -132,7 +135,7 @@ def funnel(
         _key(result, caption, filled, egger, chosen).beside(
             alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT), _HEIGHT
         ),
-        pd.concat([points, _line_rows(result, filled, line, deepest)], ignore_index=True),
+        pd.concat([points, _ends(result, lines, deepest)], ignore_index=True),
         reading=f"{reading} and {around}.",
         remarks=remarks,
         result=result,
@@ -156,18 +159,41 @@ def _points(result: PoolResult, filled: TrimFillResult | None) -> pd.DataFrame:
     )
 
 
-def _egger_line(egger: BiasTestResult | None, deepest: float) -> pd.DataFrame:
-    """Return the fitted line from a standard error of 0 downwards; empty if there is none."""
-    empty = pd.DataFrame({"effect": [], "se": []})
-    if egger is None or math.isnan(egger.limit) or math.isnan(egger.slope):
-        return empty
-    if egger.predictor not in _PREDICTORS:
-        return empty
-    power = 1 if egger.predictor == "standard error" else 2
-    errors = [deepest * step / _LINE_POINTS for step in range(_LINE_POINTS + 1)]
-    return pd.DataFrame(
-        {"effect": [egger.limit + egger.slope * se**power for se in errors], "se": errors}
-    )
+def _lines(
+    result: PoolResult,
+    filled: TrimFillResult | None,
+    egger: BiasTestResult | None,
+    deepest: float,
+) -> dict[str, pd.DataFrame]:
+    """Return the lines from a standard error of 0 downwards, by what they are."""
+    uprights = {"pooled": result.estimate}
+    if filled is not None:
+        uprights["pooled with filled"] = filled.adjusted.estimate
+    lines = {
+        mark: pd.DataFrame({"effect": [at, at], "se": [0.0, deepest]})
+        for mark, at in uprights.items()
+    }
+    if egger is not None and _has_line(egger) and not math.isnan(egger.slope):
+        power = 1 if egger.predictor == "standard error" else 2
+        errors = [deepest * step / _LINE_POINTS for step in range(_LINE_POINTS + 1)]
+        fitted = [egger.limit + egger.slope * se**power for se in errors]
+        lines[_FITTED] = pd.DataFrame({"effect": fitted, "se": errors})
+    return lines
+
+
+def _has_line(egger: BiasTestResult) -> bool:
+    return not math.isnan(egger.limit) and egger.predictor in _PREDICTORS
+
+
+def _ends(result: PoolResult, lines: Mapping[str, pd.DataFrame], deepest: float) -> pd.DataFrame:
+    """Return the lines as data: the ends of each."""
+    rows = [
+        {"mark": mark, "label": mark, "row": None, "effect": effect, "se": se}
+        | {"natural": result.back(effect)}
+        for mark, line in lines.items()
+        for effect, se in zip(line["effect"].iloc[[0, -1]], (0.0, deepest), strict=True)
+    ]
+    return pd.DataFrame(rows)
 
 
 def _reach(
@@ -209,29 +235,21 @@ def _axes(
     return _Axes(*reach, deepest, across, down)
 
 
-def _regions(result: PoolResult, deepest: float, chosen: str) -> pd.DataFrame:
-    """Return the contours, widest first: each covers the middle of the wider one."""
+def _shading(result: PoolResult, axes: _Axes, chosen: str) -> list[alt.Chart]:
+    """Return the contours as areas, the narrowest last and darkest; outside is paper."""
     centre, levels = result.estimate, _LEVELS
     if chosen == "significance":
         centre, levels = 0.0, tuple(1 - p for p in _PVALUES)
-    critical = {level: NormalDist().inv_cdf(0.5 + level / 2) for level in levels}
-    rows = [
-        {"level": level, "step": step, "se": se}
-        | {"low": centre - critical[level] * se, "high": centre + critical[level] * se}
-        for step, level in reversed(list(enumerate(levels)))
-        for se in (0.0, deepest)
-    ]
-    return pd.DataFrame(rows)
-
-
-def _shading(regions: pd.DataFrame, axes: _Axes) -> list[alt.Chart]:
-    """Return the contours as areas, the narrowest last and darkest; outside is paper."""
-    return [
-        alt.Chart(rows)
-        .mark_area(orient="horizontal", clip=True, opacity=1, color=_SHADES[3 - int(step)])
-        .encode(x=axes.x("low"), x2="high:Q", y=axes.y())
-        for step, rows in regions.groupby("step", sort=False)
-    ]
+    layers = []
+    for level, shade in zip(reversed(levels), _SHADES[1:], strict=True):
+        half = NormalDist().inv_cdf(0.5 + level / 2) * axes.deepest
+        rows = {"low": [centre, centre - half], "high": [centre, centre + half]}
+        layers.append(
+            alt.Chart(pd.DataFrame({"level": level, "se": [0.0, axes.deepest], **rows}))
+            .mark_area(orient="horizontal", clip=True, opacity=1, color=shade)
+            .encode(x=axes.x("low"), x2="high:Q", y=axes.y())
+        )
+    return layers
 
 
 def _marks(points: pd.DataFrame, axes: _Axes, colour: str) -> list[alt.Chart]:
@@ -256,25 +274,6 @@ def _marks(points: pd.DataFrame, axes: _Axes, colour: str) -> list[alt.Chart]:
     return layers
 
 
-def _line_rows(
-    result: PoolResult, filled: TrimFillResult | None, line: pd.DataFrame, deepest: float
-) -> pd.DataFrame:
-    """Return the lines as data: the ends of each."""
-    lines = [("pooled", result.estimate, result.estimate)]
-    if filled is not None:
-        lines.append(("pooled with filled", filled.adjusted.estimate, filled.adjusted.estimate))
-    if not line.empty:
-        ends = line["effect"].tolist()
-        lines.append(("regression on the standard error", ends[0], ends[-1]))
-    rows = [
-        {"mark": mark, "label": mark, "row": None, "effect": effect, "se": se}
-        | {"natural": result.back(effect)}
-        for mark, first, last in lines
-        for effect, se in ((first, 0.0), (last, deepest))
-    ]
-    return pd.DataFrame(rows)
-
-
 def _key(
     result: PoolResult,
     caption: Caption,
@@ -293,7 +292,7 @@ def _key(
         at = significant(result.back(filled.adjusted.estimate))
         key.rule(f"with the filled in: {at}", "dotted", theme.RECOMPUTED)
     if egger is not None:
-        if not math.isnan(egger.limit) and egger.predictor in _PREDICTORS:
+        if _has_line(egger):
             key.rule(egger.name, "dashed")
         freedom = "" if egger.df is None else f"({egger.df:g})"
         statistic = f"{egger.statistic_name}{freedom} = {significant(egger.statistic)}"
