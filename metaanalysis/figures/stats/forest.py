@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import pandas as pd
 
 from db.wording import plural, significant
 from metaanalysis.figures.kit import captions
 from metaanalysis.figures.kit.axes import (
-    StudyValue,
     ValueAxis,
     is_share,
     study_values,
@@ -28,64 +29,41 @@ Cells = Sequence[float | None]
 _MANY = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Study:
-    """A study as it is drawn."""
+def _counted(result: PoolResult, events: Cells | None, n: Cells | None) -> pd.DataFrame:
+    """Return weight, events and n of each study by its row; NaN where there is none.
 
-    row: int
-    label: str
-    value: StudyValue
-    weight: float | None
-    events: float | None
-    n: float | None
-    #: At 0 % or 100 %, on a scale that has no such value.
-    moved: bool
+    The counts are the caller's, by row of the input, else those that the result holds.
+    """
+    rows = list(result.rows_used)
 
+    def cells(given: Cells | None) -> pd.Series[float]:
+        values = () if given is None else given
+        return pd.Series(values, range(1, len(values) + 1), dtype=float).reindex(rows)
 
-def _cell(values: Cells | None, row: int) -> float | None:
-    """Return the value of an input row, counted from 1; None where it is missing."""
-    value = values[row - 1] if values is not None and 0 < row <= len(values) else None
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def _counts(
-    result: PoolResult, events: Cells | None, n: Cells | None
-) -> list[tuple[float | None, float | None]]:
-    """Return events and n of each study: the caller's, else those that the result holds."""
-    rows = result.rows_used
+    found = pd.DataFrame({"events": cells(events), "n": cells(n)})
     if events is None and n is None and "events" in result.details:
-        return list(zip(result.details["events"], result.details["n"], strict=True))
-    return [(_cell(events, row), _cell(n, row)) for row in rows]
+        found = pd.DataFrame({name: result.details[name] for name in ("events", "n")}, rows)
+    return found.assign(weight=pd.Series(result.weights or math.nan, rows))
 
 
-def _studies(
-    result: PoolResult,
-    weights: Mapping[int, float],
-    counts: Mapping[int, tuple[float | None, float | None]],
-) -> list[_Study]:
+def _studies(part: PoolResult, counted: pd.DataFrame, order: Order) -> pd.DataFrame:
+    """Return the studies of a part as they are drawn, one row each."""
+    frame = pd.DataFrame(study_values(part)).assign(label=part.labels, row=part.rows_used)
+    frame = frame.join(counted, on="row")
     # Arcsines have a place for 0 % and 100 %; the other scales have none.
-    no_place = result.back.scale in ("logit", "exp", "identity")
-    no_place = no_place and "proportion" in result.measure
-    found = []
-    for row, label, value in zip(
-        result.rows_used, result.labels, study_values(result), strict=True
-    ):
-        events, n = counts.get(row, (None, None))
-        moved = no_place and events is not None and n is not None and events in (0, n)
-        found.append(_Study(row, label, value, weights.get(row), events, n, moved))
-    return found
-
-
-def _sorted(studies: list[_Study], order: Order) -> list[_Study]:
+    no_place = part.back.scale in ("logit", "exp", "identity") and "proportion" in part.measure
+    at_the_edge = (frame["events"] == 0) | (frame["events"] == frame["n"])
+    frame["moved"] = at_the_edge & frame["n"].notna() & no_place
     if order == "estimate":
-        return sorted(studies, key=lambda study: study.value.estimate)
+        return frame.sort_values("estimate", kind="stable")
     if order == "weight":
-        return sorted(studies, key=lambda study: -(study.weight or study.n or 0.0))
-    return studies
+        sizes = frame["weight"].fillna(frame["n"])
+        return frame.loc[sizes.sort_values(ascending=False, kind="stable").index]
+    return frame
 
 
-def _count_text(study: _Study) -> str:
-    parts = [part for part in (study.events, study.n) if part is not None]
+def _count_text(study: Any) -> str:
+    parts = [part for part in (study.events, study.n) if not math.isnan(part)]
     return "/".join(f"{part:,.0f}" if part == round(part) else f"{part:,.1f}" for part in parts)
 
 
@@ -98,23 +76,22 @@ class _Texts:
     effect: str
     weight: str = "weight"
 
-    def study(self, study: _Study, area: float, group: str | None) -> Line:
-        """Return the line of a study."""
-        value = study.value
-        effect = self.axis.with_span(value.estimate, value.low, value.high)
+    def study(self, study: Any, area: float, group: str | None) -> Line:
+        """Return the line of a study, a row of :func:`_studies`."""
+        effect = self.axis.with_span(study.estimate, study.low, study.high)
         cells = {
             self.count: _count_text(study),
             self.effect: f"†{effect}" if study.moved else effect,
-            self.weight: "" if study.weight is None else f"{study.weight:.1f}%",
+            self.weight: "" if math.isnan(study.weight) else f"{study.weight:.1f}%",
         }
         facts = {"group": group, "row": study.row, "events": study.events, "n": study.n}
         return Line(
             "study",
             study.label,
             cells,
-            value.estimate,
-            value.low,
-            value.high,
+            study.estimate,
+            study.low,
+            study.high,
             area=area,
             faded=study.moved,
             indent=group is not None,
@@ -155,18 +132,17 @@ def _group_label(group: PoolResult) -> str:
     return f"Pooled, k = {group.k}; τ² {significant(group.tau2, 2)}, I² {group.i2:.1f}%"
 
 
-def _axis(pooled: Sequence[PoolResult], studies: Sequence[_Study], title: str) -> ValueAxis:
-    first = pooled[0]
+def _axis(pooled: Sequence[PoolResult], studies: pd.DataFrame, title: str) -> ValueAxis:
     naturals = [result.back_transformed for result in pooled]
-    intervals = [(study.value.low, study.value.high) for study in studies]
+    intervals = list(zip(studies["low"], studies["high"], strict=True))
     for at in naturals:
         intervals += [(at["ci_low"], at["ci_high"]), (at["pi_low"], at["pi_high"])]
     return value_axis(
         title,
-        [*(study.value.estimate for study in studies), *(at["estimate"] for at in naturals)],
+        [*studies["estimate"], *(at["estimate"] for at in naturals)],
         intervals,
-        scale=first.back.scale,
-        measure=first.measure,
+        scale=pooled[0].back.scale,
+        measure=pooled[0].measure,
         ticks=_MANY,
     )
 
@@ -216,15 +192,13 @@ def forest(
         parts = dict(zip(result.names, result.groups, strict=True))
     else:
         overall, parts = result, {"": result}
-    weights = dict(zip(overall.rows_used, overall.weights, strict=False))
-    counts = dict(zip(overall.rows_used, _counts(overall, events, n), strict=True))
-    members = {
-        name: _sorted(_studies(part, weights, counts), order) for name, part in parts.items()
-    }
-    studies = [study for inside in members.values() for study in inside]
+    counted = _counted(overall, events, n)
+    members = {name: _studies(part, counted, order) for name, part in parts.items()}
+    studies = pd.concat(members.values())
+    weighted = bool(studies["weight"].notna().any())
     what = caption.what(overall.measure)
     axis = _axis([overall, *parts.values()] if factor else [overall], studies, what)
-    both = any(study.events is not None for study in studies)
+    both = studies["events"].notna().any()
     effect = f"{what} [{captions.percent(overall.level)} CI]"
     texts = _Texts(axis, "events/n" if both else "n", effect)
     areas = _areas(studies)
@@ -235,12 +209,14 @@ def forest(
         if factor:
             lines += [Line("gap")] if lines else []
             lines.append(Line("heading", f"{factor}: {name}"))
-        lines += [texts.study(study, areas[study.row], group) for study in members[name]]
+        lines += [
+            texts.study(study, areas[study.row], group) for study in members[name].itertuples()
+        ]
         if factor and not _alone(part, overall):
-            share = sum(study.weight or 0.0 for study in members[name]) if weights else None
+            share = float(members[name]["weight"].sum()) if weighted else None
             lines += texts.pooled(part, _group_label(part), group, share)
     label = f"{captions.model_name(overall.method)}, k = {overall.k}"
-    lines += [Line("gap"), *texts.pooled(overall, label, None, 100.0 if weights else None)]
+    lines += [Line("gap"), *texts.pooled(overall, label, None, 100.0 if weighted else None)]
 
     drawing = Drawing(
         lines,
@@ -263,29 +239,25 @@ def forest(
     )
 
 
-def _areas(studies: Sequence[_Study]) -> dict[int, float]:
+def _areas(studies: pd.DataFrame) -> dict[int, float]:
     """Return the area of each square by its row, as a share of the largest."""
-    sizes = {study.row: study.weight or 0.0 for study in studies}
-    if not any(sizes.values()):
-        sizes = {study.row: study.n or 0.0 for study in studies}
-    largest = max(sizes.values(), default=0.0)
-    return {row: size / largest if largest else 0.35 for row, size in sizes.items()}
+    sizes = studies["weight"] if studies["weight"].sum() else studies["n"]
+    largest = sizes.max()
+    areas = sizes.fillna(0.0) / largest if largest > 0 else sizes * 0 + 0.35
+    return dict(zip(studies["row"], areas, strict=True))
 
 
-def _reading(words: str, overall: PoolResult, studies: Sequence[_Study]) -> str:
-    if any(study.weight is not None for study in studies):
-        sized = ", area by weight"
-    elif any(study.n is not None for study in studies):
-        sized = ", area by n"
-    else:
-        sized = ""
+def _reading(words: str, overall: PoolResult, studies: pd.DataFrame) -> str:
+    sized = ""
+    if studies[["weight", "n"]].notna().any(axis=None):
+        sized = ", area by " + ("weight" if studies["weight"].notna().any() else "n")
     bar = "" if math.isnan(overall.pi_low) else " and prediction interval (bar)"
     return f"{words} (squares{sized}). Recomputed: pooled value (diamond){bar}."
 
 
-def _remarks(studies: Sequence[_Study], overall: PoolResult) -> list[str]:
+def _remarks(studies: pd.DataFrame, overall: PoolResult) -> list[str]:
     notes = []
-    moved = sum(study.moved for study in studies)
+    moved = int(studies["moved"].sum())
     if moved:
         how = "The model takes the counts as they are. " if overall.method == "GLMM" else ""
         notes.append(
