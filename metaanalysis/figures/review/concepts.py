@@ -135,49 +135,39 @@ def _key(sheet: Canvas, top: float) -> list[alt.Chart]:
 
 def _drawing(blocks: pd.DataFrame, definitions: dict[str, str]) -> alt.LayerChart:
     names = list(dict.fromkeys(blocks["approach"]))
-    comparators = set(blocks.loc[~blocks["transfers"], "approach"])
     middles = {name: _TOP + _ROW * (row + 0.5) - 6 for row, name in enumerate(names)}
+    tops = {name: middle - _ROW / 2 + 22 for name, middle in middles.items()}
+    comparators = list(dict.fromkeys(blocks.loc[~blocks["transfers"], "approach"]))
     bottom = _TOP + _ROW * len(names)
     sheet = Canvas(_WIDTH, bottom + _KEY)
     boxes = _placed(blocks, middles)
     lines, words = _brackets(boxes)
-    titles, texts, tags, shaded = [], [], [], []
-    images, arrows, outputs, classifiers = [], [], [], []
+    titles = [{"x": 0, "y": top, "text": name} for name, top in tops.items()]
+    texts = [
+        {"x": 0, "y": top + 12, "text": "\n".join(textwrap.wrap(definitions[name], 52))}
+        for name, top in tops.items()
+    ]
+    tags = [{"x": 150, "y": tops[name], "text": "comparator"} for name in comparators]
+    shaded = [_corners(-8, _WIDTH + 16, _ROW, middles[name] + 6) for name in comparators]
+    images = [_corners(*_IMAGE, middle) for middle in middles.values()]
+    outputs = [{"x": _OUTPUT, "y": middle, "text": "class"} for middle in middles.values()]
+    classifiers = [
+        {"x": (box["left"] + box["right"]) / 2, "y": middles[box["approach"]] - 7}
+        | {"text": "SVM, random\nforest, ..."}
+        for box in boxes
+        if box["layer"] == CLASSICAL
+    ]
+    arrows = []
     for name, middle in middles.items():
-        top = middle - _ROW / 2 + 22
-        titles.append({"x": 0, "y": top, "text": name})
-        texts.append(
-            {"x": 0, "y": top + 12, "text": "\n".join(textwrap.wrap(definitions[name], 52))}
-        )
-        if name in comparators:
-            tags.append({"x": 150, "y": top, "text": "comparator"})
-            shaded.append(
-                {
-                    "left": -8,
-                    "right": _WIDTH + 8,
-                    "top": middle + 6 - _ROW / 2,
-                    "bottom": middle + 6 + _ROW / 2,
-                }
-            )
-        images.append(_corners(*_IMAGE, middle))
         mine = [box for box in boxes if box["approach"] == name]
         heads = [box for box in mine if box["layer"] != CONVOLUTIONAL]
         arrows += [
-            {"x": _IMAGE[0] + _IMAGE[1] + 4, "to_x": mine[0]["left"] - 3},
-            {"x": _CONVOLUTIONS[-1][0] + _CONVOLUTIONS[-1][1] + 4, "to_x": heads[0]["left"] - 3},
-            {"x": heads[-1]["right"] + 4, "to_x": _OUTPUT - 5},
-        ]
-        for arrow in arrows[-3:]:
-            arrow |= {"y": middle, "to_y": middle}
-        outputs.append({"x": _OUTPUT, "y": middle, "text": "class"})
-        classifiers += [
-            {
-                "x": (box["left"] + box["right"]) / 2,
-                "y": middle - 7,
-                "text": "SVM, random\nforest, ...",
-            }
-            for box in heads
-            if box["layer"] == CLASSICAL
+            {"x": start + 4, "to_x": end, "y": middle, "to_y": middle}
+            for start, end in (
+                (_IMAGE[0] + _IMAGE[1], mine[0]["left"] - 3),
+                (_CONVOLUTIONS[-1][0] + _CONVOLUTIONS[-1][1], heads[0]["left"] - 3),
+                (heads[-1]["right"], _OUTPUT - 5),
+            )
         ]
     columns = [
         {"x": 0, "text": "approach, as the review defines it"},

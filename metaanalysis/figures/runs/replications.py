@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,11 +16,14 @@ from metaanalysis.figures.kit.base import SOURCE, Figure, finish
 from metaanalysis.figures.kit.interval_lines import Line
 from metaanalysis.figures.kit.interval_rows import TOTAL, Drawing
 
-_NAN = float("nan")
-
 #: How far the reported mark stands above the middle of its line and the replicated one below it,
 #: as a share of the line: intervals of both are seen.
 _APART = 0.22
+
+#: Columns of numbers, unknown ones as NaN in the drawing.
+_VALUES = (
+    "reported", "reported_low", "reported_high", "replicated", "ci_low", "ci_high", "baseline",
+)  # fmt: skip
 
 _COLUMNS = ("Reported", "Replicated [95% interval]", "Verdict")
 
@@ -157,11 +159,13 @@ def replications(
         f"Reported (hollow diamond, interval where n is known) and replicated (filled circle) "
         f"values of {plural(runs, 'run')} on {plural(studies, 'study')}"
     )
-    axis = _axis(drawn)
-    if any(axis.low <= _number(row["baseline"]) <= axis.high for row in drawn):
+    values = data[list(_VALUES)].astype(float)
+    numbers = values.to_dict("records")
+    axis = _axis(values)
+    if values["baseline"].between(axis.low, axis.high).any():
         reading += "; dashed tick: baseline without skill"
     drawing = _Pairs(
-        _lines(drawn, axis),
+        _lines([dict(row) | known for row, known in zip(drawn, numbers, strict=True)], axis),
         axis,
         right=_COLUMNS,
         colour=theme.REPLICATED,
@@ -187,20 +191,14 @@ def drawable(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["kind"] == "replicated" and row["reported"] is not None]
 
 
-def _number(value: Any) -> float:
-    return _NAN if value is None else float(value)
-
-
-def _axis(rows: Sequence[Mapping[str, Any]]) -> ValueAxis:
-    points = [_number(row[name]) for row in rows for name in ("reported", "replicated")]
-    points += [_number(row["baseline"]) for row in rows if row["baseline"] is not None]
-    intervals = [
-        (_number(row[low]), _number(row[high]))
-        for row in rows
-        for low, high in (("ci_low", "ci_high"), ("reported_low", "reported_high"))
-    ]
+def _axis(values: pd.DataFrame) -> ValueAxis:
+    pairs = (("ci_low", "ci_high"), ("reported_low", "reported_high"))
     return value_axis(
-        "Value of the metric", points, intervals, scale="logit", measure="logit proportion"
+        "Value of the metric",
+        values[["reported", "replicated", "baseline"]].stack(),
+        [ends for low, high in pairs for ends in zip(values[low], values[high], strict=True)],
+        scale="logit",
+        measure="logit proportion",
     )
 
 
@@ -213,18 +211,13 @@ def _lines(rows: Sequence[Mapping[str, Any]], axis: ValueAxis) -> list[Line]:
             if lines:
                 lines.append(Line("gap"))
             lines.append(Line("heading", _heading(row)))
-        value = _number(row["replicated"])
-        low, high = _number(row["ci_low"]), _number(row["ci_high"])
+        value, low, high = row["replicated"], row["ci_low"], row["ci_high"]
         cells = {
-            "Reported": axis.text(_number(row["reported"])),
+            "Reported": axis.text(row["reported"]),
             "Replicated [95% interval]": axis.with_span(value, low, high),
             "Verdict": str(row["verdict"]),
         }
         facts = {name: item for name, item in row.items() if name not in ("ci_low", "ci_high")}
-        facts |= {
-            name: _number(row[name])
-            for name in ("reported", "reported_low", "reported_high", "baseline")
-        }
         lines.append(Line("study", _metric(row), cells, value, low, high, indent=True, facts=facts))
     return lines
 
@@ -236,8 +229,7 @@ def _metric(row: Mapping[str, Any]) -> str:
 
 def _heading(row: Mapping[str, Any]) -> str:
     name = row["study"] or row["setup"] or "own images"
-    ref = row["ref"]
-    number = "" if ref is None or (isinstance(ref, float) and math.isnan(ref)) else f" [{ref}]"
+    number = "" if pd.isna(row["ref"]) else f" [{row['ref']:.0f}]"
     network = row["backbone"] or "unknown network"
     if row["backbone_reported"]:
         network += f" for {row['backbone_reported']}"
