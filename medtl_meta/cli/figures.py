@@ -51,7 +51,7 @@ def figures(names: tuple[str, ...], out: Path, forms: str, where: str | None) ->
             for path in drawn[-1][1].save(out, forms_wanted):
                 click.echo(path)
     if not names and {"svg", "png"} & set(forms_wanted):
-        from metaanalysis.figures.index import write_index
+        from metaanalysis.figures.review.index import write_index
 
         click.echo(write_index(out, drawn, forms_wanted))
     remark(f"{len(chosen)} figure{'s' if len(chosen) != 1 else ''} drawn in {out}.")

@@ -19,6 +19,7 @@ from metaanalysis.audit.finding import (
 from metaanalysis.audit.material import Material
 from metaanalysis.review import counts
 from metaanalysis.review.classes import STATED_CLASSES, classes
+from metaanalysis.review.curated import Recount
 from metaanalysis.review.sizes import sizes
 from metaanalysis.review.statements import Majority
 from metaanalysis.review.subjects import INTEGUMENT, NAMED_ORGANS, subjects
@@ -29,7 +30,7 @@ _FINE_TUNED = ("fine-tuning", "fine-tuning from scratch")
 
 
 def _bars(
-    material: Material, section: str, found: counts.Comparison, open_to: dict[str, int]
+    material: Material, section: str, found: Recount, open_to: dict[str, int]
 ) -> Iterator[Finding]:
     missing = material.coverage.reviewed - material.coverage.curated
     for row in found.table.dropna(subset=["reported"]).itertuples():

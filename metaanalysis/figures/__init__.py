@@ -10,7 +10,7 @@ from db.vocabulary import Lexicon
 
 if TYPE_CHECKING:
     from db.database import Database
-    from metaanalysis.figures.base import Figure
+    from metaanalysis.figures.kit.base import Figure
 
 #: Name -> (module, what it shows). Static, so that the command line can list it without Altair.
 FIGURES: dict[str, tuple[str, str]] = {
@@ -66,7 +66,7 @@ def figure(name: str, database: Database | None = None) -> Figure:
     57
     """
     known = figure_names().resolve(str(name))
-    module = import_module(f"metaanalysis.figures.{FIGURES[known][0]}")
+    module = import_module(f"metaanalysis.figures.review.{FIGURES[known][0]}")
     kind = "" if known.startswith(("table", "appendix")) else "figure_"
     draw: Callable[[Database], Figure] = getattr(module, f"{kind}{known}".replace("-", "_"))
     if database is not None:

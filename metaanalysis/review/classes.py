@@ -8,39 +8,29 @@ import pandas as pd
 
 from db.database import Database
 from metaanalysis import query
-from metaanalysis.review.curated import curated
+from metaanalysis.review.curated import Recount, curated
 from metaanalysis.review.statements import Majority
 
 #: The number of classes of which the review says that most studies have it.
 STATED_CLASSES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Classes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes(Recount):
     """Counts of studies by number of classes.
 
     Attributes
     ----------
     table
         ``n_classes, studies, refs``: one row a number that occurs; `refs` lists the studies.
-    counted
-        Curated studies whose number of classes is known.
-    unknown
-        Curated studies whose number of classes is not known.
     statement
         What the review says of it (reported).
     two_classes
         The counts that speak to that statement.
-    coverage
-        How much of the reviewed literature is curated.
     """
 
-    table: pd.DataFrame
-    counted: int
-    unknown: int
     statement: str
     two_classes: Majority
-    coverage: query.Coverage
 
 
 def count_classes(frame: pd.DataFrame) -> pd.DataFrame:

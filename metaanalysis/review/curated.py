@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from db.database import Database
 from metaanalysis import query
 from metaanalysis.frames import tidy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recount:
+    """What a figure of the review counts, recounted over the curated studies.
+
+    Attributes
+    ----------
+    table
+        The counts, or the studies in their places; who makes it says with which columns.
+    counted
+        Curated studies in the table.
+    unknown
+        Curated studies that are not in it: what the figure asks for is not known of them.
+    coverage
+        How much of the reviewed literature is curated.
+    """
+
+    table: pd.DataFrame
+    counted: int
+    unknown: int = 0
+    coverage: query.Coverage
 
 
 def curated(database: Database, columns: Sequence[str]) -> pd.DataFrame:

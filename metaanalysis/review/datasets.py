@@ -59,8 +59,6 @@ class PublicDatasets:
         Data sets with class labels.
     without_images
         Of these, how many state no number of images.
-    coverage
-        How much of the reviewed literature is curated.
     """
 
     table: pd.DataFrame
@@ -68,7 +66,6 @@ class PublicDatasets:
     reported: int
     with_classes: int
     without_images: int
-    coverage: query.Coverage
 
 
 def task_group(task: str | None) -> str:
@@ -133,5 +130,4 @@ def public_datasets(database: Database) -> PublicDatasets:
         int(query.review_facts(database, "totals")["public_datasets"]),
         len(labelled),
         int(labelled["n_images"].isna().sum()),
-        query.coverage(database),
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 from db.database import Database
 from db.vocabulary import TL_TYPES
 from metaanalysis import query
-from metaanalysis.review.curated import by_frequency, curated
+from metaanalysis.review.curated import Recount, by_frequency, curated
 from metaanalysis.review.labels import MANY, single_label
 
 UNKNOWN = "not known"
@@ -18,35 +16,25 @@ UNKNOWN = "not known"
 TL_LABELS = (*TL_TYPES, MANY, UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview(Recount):
     """The curated studies with what places them in the overview.
 
     Attributes
     ----------
-    studies
+    table
         One row a study: ``key, ref, modality, subject, tl_type`` (the single label, or
         ``not known``), ordered by subject, modality, TL type and reference.
     subjects, modalities
         Those that occur, most frequent first; ``many`` and ``else`` last.
-    counted
-        Studies in the overview.
-    unplaced
-        Curated studies whose modality or subject is not known.
-    coverage
-        How much of the reviewed literature is curated.
     """
 
-    studies: pd.DataFrame
     subjects: list[str]
     modalities: list[str]
-    counted: int
-    unplaced: int
-    coverage: query.Coverage
 
     def of_tl_type(self, label: str) -> int:
         """Return the number of studies with a label out of :data:`TL_LABELS`."""
-        return int((self.studies["tl_type"] == label).sum())
+        return int((self.table["tl_type"] == label).sum())
 
 
 def overview(database: Database) -> Overview:
@@ -60,10 +48,10 @@ def overview(database: Database) -> Overview:
         known[f"{name}_rank"] = [order.index(term) for term in known[name]]
     placed = known.sort_values([*(f"{name}_rank" for name in ranks), "ref"])
     return Overview(
-        studies=placed[["key", "ref", "modality", "subject", "tl_type"]].reset_index(drop=True),
+        table=placed[["key", "ref", "modality", "subject", "tl_type"]].reset_index(drop=True),
         subjects=rows,
         modalities=columns,
         counted=len(placed),
-        unplaced=len(frame) - len(placed),
+        unknown=len(frame) - len(placed),
         coverage=query.coverage(database),
     )

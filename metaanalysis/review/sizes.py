@@ -8,14 +8,14 @@ has no size: images never stand in for patients, nor patients for images.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from db.database import Database
 from db.vocabulary import COUNTED_BY_PATIENT
+from db.wording import listed
 from metaanalysis import query
-from metaanalysis.review.curated import curated
+from metaanalysis.review.curated import Recount, curated
 from metaanalysis.review.statements import Majority
 
 #: So many empty bins in a row end the part of the axis that is drawn bin by bin.
@@ -28,13 +28,13 @@ NEITHER = "neither number of images nor of patients is known"
 NO_MODALITY = "modality not known, so it is open what to count"
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(Recount):
     """Studies in bins of data size.
 
     Attributes
     ----------
-    studies
+    table
         One row a study with a size: ``key, ref, modality, counted, size, bin_from, bin_to,
         position``. A bin holds the sizes above `bin_from` up to and including `bin_to`; the last
         one is open (`bin_to` missing). `position` counts from 1 within a bin, by size.
@@ -42,32 +42,24 @@ class Sizes:
         Of all bins but the last; the review's.
     overflow_from
         Where the open bin starts.
-    counted
-        Curated studies with a size.
     excluded
         Reason -> number of curated studies without a size.
     statement
         What the review says of the sizes (reported).
     first_bin
         The counts that speak to that statement.
-    coverage
-        How much of the reviewed literature is curated.
     """
 
-    studies: pd.DataFrame
     bin_width: int
     overflow_from: int
-    counted: int
     excluded: dict[str, int]
     statement: str
     first_bin: Majority
-    coverage: query.Coverage
 
 
 def size_rule() -> str:
     """Return in words what is counted: patients of some modalities, images of all others."""
-    *others, last = COUNTED_BY_PATIENT
-    return f"patients for {', '.join(others)} and {last}, images otherwise"
+    return f"patients for {listed(COUNTED_BY_PATIENT)}, images otherwise"
 
 
 def with_size(frame: pd.DataFrame) -> pd.DataFrame:
@@ -84,28 +76,17 @@ def with_size(frame: pd.DataFrame) -> pd.DataFrame:
         A copy with ``counted`` (``patients``, ``images``, None where the modality is unknown),
         ``size`` (missing where unknown) and ``no_size`` (the reason, None where there is a size).
     """
-    result = frame.copy()
-    counted: list[str | None] = []
-    sizes: list[Any] = []
-    reasons: list[str | None] = []
-    for modality, images, patients in zip(
-        frame["modality"], frame["n_images"], frame["n_patients"], strict=True
-    ):
-        unit: str | None
-        if pd.isna(modality):
-            unit, size, other, reason = None, pd.NA, pd.NA, NO_MODALITY
-        elif modality in COUNTED_BY_PATIENT:
-            unit, size, other, reason = "patients", patients, images, ONLY_IMAGES
-        else:
-            unit, size, other, reason = "images", images, patients, ONLY_PATIENTS
-        known = not pd.isna(size)
-        counted.append(unit)
-        sizes.append(size)
-        reasons.append(None if known else NEITHER if unit and pd.isna(other) else reason)
-    result["counted"] = pd.Series(counted, index=frame.index, dtype="object")
-    result["size"] = pd.Series(sizes, index=frame.index, dtype="Int64")
-    result["no_size"] = pd.Series(reasons, index=frame.index, dtype="object")
-    return result
+    named, by_patient = frame["modality"].notna(), frame["modality"].isin(COUNTED_BY_PATIENT)
+    size = frame["n_patients"].where(by_patient, frame["n_images"]).where(named)
+    other = frame["n_images"].where(by_patient, frame["n_patients"])
+    unit = pd.Series("images", frame.index, dtype="object").mask(by_patient, "patients")
+    reason = pd.Series(ONLY_PATIENTS, frame.index, dtype="object").mask(by_patient, ONLY_IMAGES)
+    reason = reason.mask(other.isna(), NEITHER).mask(~named, NO_MODALITY)
+    return frame.assign(
+        counted=unit.where(named, None),
+        size=size.astype("Int64"),
+        no_size=reason.where(size.isna(), None),
+    )
 
 
 def overflow_start(bins: set[int], width: int, gap: int = GAP) -> int:
@@ -157,10 +138,11 @@ def sizes(database: Database) -> Sizes:
     first = int(((binned["bin_from"] == 0) & binned["bin_to"].notna()).sum())
     columns = ["key", "ref", "modality", "counted", "size", "bin_from", "bin_to", "position"]
     return Sizes(
-        studies=binned[columns],
+        table=binned[columns],
         bin_width=width,
         overflow_from=start,
         counted=len(binned),
+        unknown=len(frame) - len(binned),
         excluded={str(reason): int(count) for reason, count in reasons.items()},
         statement=facts["c"],
         first_bin=Majority(first, len(binned), coverage.reviewed),

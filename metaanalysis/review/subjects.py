@@ -10,20 +10,20 @@ from db.database import Database
 from db.vocabulary import MODALITIES, SUBJECTS
 from metaanalysis import query
 from metaanalysis.organs import OTHER_ORGAN, organ
-from metaanalysis.review.curated import by_frequency, curated
+from metaanalysis.review.curated import Recount, by_frequency, curated
 
 #: The review's subject that holds both organs of its statement, and those organs.
 INTEGUMENT = "the integument"
 NAMED_ORGANS = ("breast", "skin")
 
 
-@dataclass(frozen=True, slots=True)
-class Subjects:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subjects(Recount):
     """Counts of studies by subject, modality and organ.
 
     Attributes
     ----------
-    cells
+    table
         ``subject, modality, studies``: every pair of a subject and a modality that occur.
     subjects, modalities
         Those that occur, most frequent first; ``many`` and ``else`` last.
@@ -32,26 +32,16 @@ class Subjects:
         rank. ``other`` comes last and has no rank.
     absent_subjects, absent_modalities
         Terms of the review's vocabulary that no curated study has.
-    counted
-        Curated studies with subject and modality.
-    unknown
-        Curated studies without one of them.
     statement
         What the review says of the subjects (reported).
-    coverage
-        How much of the reviewed literature is curated.
     """
 
-    cells: pd.DataFrame
     subjects: list[str]
     modalities: list[str]
     organs: pd.DataFrame
     absent_subjects: list[str]
     absent_modalities: list[str]
-    counted: int
-    unknown: int
     statement: str
-    coverage: query.Coverage
 
     def of_organ(self, name: str) -> int:
         """Return the number of studies of an organ."""
@@ -59,7 +49,7 @@ class Subjects:
 
     def of_subject(self, name: str) -> int:
         """Return the number of studies of a subject."""
-        return int(self.cells.loc[self.cells["subject"] == name, "studies"].sum())
+        return int(self.table.loc[self.table["subject"] == name, "studies"].sum())
 
     def ahead_of(self, name: str) -> list[str]:
         """Return the organs with more studies than the one named, most frequent first."""
@@ -88,7 +78,7 @@ def subjects(database: Database) -> Subjects:
     table = pd.crosstab(known["subject"], known["modality"]).reindex(index=rows, columns=columns)
     cells = table.reset_index().melt("subject", var_name="modality", value_name="studies")
     return Subjects(
-        cells=cells,
+        table=cells,
         subjects=rows,
         modalities=columns,
         organs=count_organs(frame["anatomy"]),

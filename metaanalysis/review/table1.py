@@ -10,7 +10,7 @@ import pandas as pd
 
 from db.database import Database
 from metaanalysis import query
-from metaanalysis.review.curated import curated
+from metaanalysis.review.curated import Recount, curated
 
 #: Columns that the review prints, in its order.
 REPORTED = (
@@ -24,9 +24,9 @@ REPORTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Table1:
-    """The review's Table 1.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table1(Recount):
+    """The review's Table 1; its counted studies are those of which a backbone is known.
 
     Attributes
     ----------
@@ -37,19 +37,9 @@ class Table1:
     groups
         One row a model type: ``model_type, studies``, the curated studies that test any backbone
         of that depth, also one that the table does not list.
-    counted
-        Curated studies of which a backbone is known.
-    unknown
-        Curated studies of which none is.
-    coverage
-        How much of the reviewed literature is curated.
     """
 
-    table: pd.DataFrame
     groups: pd.DataFrame
-    counted: int
-    unknown: int
-    coverage: query.Coverage
 
 
 def count_any(studies: Iterable[Sequence[str] | None], names: Iterable[str]) -> int:
@@ -96,9 +86,9 @@ def table_1(database: Database) -> Table1:
     ]
     counted = sum(1 for listed in studies if listed)
     return Table1(
-        pd.DataFrame(rows),
-        pd.DataFrame(groups),
-        counted,
-        len(studies) - counted,
-        query.coverage(database),
+        table=pd.DataFrame(rows),
+        groups=pd.DataFrame(groups),
+        counted=counted,
+        unknown=len(studies) - counted,
+        coverage=query.coverage(database),
     )

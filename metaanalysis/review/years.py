@@ -14,15 +14,17 @@ import pandas as pd
 
 from db.database import Database
 from metaanalysis import query
-from metaanalysis.review.curated import curated
+from metaanalysis.review.curated import Recount, curated
 
 #: Years that the statement of the review's Figure 4a names: the first, and the two it compares.
 FIRST, BEFORE, LAST = 2016, 2019, 2020
 
 
-@dataclass(frozen=True, slots=True)
-class Years:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Years(Recount):
     """Curated studies by year of publication with the review's statement about them.
+
+    No year is unknown: it is part of the citation.
 
     Attributes
     ----------
@@ -35,18 +37,11 @@ class Years:
         What the review says, in the words of ``data/review.yaml``.
     published_until
         The last day of publication that the review searched for, as an ISO date.
-    counted
-        Curated studies in the table. Each has a year: it is part of the citation.
-    coverage
-        How much of the reviewed literature is curated.
     """
 
-    table: pd.DataFrame
     checks: pd.DataFrame
     statement: str
     published_until: str
-    counted: int
-    coverage: query.Coverage
 
 
 def by_year(studies: Iterable[tuple[int, str]], last_searched: int) -> pd.DataFrame:
@@ -146,10 +141,10 @@ def studies_by_year(database: Database) -> Years:
     table = by_year(named, int(until[:4]))
     counts = dict(zip(table["year"], table["studies"], strict=True))
     return Years(
-        table,
-        check_statement(counts, coverage.reviewed - coverage.curated),
-        str(query.review_facts(database, "figure_4a")["statement"]),
-        until,
-        len(studies),
-        coverage,
+        table=table,
+        checks=check_statement(counts, coverage.reviewed - coverage.curated),
+        statement=str(query.review_facts(database, "figure_4a")["statement"]),
+        published_until=until,
+        counted=len(studies),
+        coverage=coverage,
     )

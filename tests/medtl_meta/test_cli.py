@@ -363,7 +363,7 @@ def test_output_into_a_closed_pipe_is_no_error(place: str) -> None:
 def test_commands_offer_the_formats_that_can_be_written() -> None:
     from db import export
     from medtl_meta.cli import database, figures
-    from metaanalysis.figures import base
+    from metaanalysis.figures.kit import base
 
     assert database.FORMATS == export.FORMATS
     assert figures.FORMATS == base.FORMATS

@@ -95,7 +95,7 @@ def compare(
         rows = [row for one in found for row in one.rows()]
         drawn = []
         if out is not None and rows:
-            from metaanalysis.figures.replications import drawable, replications
+            from metaanalysis.figures.runs.replications import drawable, replications
 
             if drawable(rows):
                 figure = replications(rows, data_hash=database.data_hash)

@@ -319,8 +319,8 @@ def _draw(
 
     from db.errors import MedtlError
     from db.files import replace_file
-    from metaanalysis.figures.contest import Cost
-    from metaanalysis.figures.contest import contest as figure
+    from metaanalysis.figures.runs.contest import Cost
+    from metaanalysis.figures.runs.contest import contest as figure
 
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -187,7 +187,7 @@ def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
                 "--figure-format: no figure is asked for.", "Name a folder with --figure."
             )
         return ()
-    from metaanalysis.analyses.drawing import has_figure
+    from metaanalysis.figures.stats.drawing import has_figure
 
     if not has_figure(analysis):
         raise UsageError("--figure: there is no figure of this analysis.", "Drop the option.")
@@ -243,7 +243,7 @@ def formats(text: str | None) -> tuple[str, ...]:
 
 def draw(analysis: Analysis, given: Given, forms: tuple[str, ...]) -> None:
     """Draw an analysis into a folder; the paths of the files go to stderr, as they are no data."""
-    from metaanalysis.analyses.drawing import drawn
+    from metaanalysis.figures.stats.drawing import drawn
 
     data_hash = None
     if given["csv_file"] is None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from metaanalysis.figures.base import Figure
+from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.captions import Caption
 from metaanalysis.stats.effects import proportions, two_groups
 from metaanalysis.stats.studies import EffectSizes
-from tests.metaanalysis.drawn import layers
+from tests.metaanalysis.figures.drawn import layers
 
 #: Colditz et al. 1994: tpos, tneg, cpos, cneg, latitude, allocation, year.
 BCG = [
@@ -45,12 +46,7 @@ AUDIT_C = [
 ]  # fmt: skip
 
 #: What each figure needs and these tests do not look at.
-CAPTION: dict[str, Any] = {
-    "title": "A title",
-    "subtitle": "Of these studies.",
-    "notes": ["A note."],
-    "data_hash": None,
-}
+CAPTION = Caption("A title", "Of these studies.", ["A note."])
 
 
 def bcg() -> EffectSizes:

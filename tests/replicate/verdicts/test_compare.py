@@ -15,7 +15,7 @@ from db.replications import RunValue
 from db.runs import begin_run
 from db.user import add_studies
 from metaanalysis import frames, query
-from metaanalysis.figures.replications import replications
+from metaanalysis.figures.runs.replications import replications
 from replicate.verdicts.compare import compare, compare_run, compare_runs, counted
 from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS, Comparison
 from replicate.verdicts.words import Code, because

@@ -1,0 +1,1 @@
+"""What figures are made of: the look, the finished figure, axes, keys, lines of intervals."""

@@ -1,0 +1,1 @@
+"""The review's figures and tables, redrawn from the database."""

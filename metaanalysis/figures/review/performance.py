@@ -1,0 +1,262 @@
+"""The review's Figure 6: AUC and accuracy against data size per class."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import altair as alt
+import pandas as pd
+
+from db.database import Database
+from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.key import Key
+from metaanalysis.figures.kit.marks import (
+    ASIDE,
+    BACKBONE_COLOURS,
+    BACKBONE_SHAPES,
+    MODALITY_COLOURS,
+    TL_SHAPES,
+    present,
+)
+from metaanalysis.figures.kit.placing import labels
+from metaanalysis.review.performance import (
+    METRIC_COLUMNS,
+    MINOR_BARS,
+    RULE,
+    SHOWN,
+    Account,
+    points,
+    selection,
+)
+from metaanalysis.review.sizes import size_rule
+
+_WIDTH, _HEIGHT = 540, 400
+_SYMBOL = 95
+
+#: What shape and colour of a figure's marks show: (column, title, marks).
+_Channel = tuple[str, str, dict[str, str]]
+_TL_AND_MODALITY: tuple[_Channel, _Channel] = (
+    ("tl_type", "TL type", TL_SHAPES),
+    ("modality", "modality", MODALITY_COLOURS),
+)
+_BACKBONE: tuple[_Channel, _Channel] = (
+    ("backbone", "backbone", BACKBONE_SHAPES),
+    ("backbone", "backbone", BACKBONE_COLOURS),
+)
+
+_METRIC_TITLES = {
+    "AUC": "AUC (1 is perfect, 0.5 is chance)",
+    "accuracy": "accuracy (share of cases classified correctly)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scales:
+    """The axes in data units, so that labels can be placed in pixels."""
+
+    low: float
+    high: float
+    bottom: float
+    top: float = 1.0
+
+    @classmethod
+    def of(cls, data: pd.DataFrame) -> _Scales:
+        """Return axes that hold all points with some room around them."""
+        if data.empty:
+            return cls(10, 10_000, 0.5)
+        bottom = math.floor((float(data["y"].min()) - 0.02) * 20) / 20
+        return cls(float(data["x"].min()) / 1.35, float(data["x"].max()) * 1.35, bottom)
+
+    def pixels(self, x: float, y: float) -> tuple[float, float]:
+        """Return the place of a point, from the top left."""
+        along = math.log(x / self.low) / math.log(self.high / self.low)
+        # The drawing ends a little above 1, so that no mark is cut.
+        down = (self.ceiling - y) / (self.ceiling - self.bottom)
+        return along * _WIDTH, down * _HEIGHT
+
+    @property
+    def ceiling(self) -> float:
+        """Return the upper end of the y axis."""
+        return self.top + 0.035 * (self.top - self.bottom)
+
+    def ticks(self) -> list[int]:
+        """Return 1, 3, 10, 30, ... as far as they lie on the axis."""
+        values = [lead * 10**power for power in range(9) for lead in (1, 3)]
+        return [value for value in values if self.low <= value <= self.high]
+
+    def axes(self, metric: str) -> tuple[alt.X, alt.Y]:
+        """Return the two axes."""
+        x = alt.X(
+            "x:Q",
+            title=f"data size per class ({size_rule()}; log scale)",
+            scale=alt.Scale(type="log", domain=[self.low, self.high], nice=False),
+            axis=alt.Axis(values=self.ticks(), format=",", grid=True),
+        )
+        # Twentieths on a short axis, tenths on a long one.
+        steps = range(round(self.bottom * 20), round(self.top * 20) + 1)
+        if self.top - self.bottom > 0.4:
+            steps = range(steps.start + steps.start % 2, steps.stop, 2)
+        y = alt.Y(
+            "y:Q",
+            title=_METRIC_TITLES[metric],
+            scale=alt.Scale(domain=[self.bottom, self.ceiling], nice=False, zero=False),
+            axis=alt.Axis(
+                values=[step / 20 for step in steps], format=".2f", domain=False, ticks=False
+            ),
+        )
+        return x, y
+
+
+def _labels(data: pd.DataFrame, scales: _Scales, axes: tuple[alt.X, alt.Y]) -> list[alt.Chart]:
+    """Return text layers: the label of each point, one layer a side."""
+    spots = [
+        (*scales.pixels(float(x), float(y)), str(label))
+        for x, y, label in zip(data["x"], data["y"], data["label"], strict=True)
+    ]
+    ink = alt.condition(f"datum.group === '{SHOWN}'", alt.value(theme.INK), alt.value(theme.MUTED))
+    return labels(data, spots, (_WIDTH, _HEIGHT), font=10.5, x=axes[0], y=axes[1], color=ink)
+
+
+_PLAIN = ("key:N", "ref:Q", "modality:N", "backbone:N", "tl_type:N", "n_classes:Q", "counted:N")
+_TOOLTIP = [
+    *(alt.Tooltip(name) for name in _PLAIN),
+    alt.Tooltip("size:Q", format=","),
+    alt.Tooltip("y:Q", title="value"),
+    alt.Tooltip("group:N", title="by the review's rule"),
+]
+
+
+def _chart(data: pd.DataFrame, metric: str, channels: tuple[_Channel, _Channel]) -> alt.LayerChart:
+    scales = _Scales.of(data)
+    axes = scales.axes(metric)
+    shown, rest = data[data["group"] == SHOWN], data[data["group"] != SHOWN]
+    (shape, _, shapes), (colour, _, colours) = channels
+    # Colours cannot be told apart in grey print, so the label names what they show; shapes can.
+    named = data["ref"].astype(str)
+    if shape != colour:
+        named = named.where(data["group"] != SHOWN, named + " " + data[colour].astype(str))
+    labelled = data.assign(label=named)
+    shape_terms, shape_marks = present(shapes, set(shown[shape]))
+    colour_terms, colour_marks = present(colours, set(shown[colour]))
+    hollow = (
+        alt.Chart(rest)
+        .mark_point(shape="circle", filled=False, size=55, strokeWidth=1.3, opacity=1, color=ASIDE)
+        .encode(x=axes[0], y=axes[1], tooltip=_TOOLTIP)
+    )
+    full = (
+        alt.Chart(shown)
+        .mark_point(filled=True, size=_SYMBOL, opacity=1)
+        .encode(
+            x=axes[0],
+            y=axes[1],
+            shape=alt.Shape(
+                f"{shape}:N", scale=alt.Scale(domain=shape_terms, range=shape_marks), legend=None
+            ),
+            color=alt.Color(
+                f"{colour}:N", scale=alt.Scale(domain=colour_terms, range=colour_marks), legend=None
+            ),
+            tooltip=_TOOLTIP,
+        )
+    )
+    return alt.LayerChart(
+        layer=[hollow, full, *_labels(labelled, scales, axes)], width=_WIDTH, height=_HEIGHT
+    )
+
+
+def _key(data: pd.DataFrame, channels: tuple[_Channel, _Channel], account: Account) -> Key:
+    shown = data[data["group"] == SHOWN]
+    (shape, shape_title, shapes), (colour, colour_title, colours) = channels
+    one = shape == colour
+    key = Key(line=19, room=14, size=95)
+    key.heading(shape_title if one else f"shape: {shape_title}")
+    for term, mark in zip(*present(shapes, set(shown[shape])), strict=True):
+        key.mark(term, colours[term] if one else theme.INK, mark)
+    if not one:
+        key.gap()
+        key.heading(f"colour: {colour_title}")
+        for term, mark in zip(*present(colours, set(shown[colour])), strict=True):
+            key.mark(term, mark, "square")
+    key.gap()
+    key.mark("left out by the review's rule", ASIDE, hollow=True)
+    key.gap(1)
+    key.heading("studies", "reported", "curated")
+    for row in account.table.to_dict("records"):
+        last = row["reason"] == SHOWN
+        name = "let in by the rule" if last else str(row["reason"])
+        key.counts(name, row["reported"], row["curated"], strong=last)
+    key.counts("drawn here", pd.NA, len(shown), strong=True)
+    return key
+
+
+def _want_of_values(account: Account, metric: str) -> str:
+    """Return why studies that the rule lets in are not drawn."""
+    studies, column = account.studies, METRIC_COLUMNS[metric]
+    by_rule = studies[studies["by_rule"]]
+    missing = by_rule[f"reason_{column}"].dropna().value_counts()
+    lacking = ", ".join(f"{reason} {count}" for reason, count in missing.items())
+    drawn = int(by_rule[f"in_{column}"].sum())
+    reported, curated = account.both_metrics
+    return (
+        f"Of the {len(by_rule)} curated studies that the review's rule lets in, {drawn} are drawn; "
+        f"the others lack a value ({lacking}). Shown with both metrics: {reported} reported, "
+        f"{curated} curated."
+    )
+
+
+def figure_6(
+    name: str, metric: str, channels: tuple[_Channel, _Channel], database: Database
+) -> Figure:
+    """Draw a metric against data size per class (a panel of the review's Figure 6).
+
+    Parameters
+    ----------
+    name
+        Of the panel, such as ``6a``.
+    metric
+        ``AUC`` or ``accuracy``.
+    channels
+        What shape and colour of the marks show.
+    """
+    account = selection(database)
+    data = points(database, metric, left_out=True, account=account)
+    drawn = int((data["group"] == SHOWN).sum())
+    hollow = len(data) - drawn
+    key = _key(data, channels, account)
+    by = "backbone" if channels is _BACKBONE else "TL type and modality"
+    notes = [
+        "The table gives the first reason that leaves a study out, in the review's order. Minor "
+        f"models are what its Figure 4b calls {' or '.join(MINOR_BARS)}. Where model or TL type is "
+        "not known to us, the rule cannot be applied.",
+        _want_of_values(account, metric),
+        f"Hollow: {hollow} studies with a value that only the rule leaves out ({', '.join(RULE)}). "
+        f"Numbers are the review's references. {account.coverage}",
+    ]
+    if channels is _BACKBONE:
+        reading = "That the review's panels c and d show the model is our reading; its text does "
+        notes.insert(0, f"{reading}not say so.")
+    elif "OCT" not in set(data.loc[data["group"] == SHOWN, "modality"]):
+        notes[2] = (
+            f"Purple, the review's colour of OCT, is missing: no such study is drawn. {notes[2]}"
+        )
+    return finish(
+        name,
+        f"{metric[:1].upper()}{metric[1:]} against data size per class, by {by}",
+        f"Curated: headline {metric} of {drawn} studies that the review's rule lets in (filled) "
+        f"and {hollow} that it leaves out (hollow).",
+        key.beside(_chart(data, metric, channels), _HEIGHT, 28),
+        data,
+        notes,
+        database.data_hash,
+        line_length=145,
+        beside={"selection": account.table, "studies": account.studies},
+    )
+
+
+figure_6a = partial(figure_6, "6a", "AUC", _TL_AND_MODALITY)
+figure_6b = partial(figure_6, "6b", "accuracy", _TL_AND_MODALITY)
+#: That the review's panels c and d show the backbone is our reading.
+figure_6c = partial(figure_6, "6c", "AUC", _BACKBONE)
+figure_6d = partial(figure_6, "6d", "accuracy", _BACKBONE)
