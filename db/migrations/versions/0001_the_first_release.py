@@ -1,303 +1,311 @@
 """The tables of the first release (0.1.0).
 
-A migration is history: tables and vocabularies stand here as they were, not as the code has them
-now.
+A migration is history: vocabularies stand here as they were, not as the code has them now.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.schema import SchemaItem
-from sqlalchemy.types import TypeEngine
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-MODALITY = (
-    "'CT', 'endoscopy', 'mammography', 'microscopy', 'MRI', 'OCT', 'PET', 'photography', "
-    "'sonography', 'SPECT', 'X-ray', 'many'"
-)
-SUBJECT = (
-    "'abdominopelvic cavity', 'alimentary system', 'bones', 'cardiovascular system', "
-    "'endocrine glands', 'genital systems', 'joints', 'lymphoid system', 'muscles', "
-    "'nervous system', 'tissue specimen', 'respiratory system', 'sense organs', "
-    "'the integument', 'thoracic cavity', 'urinary system', 'many', 'else'"
-)
-TL_TYPE = (
-    "'feature extractor', 'feature extractor hybrid', 'fine-tuning', "
-    "'fine-tuning from scratch', 'fine-tuning (extent unreported)', 'random initialisation'"
-)
-FAMILY = (
-    "'AlexNet', 'DenseNet', 'EfficientNet', 'Inception', 'Inception-ResNet', 'LeNet', "
-    "'MobileNet', 'ResNet', 'SqueezeNet', 'VGG', 'Xception', 'ensemble', 'other'"
-)
-METRIC = (
-    "'accuracy', 'AUC', 'sensitivity', 'specificity', 'precision', 'NPV', 'F1', "
-    "'surveillance interval concordance'"
-)
-BASIS = (
-    "'abstract', 'fulltext', 'title', 'review text', 'secondary', 'inferred', 'record', "
-    "'description', 'not_found'"
-)
-COUNTS = ("n_classes", "n_images", "n_patients", "n_train", "n_val", "n_test")
+WORD, TEXT, WHOLE, REAL, FLAG = sa.String(), sa.Text(), sa.Integer(), sa.Float(), sa.Boolean()
+TIME = sa.DateTime(timezone=True)
+
+BASES = (
+    "abstract", "fulltext", "title", "review text", "secondary", "inferred", "record",
+    "description", "not_found",
+)  # fmt: skip
+MODALITIES = (
+    "CT", "endoscopy", "mammography", "microscopy", "MRI", "OCT", "PET", "photography",
+    "sonography", "SPECT", "X-ray", "many",
+)  # fmt: skip
+TL_TYPES = (
+    "feature extractor", "feature extractor hybrid", "fine-tuning", "fine-tuning from scratch",
+    "fine-tuning (extent unreported)", "random initialisation",
+)  # fmt: skip
 
 
-Type = type[TypeEngine[Any]] | TypeEngine[Any]
+def _columns(kind: Any, names: str) -> Iterator[sa.Column[Any]]:
+    """Give columns of one kind; a name with ! must be known."""
+    for name in names.split():
+        yield sa.Column(name.rstrip("!"), kind, nullable=not name.endswith("!"))
 
 
-def known(kind: Type, *names: str) -> list[sa.Column[Any]]:
-    return [sa.Column(name, kind, nullable=False) for name in names]
+def _term(table: str, column: str, words: Sequence[str]) -> sa.CheckConstraint:
+    among = ", ".join(f"'{word}'" for word in words)
+    return sa.CheckConstraint(f"{column} IN ({among})", name=op.f(f"ck_{table}_{column}_term"))
 
 
-def maybe(kind: Type, *names: str) -> list[sa.Column[Any]]:
-    return [sa.Column(name, kind, nullable=True) for name in names]
+def _of(table: str, column: str, where: str, gone: str | None = None) -> sa.ForeignKeyConstraint:
+    """Return a column's tie to another table, with what happens when that row is gone."""
+    other = where.partition(".")[0]
+    return sa.ForeignKeyConstraint(
+        [column], [where], name=op.f(f"fk_{table}_{column}_{other}"), ondelete=gone
+    )
 
 
-def one_of(column: str, terms: str) -> sa.CheckConstraint:
-    return sa.CheckConstraint(f"{column} IN ({terms})", name=f"{column}_term")
+def _key(table: str, *columns: str) -> sa.PrimaryKeyConstraint:
+    return sa.PrimaryKeyConstraint(*columns, name=op.f(f"pk_{table}"))
 
 
-def fraction(column: str) -> sa.CheckConstraint:
-    return sa.CheckConstraint(f"{column} >= 0 AND {column} <= 1", name=f"{column}_fraction")
+def _index(table: str, *columns: str) -> None:
+    for column in columns:
+        op.create_index(op.f(f"ix_{table}_{column}"), table, [column], unique=False)
 
 
-def number() -> sa.Column[Any]:
-    return sa.Column("id", sa.Integer, primary_key=True)
-
-
-def of(table: str, **more: Any) -> sa.Column[Any]:
-    return sa.Column(f"{table}_id", sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), **more)
+def _search(table: str, *columns: str) -> None:
+    op.create_index(f"ix_{table}_search", table, list(columns), unique=False)
 
 
 def upgrade() -> None:
-    tables = sa.MetaData(naming_convention=NAMES)
-
-    def table(name: str, *parts: SchemaItem) -> None:
-        sa.Table(name, tables, *parts)
-
-    table(
+    op.create_table(
         "backbone",
-        sa.Column("name", sa.String, primary_key=True),
-        sa.Column("family", sa.String, nullable=False, index=True),
-        *known(sa.String, "review_group"),
-        *maybe(sa.String, "review_model", "depth_group"),
-        *maybe(sa.Integer, "year"),
-        *maybe(sa.String, "reference", "note"),
-        one_of("depth_group", "'shallow', 'deep'"),
-        one_of("family", FAMILY),
-    )
-    table(
+        *_columns(WORD, "name! family! review_group! review_model depth_group"),
+        *_columns(WHOLE, "year"),
+        *_columns(WORD, "reference note"),
+        _term("backbone", "depth_group", ("shallow", "deep")),
+        _term("backbone", "family", (
+            "AlexNet", "DenseNet", "EfficientNet", "Inception", "Inception-ResNet", "LeNet",
+            "MobileNet", "ResNet", "SqueezeNet", "VGG", "Xception", "ensemble", "other",
+        )),
+        _key("backbone", "name"),
+    )  # fmt: skip
+    _index("backbone", "family")
+
+    op.create_table(
         "dataset",
-        sa.Column("name", sa.String, primary_key=True),
-        *known(sa.String, "origin"),
-        sa.Column("modality", sa.String, index=True),
-        *maybe(sa.String, "modality_detail", "anatomy", "task"),
-        *maybe(sa.Integer, "year"),
-        *maybe(sa.String, "year_basis", "url"),
-        *maybe(sa.Integer, "n_images", "n_cases", "n_classes"),
-        *maybe(sa.String, "licence", "access", "loader"),
-        *known(sa.String, "evidence"),
-        *maybe(sa.String, "note"),
-        one_of("access", "'open', 'registration', 'credentialed'"),
-        one_of("modality", MODALITY),
-        one_of("origin", "'packaged', 'user'"),
+        *_columns(WORD, "name! origin! modality modality_detail anatomy task"),
+        *_columns(WHOLE, "year"),
+        *_columns(WORD, "year_basis url"),
+        *_columns(WHOLE, "n_images n_cases n_classes"),
+        *_columns(WORD, "licence access loader evidence! note"),
+        _term("dataset", "access", ("open", "registration", "credentialed")),
+        _term("dataset", "modality", MODALITIES),
+        _term("dataset", "origin", ("packaged", "user")),
+        _key("dataset", "name"),
     )
-    table("load_state", sa.Column("name", sa.String, primary_key=True), *known(sa.String, "value"))
-    table(
+    _index("dataset", "modality")
+
+    op.create_table("load_state", *_columns(WORD, "name! value!"), _key("load_state", "name"))
+    op.create_table(
         "review_claim",
-        sa.Column("id", sa.String, primary_key=True),
-        *known(sa.Text, "claim"),
-        *maybe(sa.Text, "refs"),
+        *_columns(WORD, "id!"),
+        *_columns(TEXT, "claim! refs"),
+        _key("review_claim", "id"),
     )
-    table(
+    op.create_table(
         "review_fact",
-        sa.Column("name", sa.String, primary_key=True),
-        *known(sa.String, "place"),
-        *maybe(sa.Text, "value"),
+        *_columns(WORD, "name! place!"),
+        *_columns(TEXT, "value"),
+        _key("review_fact", "name"),
     )
-    table(
+
+    counts = ("n_classes", "n_images", "n_patients", "n_train", "n_val", "n_test")
+    op.create_table(
         "study",
-        number(),
-        sa.Column("key", sa.String, nullable=False, unique=True),
-        sa.Column("ref", sa.Integer, unique=True),
-        sa.Column("origin", sa.String, nullable=False, index=True),
-        *known(sa.String, "authors", "title"),
-        *maybe(sa.String, "journal"),
-        sa.Column("year", sa.Integer, nullable=False, index=True),
-        *maybe(sa.String, "volume", "pages"),
-        sa.Column("doi", sa.String, index=True),
-        *maybe(sa.String, "pmid", "pmcid", "url"),
-        sa.Column("modality", sa.String, index=True),
-        sa.Column("subject", sa.String, index=True),
-        *maybe(sa.String, "anatomy", "task"),
-        sa.Column("n_classes", sa.Integer, index=True),
-        sa.Column("n_images", sa.Integer, index=True),
-        *maybe(sa.Integer, "n_patients", "n_train", "n_val", "n_test"),
-        *maybe(sa.String, "split_unit"),
-        *maybe(sa.Integer, "cv_folds"),
-        *maybe(sa.String, "pretrained_on", "classifier", "finetune_detail"),
-        sa.Column("inclusion", sa.String, nullable=False, index=True),
-        *known(sa.Boolean, "tl_seen", "retracted"),
-        *maybe(sa.Text, "data_note", "tl_note", "note"),
-        *known(sa.Text, "search_text"),
-        one_of("inclusion", "'overview block', 'cited', 'uncertain', 'added'"),
-        one_of("modality", MODALITY),
-        one_of("origin", "'packaged', 'user'"),
-        one_of("split_unit", "'images', 'patients'"),
-        one_of("subject", SUBJECT),
+        *_columns(WHOLE, "id!"),
+        *_columns(WORD, "key!"),
+        *_columns(WHOLE, "ref"),
+        *_columns(WORD, "origin! authors! title! journal"),
+        *_columns(WHOLE, "year!"),
+        *_columns(WORD, "volume pages doi pmid pmcid url modality subject anatomy task"),
+        *_columns(WHOLE, " ".join(counts)),
+        *_columns(WORD, "split_unit"),
+        *_columns(WHOLE, "cv_folds"),
+        *_columns(WORD, "pretrained_on classifier finetune_detail inclusion!"),
+        *_columns(FLAG, "tl_seen! retracted!"),
+        *_columns(TEXT, "data_note tl_note note search_text!"),
+        _term("study", "inclusion", ("overview block", "cited", "uncertain", "added")),
+        _term("study", "modality", MODALITIES),
+        _term("study", "origin", ("packaged", "user")),
+        _term("study", "split_unit", ("images", "patients")),
+        _term("study", "subject", (
+            "abdominopelvic cavity", "alimentary system", "bones", "cardiovascular system",
+            "endocrine glands", "genital systems", "joints", "lymphoid system", "muscles",
+            "nervous system", "tissue specimen", "respiratory system", "sense organs",
+            "the integument", "thoracic cavity", "urinary system", "many", "else",
+        )),
         sa.CheckConstraint(
-            " AND ".join(f"({column} IS NULL OR {column} > 0)" for column in COUNTS),
-            name="counts_positive",
+            " AND ".join(f"({name} IS NULL OR {name} > 0)" for name in counts),
+            name=op.f("ck_study_counts_positive"),
         ),
-    )
-    table(
+        _key("study", "id"),
+        sa.UniqueConstraint("key", name=op.f("uq_study_key")),
+        sa.UniqueConstraint("ref", name=op.f("uq_study_ref")),
+    )  # fmt: skip
+    _index("study", "doi", "inclusion", "modality", "n_classes", "n_images", "origin", "subject")
+    _index("study", "year")
+
+    op.create_table(
         "backbone_synonym",
-        sa.Column("folded", sa.String, primary_key=True),
-        *known(sa.String, "word"),
-        sa.Column(
-            "backbone",
-            sa.ForeignKey("backbone.name", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        *_columns(WORD, "folded! word! backbone!"),
+        _of("backbone_synonym", "backbone", "backbone.name", "CASCADE"),
+        _key("backbone_synonym", "folded"),
     )
-    table(
+    _index("backbone_synonym", "backbone")
+
+    op.create_table(
         "coding",
-        number(),
-        of("study", nullable=False, index=True),
-        *known(sa.Integer, "coder"),
-        *known(sa.String, "field"),
-        *maybe(sa.Text, "value", "adjudication"),
-        sa.CheckConstraint("coder IN (1, 2)", name="coder_term"),
-        sa.Index("uq_coding", "study_id", "coder", "field", unique=True),
+        *_columns(WHOLE, "id! study_id! coder!"),
+        *_columns(WORD, "field!"),
+        *_columns(TEXT, "value adjudication"),
+        sa.CheckConstraint("coder IN (1, 2)", name=op.f("ck_coding_coder_term")),
+        _of("coding", "study_id", "study.id", "CASCADE"),
+        _key("coding", "id"),
     )
-    table(
+    _index("coding", "study_id")
+    op.create_index("uq_coding", "coding", ["study_id", "coder", "field"], unique=True)
+
+    op.create_table(
         "confirmation",
-        number(),
-        of("study", nullable=False, index=True),
-        *known(sa.String, "field", "source"),
+        *_columns(WHOLE, "id! study_id!"),
+        *_columns(WORD, "field! source!"),
+        _of("confirmation", "study_id", "study.id", "CASCADE"),
+        _key("confirmation", "id"),
     )
-    table(
+    _index("confirmation", "study_id")
+
+    op.create_table(
         "disagreement",
-        number(),
-        of("study", nullable=False, index=True),
-        *known(sa.String, "field"),
-        *maybe(sa.Text, "other_value"),
-        *known(sa.String, "source"),
-        *maybe(sa.Text, "note"),
+        *_columns(WHOLE, "id! study_id!"),
+        *_columns(WORD, "field!"),
+        *_columns(TEXT, "other_value"),
+        *_columns(WORD, "source!"),
+        *_columns(TEXT, "note"),
+        _of("disagreement", "study_id", "study.id", "CASCADE"),
+        _key("disagreement", "id"),
     )
-    table(
+    _index("disagreement", "study_id")
+
+    op.create_table(
         "evidence",
-        number(),
-        of("study", nullable=False, index=True),
-        *known(sa.String, "field"),
-        *maybe(sa.Text, "value"),
-        *known(sa.String, "basis"),
-        *maybe(sa.String, "source"),
-        *maybe(sa.Text, "note"),
-        one_of("basis", BASIS),
-        sa.Index("uq_evidence", "study_id", "field", unique=True),
+        *_columns(WHOLE, "id! study_id!"),
+        *_columns(WORD, "field!"),
+        *_columns(TEXT, "value"),
+        *_columns(WORD, "basis! source"),
+        *_columns(TEXT, "note"),
+        _term("evidence", "basis", BASES),
+        _of("evidence", "study_id", "study.id", "CASCADE"),
+        _key("evidence", "id"),
     )
-    table(
+    _index("evidence", "study_id")
+    op.create_index("uq_evidence", "evidence", ["study_id", "field"], unique=True)
+
+    op.create_table(
         "reported_metric",
-        number(),
-        of("study", nullable=False, index=True),
-        *known(sa.Integer, "position"),
-        *known(sa.String, "metric"),
-        *known(sa.Float, "value"),
-        *maybe(sa.Float, "ci_low", "ci_high", "sd"),
-        sa.Column("backbone", sa.ForeignKey("backbone.name"), index=True),
-        *maybe(sa.String, "tl_type", "task", "split"),
-        *maybe(sa.Integer, "n"),
-        *known(sa.Boolean, "headline"),
-        *known(sa.String, "basis"),
-        *maybe(sa.String, "source"),
-        one_of("basis", BASIS),
-        one_of("metric", METRIC),
-        one_of("split", "'test', 'validation', 'cross-validation', 'external'"),
-        one_of("tl_type", TL_TYPE),
-        *map(fraction, ("value", "ci_low", "ci_high")),
-        sa.Index("ix_reported_metric_search", "metric", "headline", "value", "study_id"),
-        sa.Index(
-            "uq_reported_metric_headline",
-            "study_id",
-            "metric",
-            unique=True,
-            sqlite_where=sa.text("headline"),
-            postgresql_where=sa.text("headline"),
+        *_columns(WHOLE, "id! study_id! position!"),
+        *_columns(WORD, "metric!"),
+        *_columns(REAL, "value! ci_low ci_high sd"),
+        *_columns(WORD, "backbone tl_type task split"),
+        *_columns(WHOLE, "n"),
+        *_columns(FLAG, "headline!"),
+        *_columns(WORD, "basis! source"),
+        _term("reported_metric", "basis", BASES),
+        _term("reported_metric", "metric", (
+            "accuracy", "AUC", "sensitivity", "specificity", "precision", "NPV", "F1",
+            "surveillance interval concordance",
+        )),
+        _term("reported_metric", "split", ("test", "validation", "cross-validation", "external")),
+        _term("reported_metric", "tl_type", TL_TYPES),
+        *(
+            sa.CheckConstraint(
+                f"{name} >= 0 AND {name} <= 1", name=op.f(f"ck_reported_metric_{name}_fraction")
+            )
+            for name in ("ci_high", "ci_low", "value")
         ),
+        _of("reported_metric", "backbone", "backbone.name"),
+        _of("reported_metric", "study_id", "study.id", "CASCADE"),
+        _key("reported_metric", "id"),
+    )  # fmt: skip
+    _index("reported_metric", "backbone")
+    _search("reported_metric", "metric", "headline", "value", "study_id")
+    _index("reported_metric", "study_id")
+    op.create_index(
+        "uq_reported_metric_headline",
+        "reported_metric",
+        ["study_id", "metric"],
+        unique=True,
+        sqlite_where=sa.text("headline"),
+        postgresql_where=sa.text("headline"),
     )
-    table(
+
+    op.create_table(
         "run",
-        sa.Column("id", sa.String, primary_key=True),
-        sa.Column("study_id", sa.ForeignKey("study.id", ondelete="SET NULL"), index=True),
-        *maybe(sa.String, "study_key", "setup"),
-        *known(sa.String, "state"),
-        *known(sa.DateTime(timezone=True), "created_at"),
-        *maybe(sa.DateTime(timezone=True), "finished_at"),
-        *known(sa.Text, "spec"),
-        *maybe(sa.Text, "environment"),
-        *maybe(sa.String, "data_hash"),
-        *maybe(sa.Text, "error"),
-        one_of("state", "'planned', 'running', 'finished', 'failed', 'interrupted'"),
+        *_columns(WORD, "id!"),
+        *_columns(WHOLE, "study_id"),
+        *_columns(WORD, "study_key setup state!"),
+        *_columns(TIME, "created_at! finished_at"),
+        *_columns(TEXT, "spec! environment"),
+        *_columns(WORD, "data_hash"),
+        *_columns(TEXT, "error"),
+        _term("run", "state", ("planned", "running", "finished", "failed", "interrupted")),
+        _of("run", "study_id", "study.id", "SET NULL"),
+        _key("run", "id"),
     )
-    table(
+    _index("run", "study_id")
+
+    op.create_table(
         "study_backbone",
-        of("study", primary_key=True),
-        sa.Column("backbone", sa.ForeignKey("backbone.name"), primary_key=True),
-        *known(sa.Integer, "position"),
-        sa.Index("ix_study_backbone_search", "backbone", "study_id"),
+        *_columns(WHOLE, "study_id!"),
+        *_columns(WORD, "backbone!"),
+        *_columns(WHOLE, "position!"),
+        _of("study_backbone", "backbone", "backbone.name"),
+        _of("study_backbone", "study_id", "study.id", "CASCADE"),
+        _key("study_backbone", "study_id", "backbone"),
     )
-    table(
+    _search("study_backbone", "backbone", "study_id")
+
+    op.create_table(
         "study_dataset",
-        number(),
-        of("study", nullable=False, index=True),
-        *known(sa.Integer, "position"),
-        *known(sa.String, "name"),
-        *maybe(sa.Boolean, "public"),
-        *maybe(sa.String, "url"),
-        sa.Column("dataset", sa.ForeignKey("dataset.name", ondelete="SET NULL"), index=True),
-        *known(sa.String, "basis"),
-        *maybe(sa.String, "source"),
-        one_of("basis", BASIS),
+        *_columns(WHOLE, "id! study_id! position!"),
+        *_columns(WORD, "name!"),
+        *_columns(FLAG, "public"),
+        *_columns(WORD, "url dataset basis! source"),
+        _term("study_dataset", "basis", BASES),
+        _of("study_dataset", "dataset", "dataset.name", "SET NULL"),
+        _of("study_dataset", "study_id", "study.id", "CASCADE"),
+        _key("study_dataset", "id"),
     )
-    table(
+    _index("study_dataset", "dataset", "study_id")
+
+    op.create_table(
         "study_tl_type",
-        of("study", primary_key=True),
-        sa.Column("tl_type", sa.String, primary_key=True),
-        *known(sa.Integer, "position"),
-        one_of("tl_type", TL_TYPE),
-        sa.Index("ix_study_tl_type_search", "tl_type", "study_id"),
+        *_columns(WHOLE, "study_id!"),
+        *_columns(WORD, "tl_type!"),
+        *_columns(WHOLE, "position!"),
+        _term("study_tl_type", "tl_type", TL_TYPES),
+        _of("study_tl_type", "study_id", "study.id", "CASCADE"),
+        _key("study_tl_type", "study_id", "tl_type"),
     )
-    table(
+    _search("study_tl_type", "tl_type", "study_id")
+
+    op.create_table(
         "run_metric",
-        number(),
-        of("run", nullable=False, index=True),
-        *known(sa.String, "metric"),
-        *known(sa.Float, "value"),
-        *maybe(sa.Float, "ci_low", "ci_high"),
-        *maybe(sa.Integer, "n"),
-        *maybe(sa.String, "split"),
-        *maybe(sa.Integer, "seed", "fold"),
-        *maybe(sa.String, "class_label"),
+        *_columns(WHOLE, "id!"),
+        *_columns(WORD, "run_id! metric!"),
+        *_columns(REAL, "value! ci_low ci_high"),
+        *_columns(WHOLE, "n"),
+        *_columns(WORD, "split"),
+        *_columns(WHOLE, "seed fold"),
+        *_columns(WORD, "class_label"),
+        _of("run_metric", "run_id", "run.id", "CASCADE"),
+        _key("run_metric", "id"),
     )
-    table(
+    _index("run_metric", "run_id")
+
+    op.create_table(
         "run_setting",
-        of("run", primary_key=True),
-        sa.Column("name", sa.String, primary_key=True),
-        *maybe(sa.Text, "value"),
-        *known(sa.String, "mark"),
-        *maybe(sa.Text, "reason"),
-        one_of("mark", "'reported', 'assumed'"),
+        *_columns(WORD, "run_id! name!"),
+        *_columns(TEXT, "value"),
+        *_columns(WORD, "mark!"),
+        *_columns(TEXT, "reason"),
+        _term("run_setting", "mark", ("reported", "assumed")),
+        _of("run_setting", "run_id", "run.id", "CASCADE"),
+        _key("run_setting", "run_id", "name"),
     )
-    tables.create_all(op.get_bind())

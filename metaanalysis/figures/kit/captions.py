@@ -17,7 +17,8 @@ from metaanalysis.figures.kit.base import Figure, finish
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metaanalysis.stats.results import PoolResult, RegressionResult, Result, SubgroupResult
+    from metaanalysis.stats.record import Result
+    from metaanalysis.stats.results import PoolResult, RegressionResult, SubgroupResult
 
 #: Characters a line of the subtitle and of the small print.
 SUBTITLE_LENGTH, NOTE_LENGTH = 138, 160
