@@ -48,6 +48,11 @@ class Model:
                 "Drop one of the two.",
             )
 
+    @property
+    def normal(self) -> dict[str, Any]:
+        """Return how normal effects are pooled, as the functions of the numeric core take it."""
+        return {"method": self.method or "REML", "test": self.test, "level": self.level}
+
     def is_glmm(self, sample: Sample) -> bool:
         """Tell whether the sample is pooled by the binomial-normal model.
 

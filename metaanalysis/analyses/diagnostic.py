@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from db.errors import StatisticsError, UsageError
-from db.wording import percent
+from metaanalysis.analyses import sentences
 from metaanalysis.analyses.analysis import Analysis, Model, require
-from metaanalysis.analyses.sentences import PLAIN
 from metaanalysis.analyses.several import one_effect_a_study
 from metaanalysis.samples.sample import Sample
 from metaanalysis.samples.scales import tables_of
@@ -59,13 +58,7 @@ def accuracy_of(
                     )
     method = cast("Literal['REML', 'ML']", chosen.method or "REML")
     result = bivariate(tables_of(sample), method, zero_cells=zero_cells, level=chosen.level)
-    sens, spec = result.sensitivity, result.specificity
-    sentence = (
-        f"{PLAIN}in a typical study {percent(sens.estimate)} of the cases with the finding are "
-        f"found (between {percent(sens.ci_low)} and {percent(sens.ci_high)}) and "
-        f"{percent(spec.estimate)} of the cases without it are cleared (between "
-        f"{percent(spec.ci_low)} and {percent(spec.ci_high)})."
-    )
+    sentence = sentences.found_and_cleared(result.sensitivity, result.specificity)
     how = (
         f"bivariate model (Reitsma), {result.method}, zero cells: {result.zero_cells}; "
         f"{level_words(chosen.level)}"

@@ -66,8 +66,7 @@ def pool_sample(sample: Sample, model: Model | None = None) -> Analysis:
         result = _by_glmm(scaled, chosen)
     else:
         scaled, chosen = prepared(sample, chosen, "Pooling", 2)
-        method = chosen.method or "REML"
-        result = pool(scaled.effects, None, method, chosen.test, level=chosen.level)
+        result = pool(scaled.effects, **chosen.normal)
     sentence = sentences.pooled(
         sample.outcome,
         sample.kind,
@@ -158,11 +157,9 @@ def subgroup_sample(
             scaled.effects,
             None,
             _groups(scaled.sample, factor),
-            chosen.method or "REML",
-            chosen.test,
             tau2_mode=tau2_mode,
             factor=factor,
-            level=chosen.level,
+            **chosen.normal,
         )
     compared = [
         (name, group.back_transformed["estimate"], group.k)

@@ -12,9 +12,8 @@ from typing import Any
 
 from db.database import Database
 from db.errors import StatisticsError
-from db.wording import p_words
 from metaanalysis import query
-from metaanalysis.analyses.sentences import PLAIN
+from metaanalysis.analyses.sentences import PLAIN, more_data
 from metaanalysis.review.performance import METRIC_COLUMNS, selection
 from metaanalysis.review.performance import points as figure_points
 from metaanalysis.samples.sample import LeftOut
@@ -60,21 +59,9 @@ class ReviewCorrelation:
     @property
     def finding(self) -> str:
         """Return the same without saying that the words are plain."""
-        ours = self.recomputed
-        link = (
-            f"more data went with {'higher' if ours.rho > 0 else 'lower'} {self.metric}"
-            if ours.p < 0.05
-            else f"nothing shows that more data went with higher {self.metric}"
+        return more_data(
+            self.metric, self.recomputed, self.printed, self.printed_at_shown, self.shown
         )
-        text = f"in {ours.n} curated studies {link} ({p_words(ours.p)})"
-        printed, at = self.printed, self.printed_at_shown
-        if at.consistent is False:
-            text += (
-                f"; the review's rho of {printed.r} and p of {printed.p} do not fit each other: "
-                f"with at most {self.shown} studies the p of that rho is {at.p_at_n_low:.2f} or "
-                f"more{_needed(printed)}"
-            )
-        return f"{text}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, safe for JSON."""
@@ -93,14 +80,6 @@ class ReviewCorrelation:
             "left_out": [item.to_dict() for item in self.left_out],
             "sentence": self.sentence,
         }
-
-
-def _needed(printed: PrintedCorrelation) -> str:
-    if printed.n_low is None:
-        return ""
-    if printed.n_high is None:
-        return f", and it would take {printed.n_low} studies or more"
-    return f", and it would take {printed.n_low} to {printed.n_high} studies"
 
 
 def review_correlations(

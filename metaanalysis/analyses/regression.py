@@ -82,10 +82,8 @@ def regress_sample(
             scaled.effects,
             None,
             columns,
-            chosen.method or "REML",
-            chosen.test,
-            level=chosen.level,
             permutations=Permutations(permutations, seed),
+            **chosen.normal,
         )
         of = {item.name: item.estimate for item in single.coefficients}
         terms = [(term.term, of.get(term.term), term.p) for term in single.terms]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from db.errors import StatisticsError, UsageError
-from db.wording import p_words, plural
+from db.wording import p_words
+from metaanalysis.analyses import sentences
 from metaanalysis.analyses.analysis import Analysis, Model, prepared, require
-from metaanalysis.analyses.sentences import PLAIN, between, shown
 from metaanalysis.analyses.several import one_effect_a_study
 from metaanalysis.samples.sample import Sample
 from metaanalysis.samples.scales import on_scale, tables_of
@@ -45,17 +45,16 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
     what = "A test for small-study effects"
     chosen = (model or Model()).without_glmm(what)
     one_effect_a_study(sample, what)
+    require(sample, 3, what)
     if sample.kind == "two-by-two":
-        require(sample, 3, what)
         return _deeks(sample, chosen)
     _below_the_ceiling(sample)
     usual = "arcsine" if sample.kind in ("proportion", "AUC") else None
     scaled, chosen = prepared(sample, chosen, what, 3, usual)
-    effects, method = scaled.effects, chosen.method or "REML"
-    z_alone = chosen.test == "z" or method == "common"
-    egger_test: Literal["z", "knapp-hartung"] = "z" if z_alone else "knapp-hartung"
-    line = egger(effects, method=method, test=egger_test, level=chosen.level)
-    filled = trim_and_fill(effects, method=method, test=chosen.test, level=chosen.level)
+    effects = scaled.effects
+    by_z = chosen.test == "z" or chosen.method == "common"
+    line = egger(effects, **(chosen.normal | {"test": "z" if by_z else "knapp-hartung"}))
+    filled = trim_and_fill(effects, **chosen.normal)
     tests: dict[str, Result] = {"egger": line, "begg": begg(effects), "trim_and_fill": filled}
     if sample.kind == "effect":
         tests["pet_peese"] = pet_peese(effects, level=chosen.level)
@@ -63,26 +62,7 @@ def bias_of(sample: Sample, model: Model | None = None) -> Analysis:
     how = method_words(model_used.method, model_used.test, scaled.scale, chosen.level)
     before = effects.back(filled.unadjusted.estimate)
     after = effects.back(filled.adjusted.estimate)
-    if line.p >= 0.05:
-        lean = "nothing shows that small studies report other values than large ones"
-    elif line.slope > 0:
-        lean = (
-            "small studies report higher values than large ones, as they do when small studies "
-            "with poor results stay unpublished, though not only then"
-        )
-    else:
-        lean = (
-            "small studies report lower values than large ones, which is not what unpublished "
-            "poor results would leave"
-        )
-    if filled.k0:
-        filling = (
-            f"trim-and-fill adds {plural(filled.k0, 'study')}, which moves the "
-            f"estimate from {shown(before, sample.kind)} to {shown(after, sample.kind)}"
-        )
-    else:
-        filling = "trim-and-fill finds no study to add"
-    sentence = f"{PLAIN}{lean} (Egger, {p_words(line.p)}); {filling}."
+    sentence = sentences.asymmetry(sample.kind, line.slope, line.p, filled.k0, before, after)
     values: dict[str, Any] = {
         "natural": {"unadjusted": before, "adjusted": after},
         "scale": scaled.scale,
@@ -106,13 +86,9 @@ def _below_the_ceiling(sample: Sample) -> None:
 
 def _deeks(sample: Sample, model: Model) -> Analysis:
     result = deeks(tables_of(sample), level=model.level)
-    lopsided = "report other" if result.p < 0.05 else "do not clearly report other"
-    sentence = (
-        f"{PLAIN}small studies {lopsided} accuracies than large ones (Deeks, {p_words(result.p)})."
-    )
     how = "Deeks' regression of the log diagnostic odds ratio on 1/sqrt(effective sample size)"
     said = tuple(note.named(sample.shorts) for note in result.warnings)
-    return Analysis("bias", sample, {"deeks": result}, how, sentence, said)
+    return Analysis("bias", sample, {"deeks": result}, how, sentences.lopsided(result.p), said)
 
 
 def influence_on(sample: Sample, model: Model | None = None) -> Analysis:
@@ -131,24 +107,16 @@ def influence_on(sample: Sample, model: Model | None = None) -> Analysis:
     """
     one_effect_a_study(sample, "Influence")
     scaled, chosen = prepared(sample, model, "Influence", 3)
-    sample, method = scaled.sample, chosen.method or "REML"
-    left = leave_one_out(scaled.effects, None, method, chosen.test, level=chosen.level)
-    marks = influence(scaled.effects, None, method, chosen.test, level=chosen.level)
+    sample = scaled.sample
+    left = leave_one_out(scaled.effects, **chosen.normal)
+    marks = influence(scaled.effects, **chosen.normal)
     low, high = min(left.column("natural_estimate")), max(left.column("natural_estimate"))
     stand_out = [
         short
         for label, short in zip(sample.labels, sample.shorts, strict=True)
         if label in marks.influential
     ]
-    who = (
-        f"{', '.join(stand_out)} pull{'s' if len(stand_out) == 1 else ''} hardest"
-        if stand_out
-        else "none stands out"
-    )
-    sentence = (
-        f"{PLAIN}whichever single study is left out, the estimate stays "
-        f"{between(low, high, sample.kind)}; {who}."
-    )
+    sentence = sentences.without_each(sample.kind, low, high, stand_out)
     how = method_words(left.method, left.test, scaled.scale, chosen.level)
     results: dict[str, Result] = {"influence": marks, "leave_one_out": left}
     return Analysis("influence", sample, results, how, sentence, scaled.said(left))
@@ -179,14 +147,10 @@ def cumulate(sample: Sample, model: Model | None = None, *, order: str = "year")
     scaled, chosen = prepared(sample, model, what, 1)
     sample = scaled.sample
     keys = sample.moderators[name]
-    method = chosen.method or "REML"
-    result = cumulative(scaled.effects, None, list(keys), method, chosen.test, level=chosen.level)
+    result = cumulative(scaled.effects, None, list(keys), **chosen.normal)
     estimates = result.column("natural_estimate")
     half = estimates[(len(estimates) - 1) // 2]
-    sentence = (
-        f"{PLAIN}in the order of {name}, the estimate was {shown(half, sample.kind)} after half "
-        f"of the studies and is {shown(estimates[-1], sample.kind)} after all {sample.k}."
-    )
+    sentence = sentences.in_order(sample.kind, name, half, estimates[-1], sample.k)
     words = method_words(result.method, result.test, scaled.scale, chosen.level)
     how, said = f"cumulative by {name}; {words}", scaled.said(result)
     values = {"order": {"name": name, "values": sorted(keys)}}
@@ -257,12 +221,7 @@ def multiverse_of(sample: Sample, model: Model | None = None) -> Analysis:
     else:
         result = multiverse(scaled.effects, methods=methods, inclusion=sets, level=chosen.level)
         where = f"the {scaled.scale} scale"
-    summary = result.summary
-    sentence = (
-        f"{PLAIN}in {summary['analyses']} defensible analyses the estimate runs from "
-        f"{shown(summary['smallest'], sample.kind)} to {shown(summary['largest'], sample.kind)}, "
-        f"half of them above {shown(summary['median'], sample.kind)}."
-    )
+    sentence = sentences.spread(sample.kind, result.summary)
     how = (
         f"every combination of {where}, {', '.join(methods)}, Knapp-Hartung and z, and choice of "
         f"studies; {level_words(chosen.level)}{words}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from db.wording import p_words, percent, plural
 from metaanalysis.stats.wording import level_words
+
+if TYPE_CHECKING:
+    from metaanalysis.stats.result_tables import CorrelationResult, Estimate, PrintedCorrelation
 
 PLAIN = "In plain words: "
 
@@ -155,3 +159,125 @@ def linked(outcome: str, terms: Sequence[tuple[str, float | None, float]]) -> st
     return (
         f"{PLAIN}{outcome} {' and '.join(parts)}; a link between studies need not hold within one."
     )
+
+
+def asymmetry(kind: str, slope: float, p: float, filled: int, before: float, after: float) -> str:
+    """Return what small studies do that large ones do not, and what filling in changes.
+
+    Parameters
+    ----------
+    slope, p
+        Of Egger's regression.
+    filled, before, after
+        How many studies trim-and-fill adds, and the estimate without and with them.
+    """
+    if p >= 0.05:
+        lean = "nothing shows that small studies report other values than large ones"
+    elif slope > 0:
+        lean = (
+            "small studies report higher values than large ones, as they do when small studies "
+            "with poor results stay unpublished, though not only then"
+        )
+    else:
+        lean = (
+            "small studies report lower values than large ones, which is not what unpublished "
+            "poor results would leave"
+        )
+    filling = "trim-and-fill finds no study to add"
+    if filled:
+        filling = (
+            f"trim-and-fill adds {plural(filled, 'study')}, which moves the estimate from "
+            f"{shown(before, kind)} to {shown(after, kind)}"
+        )
+    return f"{PLAIN}{lean} (Egger, {p_words(p)}); {filling}."
+
+
+def lopsided(p: float) -> str:
+    """Return Deeks' test in words."""
+    other = "report other" if p < 0.05 else "do not clearly report other"
+    return f"{PLAIN}small studies {other} accuracies than large ones (Deeks, {p_words(p)})."
+
+
+def without_each(kind: str, low: float, high: float, stand_out: Sequence[str]) -> str:
+    """Return in which range leaving out a study keeps the estimate, and which ones stand out."""
+    who = "none stands out"
+    if stand_out:
+        who = f"{', '.join(stand_out)} pull{'s' if len(stand_out) == 1 else ''} hardest"
+    return (
+        f"{PLAIN}whichever single study is left out, the estimate stays "
+        f"{between(low, high, kind)}; {who}."
+    )
+
+
+def in_order(kind: str, name: str, half: float, end: float, k: int) -> str:
+    """Return what the estimate was after half of the studies and is after all."""
+    return (
+        f"{PLAIN}in the order of {name}, the estimate was {shown(half, kind)} after half "
+        f"of the studies and is {shown(end, kind)} after all {k}."
+    )
+
+
+def spread(kind: str, summary: Mapping[str, Any]) -> str:
+    """Return the range of a multiverse in words."""
+    low, high, middle = (shown(summary[name], kind) for name in ("smallest", "largest", "median"))
+    return (
+        f"{PLAIN}in {summary['analyses']} defensible analyses the estimate runs from {low} to "
+        f"{high}, half of them above {middle}."
+    )
+
+
+def found_and_cleared(sens: Estimate, spec: Estimate) -> str:
+    """Return a pair of sensitivity and specificity in words."""
+
+    def rate(one: Estimate) -> tuple[str, str]:
+        span = f"between {percent(one.ci_low)} and {percent(one.ci_high)}"
+        return percent(one.estimate), span
+
+    (sick, sick_span), (well, well_span) = rate(sens), rate(spec)
+    return (
+        f"{PLAIN}in a typical study {sick} of the cases with the finding are found ({sick_span}) "
+        f"and {well} of the cases without it are cleared ({well_span})."
+    )
+
+
+def more_data(
+    metric: str,
+    ours: CorrelationResult,
+    printed: PrintedCorrelation,
+    at: PrintedCorrelation,
+    figure: int,
+) -> str:
+    """Return a rank correlation of the review, recomputed; without saying that words are plain.
+
+    Parameters
+    ----------
+    printed, at
+        What was printed, with the n that it needs, and with the `figure` studies shown at most.
+    """
+    link = (
+        f"more data went with {'higher' if ours.rho > 0 else 'lower'} {metric}"
+        if ours.p < 0.05
+        else f"nothing shows that more data went with higher {metric}"
+    )
+    text = f"in {ours.n} curated studies {link} ({p_words(ours.p)})"
+    if at.consistent is False:
+        text += (
+            f"; the review's rho of {printed.r} and p of {printed.p} do not fit each other: with "
+            f"at most {figure} studies the p of that rho is {at.p_at_n_low:.2f} or more"
+        )
+        if printed.n_low is not None:
+            many = f"{printed.n_low} to {printed.n_high} studies"
+            if printed.n_high is None:
+                many = f"{printed.n_low} studies or more"
+            text += f", and it would take {many}"
+    return f"{text}."
+
+
+def goes_with(x: str, y: str, ours: CorrelationResult) -> str:
+    """Return a rank correlation of two columns in words."""
+    link = (
+        f"{y} tends to be {'higher' if ours.rho > 0 else 'lower'} where {x} is higher"
+        if ours.p < 0.05
+        else f"nothing shows that {y} goes up or down with {x}"
+    )
+    return f"{PLAIN}{link} (rank correlation {ours.rho:.2f}, {p_words(ours.p)})."

@@ -9,7 +9,7 @@ import click
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
-from db.wording import p_cell, p_words, plural
+from db.wording import p_cell, plural
 from medtl_meta.cli.options import database_option, format_option, opened
 from medtl_meta.cli.stats.options import level_option
 from medtl_meta.cli.stats.running import put_csv, put_json, put_table
@@ -135,18 +135,13 @@ def _review(metrics: tuple[str, ...], drawn: _Drawn, form: str, where: str | Non
 
 def _columns(path: Path, x: str, y: str, missing: Any, drawn: _Drawn, form: str) -> None:
     from medtl_meta.cli.stats.tables import span, text
-    from metaanalysis.analyses.sentences import PLAIN
+    from metaanalysis.analyses.sentences import goes_with
     from metaanalysis.samples.csv_file import pairs_of_numbers
     from metaanalysis.stats.correlation import spearman
 
     left, right, out = pairs_of_numbers(path, x, y, missing=missing)
     found = spearman(left, right, columns=(x, y), **drawn)
-    link = (
-        f"{y} tends to be {'higher' if found.rho > 0 else 'lower'} where {x} is higher"
-        if found.p < 0.05
-        else f"nothing shows that {y} goes up or down with {x}"
-    )
-    sentence = f"{PLAIN}{link} (rank correlation {found.rho:.2f}, {p_words(found.p)})."
+    sentence = goes_with(x, y, found)
     if form == "json":
         gone = [item.to_dict() for item in out]
         values = found.to_dict() | {"x": x, "y": y, "left_out": gone, "sentence": sentence}
