@@ -23,7 +23,6 @@ from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
-from replicate.notes import Note
 from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
@@ -186,6 +185,8 @@ def test_what_must_be_known_of_the_models_is_in_the_result(
     )
     result = replicate(free.spec, images, ledger=free.ledger, **folders)
     assert result.to_dict()["run"]["notes"] == []
+    from replicate.notes import Note
+
     notes = (Note("no class weights"), Note("not converged", {"head": "lda"}))
     told = replace(result, fitted=tuple(replace(one, notes=notes) for one in result.fitted))
     assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == [str(one) for one in notes]
