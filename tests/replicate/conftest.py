@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,23 @@ ROOT = Path(__file__).parents[2]
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may use, or fill, the caches of whoever runs the tests."""
     monkeypatch.setenv("MEDTL_META_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread, where torch is at hand.
+
+    On small networks more threads gain nothing, and on a busy machine they wait for each other:
+    measured, fifteen times as long.
+    """
+    torch = sys.modules.get("torch")  # of the modules that test without it none may load it
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from multiprocessing.context import ForkServerProcess
@@ -16,11 +15,8 @@ from replicate.progress import Progress
 from replicate.training.compute import Compute
 from replicate.training.fold import fit
 from replicate.training.job import Job
+from tests.replicate.processes import SERVER
 from tests.replicate.toy import pretrained, toy_fold, toy_images, toy_spec
-
-#: Children of a server that has imported torch, but never computed: real processes to kill, without
-#: the seconds that importing it takes each.
-SERVER = multiprocessing.get_context("forkserver")
 
 
 def one_fold(folder: Path, phase: str, count: int, tl_type: str) -> None:
@@ -65,9 +61,6 @@ def one_fold(folder: Path, phase: str, count: int, tl_type: str) -> None:
 
 
 def start(folder: Path, phase: str, count: int, tl_type: str) -> ForkServerProcess:
-    SERVER.set_forkserver_preload(
-        ["replicate.training.fold", "tests.replicate.toy", "torch._inductor"]
-    )
     process = SERVER.Process(target=one_fold, args=(folder, phase, count, tl_type))
     process.start()
     return process

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
-from replicate.notes import Note
 from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.setup.specify import specify_free
 from replicate.spec import Spec
 from replicate.training.compute import Compute
+from tests.replicate import processes
 
 ROOT = Path(__file__).parents[2]
 RUN = "import sys; sys.argv[0] = 'medtl-meta'; from medtl_meta.cli import main; main()"
@@ -184,6 +185,8 @@ def test_what_must_be_known_of_the_models_is_in_the_result(
     )
     result = replicate(free.spec, images, ledger=free.ledger, **folders)
     assert result.to_dict()["run"]["notes"] == []
+    from replicate.notes import Note
+
     notes = (Note("no class weights"), Note("not converged", {"head": "lda"}))
     told = replace(result, fitted=tuple(replace(one, notes=notes) for one in result.fitted))
     assert told.outcome()["notes"] == told.to_dict()["run"]["notes"] == [str(one) for one in notes]
@@ -191,14 +194,17 @@ def test_what_must_be_known_of_the_models_is_in_the_result(
     assert told.outcome()["codes"]["notes"] == told.to_dict()["codes"]["notes"] == codes
 
 
-def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
-    environment = os.environ | {
+def places(folder: Path) -> dict[str, str]:
+    return {
         "MEDTL_META_DB": str(folder / "medtl-meta.sqlite"),
         "MEDTL_META_RUNS": str(folder / "runs"),
         "MEDTL_META_CACHE": str(folder / "cache"),
         "OMP_NUM_THREADS": "1",
     }
-    return [sys.executable, "-c", RUN, "replicate", *words], environment
+
+
+def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    return [sys.executable, "-c", RUN, "replicate", *words], os.environ | places(folder)
 
 
 WORDS = (
@@ -208,13 +214,19 @@ WORDS = (
 )  # fmt: skip
 
 
+def started(folder: Path) -> ForkServerProcess:
+    folder.mkdir(exist_ok=True)
+    given = (("replicate", *WORDS), places(folder), folder / "stdout")
+    process = processes.SERVER.Process(target=processes.command, args=given)
+    process.start()
+    return process
+
+
 def outcome(folder: Path) -> dict[str, Any]:
-    words, environment = command(folder, *WORDS)
-    done = subprocess.run(
-        words, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    process = started(folder)
+    process.join()
+    assert process.exitcode == 0
+    found: dict[str, Any] = json.loads((folder / "stdout").read_text())
     return found
 
 
@@ -226,15 +238,13 @@ def test_a_killed_command_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
     whole = outcome(tmp_path / "whole")
     killed = tmp_path / "killed"
     for pattern in ("runs/*/seed-0/fold-0-0/*", "runs/*/seed-0/fold-0-1/*", "runs/*/seed-1/*/*"):
-        words, environment = command(killed, *WORDS)
-        with subprocess.Popen(
-            words, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            there = some(killed, pattern)
-            limit = time.monotonic() + 120
-            while not there() and process.poll() is None and time.monotonic() < limit:
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
+        process, there = started(killed), some(killed, pattern)
+        limit = time.monotonic() + 120
+        while not there() and process.is_alive() and time.monotonic() < limit:
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, pattern
     resumed = outcome(killed)
     assert resumed["run"]["id"] == whole["run"]["id"]
     for part in ("spec", "ledger", "leakage", "metrics", "per_class", "confusion", "baseline"):

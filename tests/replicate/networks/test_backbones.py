@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,14 +21,6 @@ MEMBERS = (
     *("SqueezeNet1.1", "Xception", "DarkNet53", "MobileNetV1", "MobileNetV2", "EfficientNetB0"),
     "EfficientNet-Lite0",
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def images(builder: Builder) -> Tensor:

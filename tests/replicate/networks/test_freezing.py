@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -46,14 +46,6 @@ def real(name: str) -> Callable[[], Backbone]:
         return build(find_builder(name))
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def optimiser_of(backbone: Backbone, head: nn.Module, **settings: float) -> torch.optim.Optimizer:
