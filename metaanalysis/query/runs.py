@@ -23,17 +23,50 @@ from metaanalysis.query.study import find_study
 #: `unfrozen` says how much of the backbone was trained, such as ``last 2 blocks``;
 #: `assumed_settings` counts those of the ledger that the paper does not give.
 RUN_COLUMNS = (
-    "id", "kind", "study", "setup", "state", "fidelity", "dataset", "backbone",
-    "backbone_reported", "tl_type", "unfrozen", "split", "seeds", "accuracy", "AUC",
-    "reported_settings", "assumed_settings", "created_at", "finished_at", "error",
-)  # fmt: skip
+    "id",
+    "kind",
+    "study",
+    "setup",
+    "state",
+    "fidelity",
+    "dataset",
+    "backbone",
+    "backbone_reported",
+    "tl_type",
+    "unfrozen",
+    "split",
+    "seeds",
+    "accuracy",
+    "AUC",
+    "reported_settings",
+    "assumed_settings",
+    "created_at",
+    "finished_at",
+    "error",
+)
 
 #: Columns of :func:`replicated`.
 REPLICATED_COLUMNS = (
-    "run", "kind", "study", "ref", "setup", "fidelity", "dataset", "backbone",
-    "backbone_reported", "tl_type", "metric", "value", "ci_low", "ci_high", "n", "method",
-    "seeds", "sd", "split",
-)  # fmt: skip
+    "run",
+    "kind",
+    "study",
+    "ref",
+    "setup",
+    "fidelity",
+    "dataset",
+    "backbone",
+    "backbone_reported",
+    "tl_type",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "method",
+    "seeds",
+    "sd",
+    "split",
+)
 
 
 def run_tl_types() -> Lexicon:
