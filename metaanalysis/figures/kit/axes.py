@@ -66,17 +66,8 @@ def study_back(back: BackTransform, variance: float) -> BackTransform:
     return replace(back, n=(1.0 / variance - 2.0) / 4.0)
 
 
-@dataclass(frozen=True, slots=True)
-class StudyValue:
-    """A study on the natural scale, with its own confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-def study_values(result: PoolResult | RegressionResult) -> list[StudyValue]:
-    """Return the studies as analysed, on the natural scale, in the result's order.
+def study_values(result: PoolResult | RegressionResult) -> list[tuple[float, float, float]]:
+    """Return the studies as analysed, on the natural scale: value and both ends of its interval.
 
     Notes
     -----
@@ -87,7 +78,7 @@ def study_values(result: PoolResult | RegressionResult) -> list[StudyValue]:
     values = []
     for effect, variance in zip(result.effect, result.variance, strict=True):
         back, half = study_back(result.back, variance), critical * math.sqrt(variance)
-        values.append(StudyValue(back(effect), back(effect - half), back(effect + half)))
+        values.append((back(effect), back(effect - half), back(effect + half)))
     return values
 
 
