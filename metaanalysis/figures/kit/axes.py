@@ -250,7 +250,21 @@ def _step(width: float, most: int) -> float:
 
 def even_ticks(low: float, high: float, most: int) -> list[float]:
     """Return ticks a round number apart, in at most `most` steps."""
-    step = _step(high - low, most)
+    return _multiples(low, high, _step(high - low, most))
+
+
+def share_axis(name: str, title: str | None, ends: tuple[float, float], step: float) -> alt.Y:
+    """Return a column of shares as the vertical position, on a grid a step apart."""
+    ticks = _multiples(*ends, step)
+    return alt.Y(
+        f"{name}:Q",
+        title=title,
+        scale=alt.Scale(domain=list(ends), nice=False, zero=False),
+        axis=alt.Axis(values=ticks, format=".2f", domain=False, ticks=False),
+    )
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     places = 2 - math.floor(math.log10(step))
     return [round(index * step, places) for index in range(first, last + 1)]
