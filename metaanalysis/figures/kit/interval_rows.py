@@ -178,23 +178,21 @@ class Drawing:
         return self._marks[self._marks["mark"] == mark]
 
     def _grid(self) -> list[alt.Chart]:
-        top, bottom = self.sizes.line * 1.25, self.height
-
-        def upright(values: Sequence[float], **mark: Any) -> alt.Chart:
-            rows = pd.DataFrame({"at": values, "top": top, "bottom": bottom})
-            return (
-                alt.Chart(rows)
-                .mark_rule(**mark)
-                .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
-            )
-
-        layers = [upright(self.axis.ticks, color=theme.GRID)]
+        rules: list[tuple[Sequence[float], dict[str, Any]]] = [
+            (self.axis.ticks, {"color": theme.GRID})
+        ]
         if self.axis.null is not None and self.axis.shows_null:
-            layers.append(upright([self.axis.null], color=theme.MUTED))
+            rules.append(([self.axis.null], {"color": theme.MUTED}))
         if self.axis.low <= self.reference <= self.axis.high:
-            dashed = {"strokeDash": [3, 3], "opacity": 0.7}
-            layers.append(upright([self.reference], color=theme.RECOMPUTED, **dashed))
-        return layers
+            dashed = {"color": theme.RECOMPUTED, "strokeDash": [3, 3], "opacity": 0.7}
+            rules.append(([self.reference], dashed))
+        ends = {"top": self.sizes.line * 1.25, "bottom": self.height}
+        return [
+            alt.Chart(pd.DataFrame({"at": values, **ends}))
+            .mark_rule(**look)
+            .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
+            for values, look in rules
+        ]
 
     def _tooltip(self, rows: pd.DataFrame) -> list[alt.Tooltip]:
         shown = ["label", "group", "events", "n", "estimate", "ci_low", "ci_high", "weight"]
