@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from db.wording import plural
 from medtl_meta.cli.options import (
     chosen_formats,
     database_option,
@@ -14,9 +15,7 @@ from medtl_meta.cli.options import (
     out_option,
     remark,
 )
-from metaanalysis.figures import FIGURES, figure, figure_names
-
-FORMATS = ("html", "svg", "png", "csv")
+from metaanalysis.figures import FIGURES, FORMATS, figure, figure_names
 
 
 @click.command(
@@ -54,4 +53,4 @@ def figures(names: tuple[str, ...], out: Path, forms: str, where: str | None) ->
         from metaanalysis.figures.review.index import write_index
 
         click.echo(write_index(out, drawn, forms_wanted))
-    remark(f"{len(chosen)} figure{'s' if len(chosen) != 1 else ''} drawn in {out}.")
+    remark(f"{plural(len(chosen), 'figure')} drawn in {out}.")

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from db.database import Database
     from metaanalysis.figures.kit.base import Figure
 
+#: Formats in which a figure is written.
+FORMATS = ("html", "svg", "png", "csv")
+
 #: Name -> (module, what it shows). Static, so that the command line can list it without Altair.
 FIGURES: dict[str, tuple[str, str]] = {
     "2": ("concepts", "the four TL approaches, drawn"),

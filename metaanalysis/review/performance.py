@@ -20,6 +20,7 @@ import pandas as pd
 from db.database import Database
 from db.vocabulary import lexicon
 from metaanalysis import query
+from metaanalysis.review.counts import recount
 from metaanalysis.review.curated import curated
 from metaanalysis.review.labels import MANY, backbone_bar, single_label
 from metaanalysis.review.sizes import with_size
@@ -182,28 +183,17 @@ def selection(database: Database) -> Account:
     for metric, column in METRIC_COLUMNS.items():
         studies[f"{column}_basis"] = _labels(basis.get((key, metric)) for key in studies["key"])
     facts = query.review_facts(database, "figure_6")
+    printed = {reason: facts[name] for reason, name in RULE.items()} | {SHOWN: facts["shown"]}
+    order = [*RULE, MODEL_UNKNOWN, TL_TYPE_UNKNOWN, SHOWN]
+    coverage = query.coverage(database)
+    counts = recount(studies["reason"].fillna(SHOWN), order, printed, coverage).table
     both = int((studies["in_auc"] & studies["in_accuracy"]).sum())
     return Account(
         studies,
-        _table(studies, facts),
+        counts.rename(columns={"category": "reason"}),
         (int(facts["both_metrics"]), both),
-        query.coverage(database),
+        coverage,
     )
-
-
-def _table(studies: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
-    counts = studies["reason"].fillna(SHOWN).value_counts()
-    printed = {reason: facts[name] for reason, name in RULE.items()} | {SHOWN: facts["shown"]}
-    order = [*RULE, MODEL_UNKNOWN, TL_TYPE_UNKNOWN, SHOWN]
-    table = pd.DataFrame(
-        {
-            "reason": order,
-            "reported": pd.array([printed.get(reason) for reason in order], dtype="Int64"),
-            "curated": pd.array([int(counts.get(reason, 0)) for reason in order], dtype="Int64"),
-        }
-    )
-    table["difference"] = table["curated"] - table["reported"]
-    return table
 
 
 def points(

@@ -62,11 +62,8 @@ def count_organs(anatomies: pd.Series[str]) -> pd.DataFrame:
     counts = anatomies.map(organ, na_action="ignore").dropna().value_counts()
     order = by_frequency(counts.index.repeat(counts), last=(OTHER_ORGAN,))
     frame = pd.DataFrame({"organ": order, "studies": [int(counts[name]) for name in order]})
-    ranks = frame["studies"].rank(method="min", ascending=False)
-    named = frame["organ"] != OTHER_ORGAN
-    if not named.all():
-        ranks = frame.loc[named, "studies"].rank(method="min", ascending=False)
-    frame["rank"] = ranks.astype("Int64")
+    named = frame["studies"].where(frame["organ"] != OTHER_ORGAN)
+    frame["rank"] = named.rank(method="min", ascending=False).astype("Int64")
     return frame
 
 

@@ -66,17 +66,8 @@ def study_back(back: BackTransform, variance: float) -> BackTransform:
     return replace(back, n=(1.0 / variance - 2.0) / 4.0)
 
 
-@dataclass(frozen=True, slots=True)
-class StudyValue:
-    """A study on the natural scale, with its own confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-def study_values(result: PoolResult | RegressionResult) -> list[StudyValue]:
-    """Return the studies as analysed, on the natural scale, in the result's order.
+def study_values(result: PoolResult | RegressionResult) -> list[tuple[float, float, float]]:
+    """Return the studies as analysed, on the natural scale: value and both ends of its interval.
 
     Notes
     -----
@@ -87,7 +78,7 @@ def study_values(result: PoolResult | RegressionResult) -> list[StudyValue]:
     values = []
     for effect, variance in zip(result.effect, result.variance, strict=True):
         back, half = study_back(result.back, variance), critical * math.sqrt(variance)
-        values.append(StudyValue(back(effect), back(effect - half), back(effect + half)))
+        values.append((back(effect), back(effect - half), back(effect + half)))
     return values
 
 
@@ -259,7 +250,21 @@ def _step(width: float, most: int) -> float:
 
 def even_ticks(low: float, high: float, most: int) -> list[float]:
     """Return ticks a round number apart, in at most `most` steps."""
-    step = _step(high - low, most)
+    return _multiples(low, high, _step(high - low, most))
+
+
+def share_axis(name: str, title: str | None, ends: tuple[float, float], step: float) -> alt.Y:
+    """Return a column of shares as the vertical position, on a grid a step apart."""
+    ticks = _multiples(*ends, step)
+    return alt.Y(
+        f"{name}:Q",
+        title=title,
+        scale=alt.Scale(domain=list(ends), nice=False, zero=False),
+        axis=alt.Axis(values=ticks, format=".2f", domain=False, ticks=False),
+    )
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     places = 2 - math.floor(math.log10(step))
     return [round(index * step, places) for index in range(first, last + 1)]

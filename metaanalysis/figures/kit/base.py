@@ -14,9 +14,8 @@ import pandas as pd
 from db import __version__
 from db.errors import MedtlError
 from db.files import replace_file
+from metaanalysis.figures import FORMATS
 from metaanalysis.figures.kit.theme import compose
-
-FORMATS = ("html", "svg", "png", "csv")
 
 #: Pixels per drawn pixel of a PNG: sharp on a projector and in print.
 PNG_SCALE = 2.0
@@ -56,7 +55,7 @@ class Figure:
         return f"{kind}{self.name}"
 
     def rendered(self, form: str) -> bytes:
-        """Return the figure in one of :data:`FORMATS`; the HTML needs no network."""
+        """Return the figure in one of ``figures.FORMATS``; the HTML needs no network."""
         import vl_convert as vlc
 
         match form:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from metaanalysis.figures.kit import theme
@@ -63,19 +64,13 @@ class Canvas:
     def arrows(self, rows: Rows, *, head: float = 8, **mark: Any) -> alt.LayerChart:
         """Draw arrows, level or upright, from the columns ``x, y`` to ``to_x, to_y``."""
         ends = _frame(rows)
-        across, down = ends["to_x"] - ends["x"], ends["to_y"] - ends["y"]
-        # Vega's wedge points up at 0 degrees and turns clockwise.
-        turned = pd.Series(90.0, index=ends.index)
-        turned[across < 0] = 270.0
-        turned[(across == 0) & (down > 0)] = 180.0
-        turned[(across == 0) & (down < 0)] = 0.0
-        step = head / 2
+        across = np.sign(ends["to_x"] - ends["x"])
+        down = np.sign(ends["to_y"] - ends["y"]).where(across == 0, 0)
         tips = ends.assign(
-            tip_x=ends["to_x"] - step * ((across > 0).astype(int) - (across < 0).astype(int)),
-            tip_y=ends["to_y"]
-            - step * ((across == 0) & (down > 0)).astype(int)
-            + step * ((across == 0) & (down < 0)).astype(int),
-            turned=turned,
+            tip_x=ends["to_x"] - head / 2 * across,
+            tip_y=ends["to_y"] - head / 2 * down,
+            # Vega's wedge points up at 0 degrees and turns clockwise.
+            turned=np.degrees(np.arctan2(across, -down)) % 360,
         )
         colour = mark.get("color", theme.MUTED)
         heads = (

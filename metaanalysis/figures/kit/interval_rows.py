@@ -17,6 +17,7 @@ from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis
 from metaanalysis.figures.kit.diagram import Canvas
 from metaanalysis.figures.kit.interval_lines import Line, Mark, Sizes
+from metaanalysis.figures.kit.key import texts
 from metaanalysis.figures.kit.text_width import shortened, text_width
 
 #: Width of all columns together, in pixels.
@@ -177,23 +178,21 @@ class Drawing:
         return self._marks[self._marks["mark"] == mark]
 
     def _grid(self) -> list[alt.Chart]:
-        top, bottom = self.sizes.line * 1.25, self.height
-
-        def upright(values: Sequence[float], **mark: Any) -> alt.Chart:
-            rows = pd.DataFrame({"at": values, "top": top, "bottom": bottom})
-            return (
-                alt.Chart(rows)
-                .mark_rule(**mark)
-                .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
-            )
-
-        layers = [upright(self.axis.ticks, color=theme.GRID)]
+        rules: list[tuple[Sequence[float], dict[str, Any]]] = [
+            (self.axis.ticks, {"color": theme.GRID})
+        ]
         if self.axis.null is not None and self.axis.shows_null:
-            layers.append(upright([self.axis.null], color=theme.MUTED))
+            rules.append(([self.axis.null], {"color": theme.MUTED}))
         if self.axis.low <= self.reference <= self.axis.high:
-            dashed = {"strokeDash": [3, 3], "opacity": 0.7}
-            layers.append(upright([self.reference], color=theme.RECOMPUTED, **dashed))
-        return layers
+            dashed = {"color": theme.RECOMPUTED, "strokeDash": [3, 3], "opacity": 0.7}
+            rules.append(([self.reference], dashed))
+        ends = {"top": self.sizes.line * 1.25, "bottom": self.height}
+        return [
+            alt.Chart(pd.DataFrame({"at": values, **ends}))
+            .mark_rule(**look)
+            .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
+            for values, look in rules
+        ]
 
     def _tooltip(self, rows: pd.DataFrame) -> list[alt.Tooltip]:
         shown = ["label", "group", "events", "n", "estimate", "ci_low", "ci_high", "weight"]
@@ -322,38 +321,23 @@ class Drawing:
         return [areas, middle, *self._arrows(rows, theme.RECOMPUTED)]
 
     def _texts(self) -> list[alt.Chart]:
-        cells: list[dict[str, Any]] = []
         size = self.sizes.font
+        first = self.sizes.line * 0.55
+        head: dict[str, Any] = {"y": first, "look": "muted"}
+        rows = [{"text": self.label_title, "x": 0.0, "align": "left", **head}]
+        rows += [{"text": n, "x": x, "align": "right", **head} for n, x in self._edges.items()]
         for line, y in zip(self.lines, self._tops, strict=True):
             bold = line.mark in _STRONG
+            place: dict[str, Any] = {"y": y, "look": "strong" if bold else "plain"}
             indent = _INDENT if line.indent else 0
             text = shortened(line.label, size, self._room(line) - indent, bold=bold)
-            cells.append({"text": text, "x": indent, "y": y, "kind": "label", "bold": bold})
-            cells += [
-                {"text": line.cells[name], "x": x, "y": y, "kind": "cell", "bold": bold}
+            rows.append({"text": text, "x": indent, "align": "left", **place})
+            rows += [
+                {"text": line.cells[name], "x": x, "align": "right", **place}
                 for name, x in self._edges.items()
                 if line.cells.get(name)
             ]
-        first = self.sizes.line * 0.55
-        heads = [{"text": self.label_title, "x": 0.0, "y": first, "kind": "label"}]
-        heads += [{"text": n, "x": x, "y": first, "kind": "cell"} for n, x in self._edges.items()]
-        layers = []
-        frame, head = pd.DataFrame(cells), pd.DataFrame(heads)
-        aligned: dict[str, Any] = {"label": "left", "cell": "right"}
-        for kind, align in aligned.items():
-            parts: list[tuple[pd.DataFrame, dict[str, Any]]] = [
-                (head[head["kind"] == kind], {"color": theme.MUTED}),
-                (frame[(frame["kind"] == kind) & ~frame["bold"]], {}),
-                (frame[(frame["kind"] == kind) & frame["bold"]], {"fontWeight": "bold"}),
-            ]
-            layers += [
-                alt.Chart(rows)
-                .mark_text(align=align, baseline="middle", fontSize=size, **look)
-                .encode(x=alt.X("x:Q", scale=None, axis=None), y=self._y(), text="text:N")
-                for rows, look in parts
-                if not rows.empty
-            ]
-        return layers
+        return texts(rows, self._y(), size)
 
 
 def _share(move: Callable[[float], float], start: float, stop: float, end: float) -> float:

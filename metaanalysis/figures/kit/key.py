@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -17,12 +18,6 @@ DASHES: dict[str, list[int]] = {"line": [1, 0], "dotted": [2, 3], "dashed": [7, 
 
 #: Where the two columns of counts end, in pixels.
 _FIRST, _SECOND = 178, WIDTH
-
-_LOOKS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "muted": {"color": theme.MUTED},
-    "strong": {"fontWeight": "bold"},
-}
 
 
 class Key:
@@ -135,12 +130,32 @@ class Key:
             for dash, dashes in DASHES.items()
             if (rows := [row for row in self._rules if row["dash"] == dash])
         ]
-        layers += [
-            alt.Chart(pd.DataFrame(rows))
-            .mark_text(baseline="middle", align=align, fontSize=12, **mark)
-            .encode(x=x, y=y, text="text:N")
-            for look, mark in _LOOKS.items()
-            for align in ("left", "right")
-            if (rows := [r for r in self._texts if (r["look"], r["align"]) == (look, align)])
-        ]
+        layers += texts(self._texts, y)
         return alt.LayerChart(layer=layers, width=WIDTH, height=height)
+
+
+def texts(rows: Sequence[Mapping[str, Any]], y: alt.Y, size: float = 12) -> list[alt.Chart]:
+    """Return text layers in pixels.
+
+    Parameters
+    ----------
+    rows
+        With ``x, y, text``, ``align`` (left or right) and ``look`` (muted, plain or strong).
+    y
+        The vertical position.
+    size
+        Of the letters.
+    """
+    looks: dict[str, dict[str, Any]] = {
+        "muted": {"color": theme.MUTED},
+        "plain": {},
+        "strong": {"fontWeight": "bold"},
+    }
+    return [
+        alt.Chart(pd.DataFrame(mine))
+        .mark_text(align=align, baseline="middle", fontSize=size, **mark)
+        .encode(x=alt.X("x:Q", scale=None, axis=None), y=y, text="text:N")
+        for align in ("left", "right")
+        for look, mark in looks.items()
+        if (mine := [row for row in rows if (row["look"], row["align"]) == (look, align)])
+    ]

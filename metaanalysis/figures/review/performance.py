@@ -11,6 +11,7 @@ import pandas as pd
 
 from db.database import Database
 from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.axes import share_axis
 from metaanalysis.figures.kit.base import Figure, finish
 from metaanalysis.figures.kit.key import Key
 from metaanalysis.figures.kit.marks import (
@@ -96,18 +97,8 @@ class _Scales:
             axis=alt.Axis(values=self.ticks(), format=",", grid=True),
         )
         # Twentieths on a short axis, tenths on a long one.
-        steps = range(round(self.bottom * 20), round(self.top * 20) + 1)
-        if self.top - self.bottom > 0.4:
-            steps = range(steps.start + steps.start % 2, steps.stop, 2)
-        y = alt.Y(
-            "y:Q",
-            title=_METRIC_TITLES[metric],
-            scale=alt.Scale(domain=[self.bottom, self.ceiling], nice=False, zero=False),
-            axis=alt.Axis(
-                values=[step / 20 for step in steps], format=".2f", domain=False, ticks=False
-            ),
-        )
-        return x, y
+        step = 0.05 if self.top - self.bottom <= 0.4 else 0.1
+        return x, share_axis("y", _METRIC_TITLES[metric], (self.bottom, self.ceiling), step)
 
 
 def _labels(data: pd.DataFrame, scales: _Scales, axes: tuple[alt.X, alt.Y]) -> list[alt.Chart]:

@@ -110,17 +110,13 @@ def _drawing(result: Table1) -> alt.LayerChart:
                 fontWeight="bold" if column in ("model", "studies") else "normal",
             )
         )
-    groups = [cell for cell in cells if cell["column"] == "group"]
-    layers.append(sheet.words(groups, fontSize=12.5, fontStyle="italic", color=theme.MUTED))
-    layers.append(
-        sheet.words(
-            [cell for cell in cells if cell["column"] == "group_studies"],
-            align="right",
-            fontSize=12.5,
-            fontStyle="italic",
-            color=theme.CURATED,
-        )
-    )
+    for column, align, colour in (
+        ("group", "left", theme.MUTED),
+        ("group_studies", "right", theme.CURATED),
+    ):
+        mine = [cell for cell in cells if cell["column"] == column]
+        look = {"align": align, "color": colour, "fontStyle": "italic"}
+        layers.append(sheet.words(mine, fontSize=12.5, **look))
     return sheet.sheet(*layers)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from db.errors import UsageError
 from db.wording import RECOMMENDED_IS, metric_words, plural
 from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.axes import share_axis
 from metaanalysis.figures.kit.base import Figure, finish
 from metaanalysis.figures.kit.key import Key
 from metaanalysis.figures.kit.marks import TL_COLOURS, TL_SHAPES, present
@@ -102,19 +103,8 @@ class _Axes:
         span = self.top - self.bottom
         fine, coarse = (0.3, 0.6) if small else (0.4, 1.0)
         step = 0.05 if span <= fine else 0.1 if span <= coarse else 0.2
-        first = math.ceil(round(self.bottom / step, 6))
-        count = int(round((self.top - 1e-9) / step, 6)) - first + 1
-        return alt.Y(
-            f"{field}:Q",
-            title=None if small else metric_words(self.metric),
-            scale=alt.Scale(domain=[self.bottom, self.top], nice=False, zero=False),
-            axis=alt.Axis(
-                values=[round((first + i) * step, 4) for i in range(count)],
-                format=".2f",
-                domain=False,
-                ticks=False,
-            ),
-        )
+        title = None if small else metric_words(self.metric)
+        return share_axis(field, title, (self.bottom, self.top), step)
 
 
 def contest(

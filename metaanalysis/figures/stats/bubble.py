@@ -155,10 +155,10 @@ def _points(result: RegressionResult, chosen: str) -> pd.DataFrame:
                 "label": label,
                 "row": row,
                 "moderator": at,
-                "estimate": value.estimate,
+                "estimate": value,
             }
             | {"weight": weight, "size": max(most * weight / largest, _SMALLEST)}
-            for label, row, at, value, weight in zip(
+            for label, row, at, (value, _, _), weight in zip(
                 result.labels,
                 result.rows_used,
                 moderator,

@@ -101,10 +101,7 @@ def _powers(low: float, high: float, base: float) -> list[float]:
 
 
 def strips(
-    points: pd.DataFrame,
-    fitted: pd.DataFrame,
-    axis: ValueAxis,
-    colour: str,
+    points: pd.DataFrame, fitted: pd.DataFrame, axis: ValueAxis, colour: str
 ) -> list[alt.Chart]:
     """Draw a factor: a strip a level, values across, so that long names of levels fit."""
     levels = list(fitted["moderator"])
@@ -119,32 +116,23 @@ def strips(
         y=list(middles.values()),
         top=[at - half for at in middles.values()],
         bottom=[at + half for at in middles.values()],
-        **{
-            f"drawn_{name}": [axis.clipped(value) for value in fitted[name]]
-            for name in ("ci_low", "ci_high", "pi_low", "pi_high")
-            if name in fitted
-        },
     )
+    drawn = fitted.filter(regex="_(low|high)$").clip(axis.low, axis.high)
+    means = means.join(drawn.add_prefix("drawn_"))
 
     base = alt.Chart(means)
     layers: list[alt.Chart] = []
     if axis.shows_null:
-        null = alt.Chart(pd.DataFrame({"at": [axis.null]}))
-        layers.append(
-            null.mark_rule(color=theme.MUTED).encode(
-                x=_x(axis, "at"), y=alt.value(0), y2=alt.value(step * len(levels))
-            )
+        null = alt.Chart(pd.DataFrame({"at": [axis.null]})).mark_rule(color=theme.MUTED)
+        bottom = alt.value(step * len(levels))
+        layers.append(null.encode(x=_x(axis, "at"), y=alt.value(0), y2=bottom))
+    layers += [
+        base.mark_rect(color=theme.RECOMPUTED, opacity=opacity).encode(
+            x=_x(axis, f"drawn_{part}_low"), x2=f"drawn_{part}_high:Q", y=_y("top"), y2="bottom:Q"
         )
-    for part, opacity in (("pi", 0.10), ("ci", 0.22)):
-        if f"{part}_low" in means:
-            layers.append(
-                base.mark_rect(color=theme.RECOMPUTED, opacity=opacity).encode(
-                    x=_x(axis, f"drawn_{part}_low"),
-                    x2=f"drawn_{part}_high:Q",
-                    y=_y("top"),
-                    y2="bottom:Q",
-                )
-            )
+        for part, opacity in (("pi", 0.10), ("ci", 0.22))
+        if f"{part}_low" in means
+    ]
     layers += [
         _bubbles(points, _x(axis, "estimate"), _y("y"), colour),
         *_arrows(means, axis),
@@ -163,10 +151,8 @@ def leaves(fitted: pd.DataFrame, axis: ValueAxis, end: str) -> pd.Series:
 
     `end` is ``low`` or ``high``.
     """
-    ends = [f"{part}_{end}" for part in ("ci", "pi") if f"{part}_{end}" in fitted]
-    limit = axis.low if end == "low" else axis.high
-    values = fitted[ends]
-    return ((values < limit) if end == "low" else (values > limit)).any(axis=1)
+    values = fitted.filter(regex=f"^[cp]i_{end}$")
+    return (values < axis.low if end == "low" else values > axis.high).any(axis=1)
 
 
 def _x(axis: ValueAxis, name: str) -> alt.X:

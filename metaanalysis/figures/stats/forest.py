@@ -48,8 +48,8 @@ def _counted(result: PoolResult, events: Cells | None, n: Cells | None) -> pd.Da
 
 def _studies(part: PoolResult, counted: pd.DataFrame, order: Order) -> pd.DataFrame:
     """Return the studies of a part as they are drawn, one row each."""
-    frame = pd.DataFrame(study_values(part)).assign(label=part.labels, row=part.rows_used)
-    frame = frame.join(counted, on="row")
+    frame = pd.DataFrame(study_values(part), columns=["estimate", "low", "high"])
+    frame = frame.assign(label=part.labels, row=part.rows_used).join(counted, on="row")
     # Arcsines have a place for 0 % and 100 %; the other scales have none.
     no_place = part.back.scale in ("logit", "exp", "identity") and "proportion" in part.measure
     at_the_edge = (frame["events"] == 0) | (frame["events"] == frame["n"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from db.errors import UsageError
@@ -145,11 +145,8 @@ def _if_chosen(value: Any, other: Any) -> Any:
 
 
 def _curve(drawn: pd.DataFrame, axis: ValueAxis, step: float) -> alt.LayerChart:
-    clipped = drawn.assign(
-        low=[axis.clipped(value) for value in drawn["ci_low"]],
-        high=[axis.clipped(value) for value in drawn["ci_high"]],
-    )
-    base = alt.Chart(clipped).encode(x=Canvas(_WIDTH, _TOP).x())
+    ends = {end: drawn[f"ci_{end}"].clip(axis.low, axis.high) for end in ("low", "high")}
+    base = alt.Chart(drawn.assign(**ends)).encode(x=Canvas(_WIDTH, _TOP).x())
     size = min(max(step * 4, 14), 46)
     shown = ["transform", "method", "test", "inclusion", "k", "estimate", "ci_low", "ci_high"]
     tooltip = [alt.Tooltip(name) for name in shown if name in drawn]
@@ -225,7 +222,7 @@ def _remarks(data: pd.DataFrame, axis: ValueAxis) -> list[str]:
         f"Estimates from {axis.text(first)} to {axis.text(last)}, median {axis.text(middle)} "
         "(dashed)."
     ]
-    ends = [*data["ci_low"], *data["ci_high"]]
-    if any(math.isfinite(end) and axis.clipped(end) != end for end in ends):
+    ends = data[["ci_low", "ci_high"]].stack()
+    if not ends[np.isfinite(ends)].between(axis.low, axis.high).all():
         notes.append("Intervals are cut where they leave the axis.")
     return notes

@@ -14,8 +14,8 @@ import pytest
 
 from db.database import Database
 from db.errors import MedtlError, UnknownTermError
-from metaanalysis.figures import FIGURES, figure, figure_names
-from metaanalysis.figures.kit.base import FORMATS, Figure
+from metaanalysis.figures import FIGURES, FORMATS, figure, figure_names
+from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.review.index import write_index
 
 
