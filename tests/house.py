@@ -21,13 +21,13 @@ PACKAGES = ("db", "metaanalysis", "replicate", "medtl_meta")
 
 #: The rooms of ``replicate`` from the ground floor up; what shares a floor shares no import.
 FLOORS = (
-    ("spec", "environment", "places", "lock", "progress", "download"),
+    ("spec", "environment", "places", "lock", "progress", "download", "notes", "terms"),
     ("images", "networks"),
     ("splits", "evaluation", "setup", "weights"),
     ("training",),
     ("cost",),
     ("verdicts",),
-    ("outcome",),
+    ("outcome", "record"),
     ("run",),
     ("planning",),
     ("contest",),
