@@ -6,11 +6,11 @@ so is made here, with the studies that it concerns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from db.errors import UsageError
+from db.literature import Reported, Study
 from db.reader import Row
 from metaanalysis.samples.sample import LeftOut, Remark
 from metaanalysis.samples.values import Cases, cases_of, fitting_count
@@ -52,12 +52,11 @@ class Assumptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """A reported value beside its study, all values of that study, and its names."""
+class Candidate:
+    """A reported value beside its study, with its names in the sample."""
 
-    value: Row
-    study: Row
-    siblings: Sequence[Row]
+    value: Reported
+    study: Study
     label: str
     short: str
 
@@ -85,14 +84,14 @@ class Counted:
     """
 
     allowed: Assumptions
-    used: list[Reported] = field(default_factory=list)
+    used: list[Candidate] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[Remark] = field(default_factory=list)
     known: list[tuple[str, Cases]] = field(default_factory=list)
     split: list[str] = field(default_factory=list)
 
-    def rest_on(self, item: Reported, cases: Cases, *, by_class: bool) -> None:
+    def rest_on(self, item: Candidate, cases: Cases, *, by_class: bool) -> None:
         """Keep on which cases a value rests, and whether these had to be split."""
         self.known.append((item.short, cases))
         if by_class and cases.positive is None:
@@ -124,13 +123,13 @@ class Counted:
         ]
 
 
-def _split(item: Reported, cases: Cases, allowed: Assumptions) -> tuple[float, float] | str:
+def _split(item: Candidate, cases: Cases, allowed: Assumptions) -> tuple[float, float] | str:
     """Return the cases with and without the finding, or the code of why they are not known."""
     if cases.positive is not None and cases.negative is not None:
         return cases.positive, cases.negative
     if cases.n is None:
         return "no-n"
-    if item.study["n_classes"] is not None and item.study["n_classes"] > 2:
+    if item.study.n_classes is not None and item.study.n_classes > 2:
         return "several-classes"
     if allowed.prevalence is None:
         return "no-class-counts"
@@ -138,14 +137,14 @@ def _split(item: Reported, cases: Cases, allowed: Assumptions) -> tuple[float, f
     return (positive, cases.n - positive) if cases.n >= 2 else "no-class-counts"
 
 
-def events_of(kept: list[Reported], outcome: str, allowed: Assumptions) -> Counted:
+def events_of(kept: list[Candidate], outcome: str, allowed: Assumptions) -> Counted:
     """Return the values as events out of n; for sensitivity and specificity out of their class."""
     found = Counted(allowed)
     by_class = outcome in ("sensitivity", "specificity")
     misfits: list[tuple[str, str]] = []
     for item in kept:
-        value = item.value["value"]
-        cases = cases_of(item.value, item.siblings, item.study, allowed.n)
+        value = item.value.value
+        cases = cases_of(item.value, item.study, allowed.n)
         size = cases.n
         if by_class:
             parts = _split(item, cases, allowed)
@@ -167,20 +166,20 @@ def events_of(kept: list[Reported], outcome: str, allowed: Assumptions) -> Count
     return found
 
 
-def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
+def areas(kept: list[Candidate], allowed: Assumptions) -> Counted:
     """Return areas under the curve with their printed interval, or with the cases of each class."""
     found = Counted(allowed)
     printed: list[str] = []
     for item in kept:
         value = item.value
-        interval = value["ci_low"] is not None and value["ci_high"] is not None
-        cases = cases_of(value, item.siblings, item.study, allowed.n)
+        interval = value.ci_low is not None and value.ci_high is not None
+        cases = cases_of(value, item.study, allowed.n)
         parts = _split(item, cases, allowed)
         if isinstance(parts, str) and not interval:
             code = "no-variance" if parts == "no-class-counts" else parts
             found.left_out.append(item.out(code))
             continue
-        if value["value"] in (0.0, 1.0):
+        if value.value in (0.0, 1.0):
             found.left_out.append(item.out("area-at-edge"))
             continue
         positive, negative = (None, None) if isinstance(parts, str) else parts
@@ -191,9 +190,9 @@ def areas(kept: list[Reported], allowed: Assumptions) -> Counted:
             found.rest_on(item, cases, by_class=True)
         found.rows.append(
             {
-                "value": value["value"],
-                "ci_low": value["ci_low"] if interval else None,
-                "ci_high": value["ci_high"] if interval else None,
+                "value": value.value,
+                "ci_low": value.ci_low if interval else None,
+                "ci_high": value.ci_high if interval else None,
                 "n_positive": positive,
                 "n_negative": negative,
                 "n": cases.n,

@@ -6,16 +6,17 @@ filled in unless the caller names an assumption, which then goes with every resu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from db.database import Database
 from db.errors import StatisticsError, UsageError
+from db.literature import Reported, Study, read_studies
 from db.reader import Row
 from db.vocabulary import METRICS, SYNONYMS, Lexicon, lexicon
 from metaanalysis import query
 from metaanalysis.query.filters import Filters
-from metaanalysis.samples.counting import Assumptions, Reported, areas, events_of
+from metaanalysis.samples.counting import Assumptions, Candidate, areas, events_of
 from metaanalysis.samples.sample import (
     Kind,
     LeftOut,
@@ -42,21 +43,6 @@ OUTCOMES: dict[str, Kind] = {
 }
 
 Arms = Literal["headline", "all"]
-
-_STUDY_COLUMNS = (
-    "key",
-    "ref",
-    "year",
-    "modality",
-    "subject",
-    "n_classes",
-    "n_images",
-    "n_test",
-    "split_unit",
-    "retracted",
-    "backbones",
-    "tl_types",
-)
 
 
 def outcome_named(word: str) -> str:
@@ -115,11 +101,12 @@ def from_literature(
     name = outcome_named(outcome)
     allowed = assumptions or Assumptions()
     filters = filters or Filters()
-    chosen = query.select(database, filters, columns=_STUDY_COLUMNS)
+    chosen = query.select(database, filters, columns=["key"])
+    studies = read_studies(database, [row["key"] for row in chosen.rows])
     backbones = {row["name"]: row for row in query.backbones(database)}
     elsewhere = _arm_rule(database, filters, backbones)
-    found = _values(query.metrics(database, filters), chosen.rows, name, arms)
-    kept: list[Reported] = []
+    found = [item for study in studies.values() for item in _values(study, name, arms)]
+    kept: list[Candidate] = []
     left_out: list[LeftOut] = []
     for item in found:
         reason = _reason(item, allowed)
@@ -137,9 +124,9 @@ def from_literature(
     used, gone = counted.used, [*left_out, *counted.left_out]
     moderators = [moderators_of(item.value, item.study, backbones) for item in used]
     covered = chosen.coverage
-    studies = f"{matching(chosen.matched)}" if filters != Filters() else "all curated studies"
+    of = matching(chosen.matched) if filters != Filters() else "all curated studies"
     origin = (
-        f"{'headline' if arms == 'headline' else 'reported'} values of {name} of {studies} "
+        f"{'headline' if arms == 'headline' else 'reported'} values of {name} of {of} "
         f"({covered.curated} of the review's {covered.reviewed} are curated)"
     )
     if not used:
@@ -151,7 +138,7 @@ def from_literature(
         shorts=tuple(item.short for item in used),
         columns=counted.columns,
         moderators={key: tuple(row[key] for row in moderators) for key in MODERATORS},
-        clusters=tuple(item.study["key"] for item in used),
+        clusters=tuple(item.study.key for item in used),
         origin=origin,
         source="curated",
         candidates=len(found),
@@ -165,7 +152,7 @@ def from_literature(
     )
 
 
-def _refuse(name: str, chosen: query.Selection, found: list[Reported], out: list[LeftOut]) -> None:
+def _refuse(name: str, chosen: query.Selection, found: list[Candidate], out: list[LeftOut]) -> None:
     if not chosen.rows:
         raise StatisticsError(
             "the selection is empty: no study matches.",
@@ -182,42 +169,32 @@ def _refuse(name: str, chosen: query.Selection, found: list[Reported], out: list
     )
 
 
-def _values(rows: list[Row], studies: list[Row], outcome: str, arms: Arms) -> list[Reported]:
-    by_key = {row["key"]: row for row in studies}
-    siblings: dict[str, list[Row]] = {}
-    for row in rows:
-        siblings.setdefault(row["key"], []).append(row)
-    found = [row for row in rows if row["metric"] == outcome and (arms == "all" or row["headline"])]
-    counts: dict[str, int] = {}
-    items = []
-    for row in found:
-        study = by_key[row["key"]]
-        number = counts[row["key"]] = counts.get(row["key"], 0) + 1
-        ref = study["ref"]
-        label = f"{row['key']} [{ref}]" if ref is not None else row["key"]
-        short = f"[{ref}]" if ref is not None else row["key"]
+def _values(study: Study, outcome: str, arms: Arms) -> Iterator[Candidate]:
+    found = [one for one in study.metrics if one.metric == outcome]
+    short = f"[{study.ref}]" if study.ref is not None else study.key
+    for number, value in enumerate(found, start=1):
         if arms == "all":
-            label, short = f"{label} #{number}", f"{short}#{number}"
-        items.append(Reported(row, study, siblings[row["key"]], label, short))
-    return items
+            yield Candidate(value, study, f"{study.name} #{number}", f"{short}#{number}")
+        elif value.headline:
+            yield Candidate(value, study, study.name, short)
 
 
-def _reason(item: Reported, allowed: Assumptions) -> str | None:
-    if item.study["retracted"] and not allowed.keep_retracted:
+def _reason(item: Candidate, allowed: Assumptions) -> str | None:
+    if item.study.retracted and not allowed.keep_retracted:
         return "retracted"
     return None if allowed.keep_untransferred else no_transfer(item.value, item.study)
 
 
 def _arm_rule(
     database: Database, filters: Filters, backbones: dict[str, Row]
-) -> Callable[[Row, Row], tuple[str, str] | None]:
+) -> Callable[[Reported, Study], tuple[str, str] | None]:
     """Return what tells why a value does not belong to the arms that the filters ask for."""
     tl_types = {lexicon("tl_type").resolve(word) for word in filters.tl}
     names = query.backbone_names(database)
     networks = {names.resolve(word) for word in filters.backbone}
     families = {lexicon("family").resolve(word) for word in filters.family}
 
-    def rule(value: Row, study: Row) -> tuple[str, str] | None:
+    def rule(value: Reported, study: Study) -> tuple[str, str] | None:
         own = names_of(value, study, "backbone", "backbones")
         checks = (
             ("TL type", tl_types, names_of(value, study, "tl_type", "tl_types")),
@@ -232,10 +209,10 @@ def _arm_rule(
     return rule
 
 
-def _kept(used: list[Reported], allowed: Assumptions) -> list[Remark]:
+def _kept(used: list[Candidate], allowed: Assumptions) -> list[Remark]:
     said = []
     if allowed.keep_retracted:
-        gone = (item.short for item in used if item.study["retracted"])
+        gone = (item.short for item in used if item.study.retracted)
         said.append(Remark.of("kept-retracted", gone))
     if allowed.keep_untransferred:
         own = (item.short for item in used if no_transfer(item.value, item.study))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from db.literature import Reported, Study
 from db.reader import Row
 
 RANDOM = "random initialisation"
@@ -42,12 +43,13 @@ def the_one(candidates: Iterable[Any]) -> Any:
     return found.pop() if len(found) == 1 else None
 
 
-def names_of(value: Row, study: Row, own: str, several: str) -> list[str]:
+def names_of(value: Reported, study: Study, own: str, several: str) -> Sequence[str]:
     """Return what a value may belong to: what it names, else everything that the study lists."""
-    return [value[own]] if value[own] is not None else list(study[several] or ())
+    named = getattr(value, own)
+    return (named,) if named is not None else getattr(study, several) or ()
 
 
-def no_transfer(value: Row, study: Row) -> str | None:
+def no_transfer(value: Reported, study: Study) -> str | None:
     """Return the code of why a value is no result of transfer learning; None where it may be."""
     tl_type = the_one(names_of(value, study, "tl_type", "tl_types"))
     network = the_one(names_of(value, study, "backbone", "backbones"))
@@ -56,30 +58,30 @@ def no_transfer(value: Row, study: Row) -> str | None:
     return NO_TRANSFER[OWN_NETWORK] if network == OWN_NETWORK else None
 
 
-def moderators_of(value: Row, study: Row, backbones: Mapping[str, Row]) -> Row:
+def moderators_of(value: Reported, study: Study, backbones: Mapping[str, Row]) -> Row:
     """Return the moderators of a value; None is unknown, or not one.
 
     Parameters
     ----------
     value, study
-        A row of the reported metrics and that of its study.
+        A reported value and its study.
     backbones
         Name -> row of the table of backbones.
     """
     networks = [backbones[name] for name in names_of(value, study, "backbone", "backbones")]
-    images = study["n_images"]
+    images = study.n_images
     return {
-        "year": study["year"],
-        "modality": study["modality"],
-        "subject": study["subject"],
+        "year": study.year,
+        "modality": study.modality,
+        "subject": study.subject,
         "tl_type": the_one(names_of(value, study, "tl_type", "tl_types")),
         "backbone": the_one(row["name"] for row in networks),
         "family": the_one(row["family"] for row in networks),
         "depth": the_one(row["depth_group"] for row in networks),
         "log10_images": None if images is None else math.log10(images),
-        "n_classes": study["n_classes"],
-        "basis": value["basis"],
-        "split": value["split"],
+        "n_classes": study.n_classes,
+        "basis": value.basis,
+        "split": value.split,
     }
 
 
@@ -119,11 +121,14 @@ class Cases:
     unit: str | None = None
 
 
-def _same_place(one: Row, other: Row) -> bool:
-    return all(one[name] == other[name] for name in ("task", "split", "backbone", "tl_type"))
+def _same_place(one: Reported, other: Reported) -> bool:
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("task", "split", "backbone", "tl_type")
+    )
 
 
-def class_counts(value: Row, values: Sequence[Row], study: Row) -> tuple[float, float] | None:
+def class_counts(value: Reported, study: Study) -> tuple[float, float] | None:
     """Return the cases with and without the finding, where a study gives them away.
 
     The n of a sensitivity or specificity is most often that of all test cases. It is that of a
@@ -134,20 +139,18 @@ def class_counts(value: Row, values: Sequence[Row], study: Row) -> tuple[float, 
     ----------
     value
         The value that is asked about.
-    values
-        All values of the same study.
     study
-        The row of the study.
+        Its study, with all its values.
     """
     found: dict[str, float] = {}
-    totals = {study["n_test"]}
-    for other in values:
-        if other["n"] is None or not _same_place(value, other):
+    totals = {study.n_test}
+    for other in study.metrics:
+        if other.n is None or not _same_place(value, other):
             continue
-        if other["metric"] in ("sensitivity", "specificity"):
-            found.setdefault(other["metric"], other["n"])
-        elif other["metric"] in ("accuracy", "AUC"):
-            totals.add(other["n"])
+        if other.metric in ("sensitivity", "specificity"):
+            found.setdefault(other.metric, other.n)
+        elif other.metric in ("accuracy", "AUC"):
+            totals.add(other.n)
     if len(found) < 2:
         return None
     positive, negative = found["sensitivity"], found["specificity"]
@@ -156,7 +159,7 @@ def class_counts(value: Row, values: Sequence[Row], study: Row) -> tuple[float, 
     return None
 
 
-def cases_of(value: Row, values: Sequence[Row], study: Row, assume_n: str | int | None) -> Cases:
+def cases_of(value: Reported, study: Study, assume_n: str | int | None) -> Cases:
     """Return how many cases stand behind a value.
 
     The value's own n; else the number of test cases of the study, where the value was measured on
@@ -164,24 +167,24 @@ def cases_of(value: Row, values: Sequence[Row], study: Row, assume_n: str | int 
 
     Parameters
     ----------
-    value, values, study
+    value, study
         As of :func:`class_counts`.
     assume_n
         ``"test"`` (the study's n_test whatever the split), ``"images"`` (its n_images), a number,
         or None.
     """
-    unit = study["split_unit"]
-    counts = class_counts(value, values, study)
+    unit = study.split_unit
+    counts = class_counts(value, study)
     if counts is not None:
         return Cases(sum(counts), *counts, unit=unit)
-    if value["n"] is not None:
-        return Cases(value["n"], unit=unit)
-    if value["split"] == "test" and study["n_test"] is not None:
-        return Cases(study["n_test"], source="study", unit=unit)
+    if value.n is not None:
+        return Cases(value.n, unit=unit)
+    if value.split == "test" and study.n_test is not None:
+        return Cases(study.n_test, source="study", unit=unit)
     if assume_n == "test":
-        return Cases(study["n_test"], source="assumed", unit=unit)
+        return Cases(study.n_test, source="assumed", unit=unit)
     if assume_n == "images":
-        return Cases(study["n_images"], source="assumed", unit="images")
+        return Cases(study.n_images, source="assumed", unit="images")
     return Cases(assume_n if isinstance(assume_n, int) else None, source="assumed")
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
+from db.literature import Reported, Study
 from metaanalysis.analyses.analysis import Model
 from metaanalysis.analyses.pooling import pool_sample, subgroup_sample
 from metaanalysis.analyses.robustness import bias_of, multiverse_of
@@ -262,18 +263,18 @@ def test_sensitivity_needs_the_cases_with_the_finding(database: Database) -> Non
 
 
 def test_class_counts_by_rule() -> None:
-    def row(metric: str, n: int | None, task: str = "t") -> dict[str, Any]:
-        return {"metric": metric, "n": n, "task": task, "split": "test", "backbone": None, "tl_type": None}  # fmt: skip
+    def row(metric: str, n: int | None, task: str = "t") -> Reported:
+        return Reported(metric, 0.9, n=n, task=task, split="test")
 
-    study = {"n_test": 100}
-    one = row("sensitivity", 40)
-    assert class_counts(one, [one, row("specificity", 60)], study) == (40, 60)
-    assert class_counts(row("AUC", None), [one, row("specificity", 60)], study) == (40, 60)
-    both = row("sensitivity", 100)
-    assert class_counts(both, [both, row("specificity", 100)], study) is None
-    half = row("sensitivity", 50)
-    assert class_counts(half, [half, row("specificity", 50)], study) == (50, 50)
-    assert class_counts(one, [one, row("specificity", 60, "other")], study) is None
+    def counts(of: Reported, *values: Reported) -> tuple[float, float] | None:
+        return class_counts(of, Study(key="made2026", year=2026, n_test=100, metrics=values))
+
+    one, both, half = (row("sensitivity", n) for n in (40, 100, 50))
+    assert counts(one, one, row("specificity", 60)) == (40, 60)
+    assert counts(row("AUC", None), one, row("specificity", 60)) == (40, 60)
+    assert counts(both, both, row("specificity", 100)) is None
+    assert counts(half, half, row("specificity", 50)) == (50, 50)
+    assert counts(one, one, row("specificity", 60, "other")) is None
 
 
 def test_a_filter_on_an_arm_keeps_values_of_that_arm(database: Database) -> None:
