@@ -144,6 +144,9 @@ WRITING = (
 )
 
 _MOMENT = (
+    (re.compile(r'(?<="revision": ")[0-9a-f]+\+?'), "#"),
+    (re.compile(r"(?<=Peak memory: )[^.]*(?=\.)"), "#"),
+    (re.compile(r"^Database brought up to date.*\n", re.MULTILINE), ""),
     (re.compile(r"(?<=Time: )[^.]*\.(\d[^.]*\.)*(?=\n)"), "#"),
     (re.compile(r"(under a second|a second|about a minute)"), "# s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?([+Z][\d:]*)?"), "<TIME>"),
