@@ -104,8 +104,17 @@ READING = (
     f"replicate plan 49 --images '{PHANTOM}' --backbone mobilenet_v2 --no-probe",
     "replicate plan zago2018 --no-probe --epochs 3 --lr 0.01 --format csv",
     "replicate plan nobody2099",
-    f"replicate leakage --images '{PHANTOM}'",
-    f"replicate leakage --images '{PHANTOM}' --format json",
+    f"replicate leakage '{PHANTOM}'",
+    f"replicate leakage '{PHANTOM}' --format json",
+)
+
+#: Runs on real images, where the folder that MEDTL_META_IMAGES names has them.
+REAL = (
+    "replicate run pham2020 --images {images}/covid_ct --backbone MobileNetV2 --size 32 --epochs 2",
+    "replicate run hegde2019 --images {images}/wbc_cellavision --backbone MobileNetV2 --size 32"
+    " --epochs 2 --seeds 0,1",
+    "replicate run --images {images}/busi --backbone MobileNetV2 --size 32 --max-images 60"
+    " --tl 'feature extractor hybrid' --head k-nn",
 )
 
 #: Commands that write or build on what was written: one after the other.
@@ -135,10 +144,12 @@ WRITING = (
 )
 
 _MOMENT = (
+    (re.compile(r"(?<=Time: )[^.]*\.(\d[^.]*\.)*(?=\n)"), "#"),
+    (re.compile(r"(under a second|a second|about a minute)"), "# s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?([+Z][\d:]*)?"), "<TIME>"),
-    (re.compile(r"(?<![\w.])\d[\d,]*(\.\d+)?(e-\d+)?(?= (s|ms|min|MiB|GiB|images/s)\b)"), "#"),
+    (re.compile(r"(?<![\w.])\d[\d,]*(\.\d+)?(e-\d+)?(?= (s|ms|min|[MG]i?B|images/s)\b)"), "#"),
     (re.compile(r'("(?:[a-z_]*seconds|training|features|evaluation|testing|leakage|loading|hashing|'
-                r'decoding|images_per_second|features_cost|peak_memory_bytes|time|memory)": )'
+                r'decoding|images_per_second|features_cost|peak_memory_bytes|total|time|memory)": )'
                 r"[\d.e+-]+"), r"\1#"),
 )  # fmt: skip
 #: Columns of CSVs that hold times or memory.
@@ -164,10 +175,13 @@ def main() -> int:
             (work / file).write_text(text)
         if chosen.database:
             shutil.copyfile(chosen.database, work / "db.sqlite")
+        images = os.environ.get("MEDTL_META_IMAGES")
+        real = [words.format(images=images) for words in REAL] if images else []
+        writes = (*real, *WRITING)
         keep = Keeper(chosen.folder, work, shlex.split(chosen.run))
         reading, writing = (
             [(place, words) for place, words in enumerate(commands, first) if chosen.only in words]
-            for commands, first in ((READING, 1), (WRITING, len(READING) + 1))
+            for commands, first in ((READING, 1), (writes, len(READING) + 1))
         )
         with ThreadPoolExecutor(chosen.jobs) as pool:
             list(pool.map(lambda one: keep(*one), reading))
@@ -175,7 +189,7 @@ def main() -> int:
             keep(*one)
         # Each run's own view, once their ids are known.
         ids = sorted(path.name for path in (work / "runs").glob("*") if path.is_dir())
-        for place, run in enumerate(ids, len(READING) + len(WRITING) + 1):
+        for place, run in enumerate(ids, len(READING) + len(writes) + 1):
             keep(place, f"replicate runs {run} --format json")
             keep(place + len(ids), f"replicate runs {run}")
     print(f"{len(list(chosen.folder.iterdir()))} outputs in {chosen.folder}")
@@ -217,6 +231,8 @@ class Keeper:
         """Return a file's text, or its hash where it is long or no text."""
         if path.is_dir() or path.suffix == ".sqlite":
             return ""
+        if re.search(r"-(time|parameters)\.svg$", path.name):
+            return "(draws times)"
         if path.suffix == ".csv":
             return self.csv(path.read_text())
         data = self.still(path.read_bytes().decode(errors="replace"))

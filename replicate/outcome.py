@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db.errors import ReplicationError
-from db.files import replace_file
 from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
+from replicate.record import RESULT, shown_again, write_record
 from replicate.spec import Ledger, LedgerLine, Spec, settings_of
 from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
 
 if TYPE_CHECKING:
     from replicate.training.fold import Fitted
-
-#: The file in a run's folder that holds what it came to.
-RESULT = "result.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +45,16 @@ class Earlier:
         return self.done == self.models
 
     @property
+    def resumed(self) -> bool:
+        """Whether something was done and something left."""
+        return not self.whole and bool(self.done or self.begun)
+
+    @property
     def sentence(self) -> str:
         """What a reader should know of it; empty where it was begun anew."""
         if self.whole and self.at is not None:
-            return f"Finished on {self.at:%Y-%m-%d}; shown again, nothing was run."
-        if not self.done and not self.begun:
+            return shown_again(self.at)
+        if not self.resumed:
             return ""
         if self.models == 1:
             return "Resumed: the model was under way."
@@ -186,6 +186,10 @@ class RunResult:
             **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
             "classes": list(self.evaluation.classes),
             "spread": dict(self.evaluation.spread),
+            "origins": {
+                line.name: line.model_dump(include={"origin", "departs", "implied"})
+                for line in self.ledger.lines
+            },
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -222,24 +226,7 @@ class RunResult:
 
     def save(self, folder: Path) -> None:
         """Write ``result.json`` into the run's folder, whole or not at all."""
-        self.save_as(folder / RESULT)
-
-    def save_as(self, path: Path) -> None:
-        """Write everything as JSON to a file, whole or not at all.
-
-        Raises
-        ------
-        ReplicationError
-            It cannot be written.
-        """
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-        try:
-            replace_file(path.absolute(), text.encode())
-        except OSError as error:
-            raise ReplicationError(
-                f"{path}: cannot be written ({error.strerror or error}).",
-                "Make room or name another place; the same command then shows the result again.",
-            ) from None
+        write_record(self.to_dict(), folder / RESULT)
 
     def _described(self) -> dict[str, Any]:
         images = self.images
@@ -273,7 +260,7 @@ def assumed_throughout(spec: Spec, reason: str) -> Ledger:
     """Return the ledger of a spec that no paper backs."""
     return Ledger(
         lines=tuple(
-            LedgerLine(name=name, value=value, mark="assumed", reason=reason)
+            LedgerLine(name=name, value=value, origin="chosen", reason=reason)
             for name, value in settings_of(spec).items()
         )
     )

@@ -23,9 +23,10 @@ from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
 from replicate.lock import locked
 from replicate.networks.builders import Builder, check_size, find_builder
-from replicate.outcome import RESULT, Earlier, RunResult, assumed_throughout, environment_of
+from replicate.outcome import Earlier, RunResult, assumed_throughout, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
+from replicate.record import RESULT
 from replicate.setup.ledger import completed
 from replicate.spec import Ledger, Spec, settings_of
 from replicate.splits.leakage import inspect_leakage
@@ -106,7 +107,7 @@ def replicate(
         sweep(folder, RESULT)
         folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
         earlier = _earlier(folder, folds)
-        if earlier.sentence and not earlier.whole:
+        if earlier.resumed:
             progress(Progress("start", 0, 0, "images", earlier.sentence))
         progress(Progress("leakage", 0, 0, "images", _shared(task, folds[spec.seeds[0]])))
         leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])

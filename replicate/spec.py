@@ -15,17 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from db.wording import extent_words, method_words
 
-#: The TL types that can be rerun: the review's four, its baseline, and the protocol that the
-#: review's conclusion recommends (feature extractor first, then unfreezing from the top).
-RECOMMENDED = "recommended protocol"
-TL_TYPES = (
-    "feature extractor",
-    "feature extractor hybrid",
-    "fine-tuning",
-    "fine-tuning from scratch",
-    "random initialisation",
-    RECOMMENDED,
-)
+# Also for those who take them from here, beside the spec.
+from replicate.terms import HYBRID_HEADS as HYBRID_HEADS
+from replicate.terms import RECOMMENDED as RECOMMENDED
+from replicate.terms import TL_TYPES as TL_TYPES
+
 TLType = Literal[
     "feature extractor",
     "feature extractor hybrid",
@@ -34,7 +28,6 @@ TLType = Literal[
     "random initialisation",
     "recommended protocol",
 ]
-HYBRID_HEADS = ("svm", "random forest", "k-nn", "lda", "logistic")
 HeadKind = Literal["linear", "mlp", "svm", "random forest", "k-nn", "lda", "logistic"]
 Fidelity = Literal["same data", "same task", "proxy"]
 
@@ -283,17 +276,37 @@ class Spec(Settings):
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
 
 
+#: Where a setting comes from: the study, the caller, the setup (or contest), the house's defaults,
+#: or what is found on the machine that runs it.
+Origin = Literal["reported", "chosen", "setup", "house", "found"]
+
+
 class LedgerLine(Settings):
-    """One setting, what it is, and whether the paper says so.
+    """One setting, what it is, and where it comes from.
 
     `name` is the path in the spec (``training.epochs``); `reason` is the source of a reported
-    value, and why an assumed one was taken.
+    value, and why an assumed one was taken. `mark` follows from `origin`: whatever the study does
+    not report is assumed. `departs` marks what is run in another way than reported; `implied`,
+    what follows from a setting that the caller chose.
     """
 
     name: str
     value: Any
-    mark: Literal["reported", "assumed"]
+    mark: Literal["reported", "assumed"] = "assumed"
     reason: Annotated[str, Field(min_length=1)]
+    origin: Origin
+    departs: bool = False
+    implied: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _marked(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "mark": "reported" if values["origin"] == "reported" else "assumed"}
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the caller named this very setting."""
+        return self.origin == "chosen" and not self.implied
 
 
 class Ledger(Settings):

@@ -310,7 +310,7 @@ def ledger_of(spec: Spec) -> Ledger:
 
     return Ledger(
         lines=tuple(
-            LedgerLine(name=name, value=value, mark="assumed", reason=reason(name))
+            LedgerLine(name=name, value=value, origin="setup", reason=reason(name))
             for name, value in settings_of(spec).items()
         )
     )

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
 from db.errors import ReplicationError, UsageError
-from replicate.spec import Ledger, LedgerLine, Spec, settings_of
-
-Mark = Literal["reported", "assumed"]
+from replicate.setup.fidelity import Departure
+from replicate.spec import Ledger, LedgerLine, Origin, Spec, settings_of
+from replicate.terms import FEATURES, shown
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A setting on its way into the spec."""
+    """A setting on its way into the spec; see :class:`replicate.spec.LedgerLine`."""
 
     value: Any
-    mark: Mark
+    origin: Origin
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A setting that the study reports and that is run in another way."""
-
-    path: str
-    reported: Any
-    run: Any
-    source: str
-
-    @property
-    def sentence(self) -> str:
-        """The departure in words."""
-        return f"{self.path}: reported {shown(self.reported)}, run with {shown(self.run)}"
+    departs: bool = False
+    implied: bool = False
 
 
 class Account:
@@ -42,50 +29,58 @@ class Account:
 
     What replaces a reported setting by another value keeps what was reported, in its reason and as
     a :class:`Departure`.
+
+    Parameters
+    ----------
+    chosen
+        What the ledger says of what the caller chooses.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chosen: str) -> None:
+        self.chosen = chosen
         self._entries: dict[str, Entry] = {}
         self._reported: dict[str, Entry] = {}
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._entries
+    def __getitem__(self, path: str) -> Entry:
+        return self._entries[path]
 
     def value(self, path: str) -> Any:
         """Return what a setting is by now."""
         return self._entries[path].value
 
-    def marked(self, path: str) -> Mark:
-        """Return whether a setting is reported or assumed by now."""
-        return self._entries[path].mark
-
     def said(self, path: str) -> Entry | None:
         """Return what the study says of a setting, whatever it is run with."""
         return self._reported.get(path)
 
-    def assume(self, path: str, value: Any, reason: str) -> None:
-        """Set what no source says.
+    def assume(self, path: str, value: Any, reason: str, origin: Origin) -> None:
+        """Set what no source says."""
+        self._set(path, Entry(value, origin, reason))
 
-        A value that the study reports, given once more, stays reported.
-        """
+    def choose(self, path: str, value: Any, because: str = "") -> None:
+        """Set what the caller asks for, or what `because` of that follows for another setting."""
+        reason = f"{because}{self.chosen}"
+        self._set(path, Entry(value, "chosen", reason, implied=bool(because)))
+
+    def _set(self, path: str, entry: Entry) -> None:
+        """Enter an assumption; a value that the study reports, given once more, stays reported."""
         said = self._reported.get(path)
-        if said is not None and said.value == value:
+        if said is None:
+            self._entries[path] = entry
+        elif said.value == entry.value:
             self._entries[path] = said
-            return
-        if said is not None:
-            reason = f"{reason}; reported: {shown(said.value)} ({said.reason})"
-        self._entries[path] = Entry(value, "assumed", reason)
+        else:
+            reason = f"{entry.reason}; reported: {shown(said.value)} ({said.reason})"
+            self._entries[path] = Entry(entry.value, entry.origin, reason, True, entry.implied)
 
     def report(self, path: str, value: Any, source: str) -> None:
         """Set what the study says."""
-        entry = Entry(value, "reported", source)
-        self._entries[path] = self._reported[path] = entry
+        self._entries[path] = self._reported[path] = Entry(value, "reported", source)
 
     @property
     def departures(self) -> tuple[Departure, ...]:
         """Reported settings that are run in another way."""
         return tuple(
-            Departure(path, said.value, self._entries[path].value, said.reason)
+            Departure(path, said.value, self._entries[path].value)
             for path, said in self._reported.items()
             if self._entries[path].value != said.value
         )
@@ -114,9 +109,8 @@ class Account:
             odd = sorted(settings.keys() ^ self._entries.keys())
             raise ValueError(f"settings without a line in the ledger, or lines without: {odd}")
         lines = tuple(
-            LedgerLine(name=path, value=value, mark=entry.mark, reason=entry.reason)
+            LedgerLine(**{**asdict(self._entries[path]), "name": path, "value": value})
             for path, value in settings.items()
-            for entry in (self._entries[path],)
         )
         return spec, Ledger(lines=lines)
 
@@ -124,9 +118,12 @@ class Account:
 def _hint(values: dict[str, Any]) -> str:
     transfer = values.get("transfer", {})
     unfrozen = transfer.get("unfreezing", {}).get("kind") not in (None, "none", "all")
-    if unfrozen and str(transfer.get("tl_type")).startswith("feature extractor"):
+    if unfrozen and str(transfer.get("tl_type")).startswith(FEATURES):
         return "To train layers of the backbone add --tl fine-tuning."
     return "See medtl-meta replicate plan --help."
+
+
+_FOUND = {"reason": "SHA-256 of what was found", "origin": "found"}
 
 
 def completed(
@@ -156,7 +153,7 @@ def completed(
         }
     )
     lines = tuple(
-        line.model_copy(update={"value": values[line.name], "reason": "SHA-256 of what was found"})
+        line.model_copy(update={"value": values[line.name], **_FOUND})
         if values.get(line.name) is not None
         else line
         for line in ledger.lines
@@ -179,16 +176,3 @@ def _faults(error: ValidationError) -> str:
             words = f"{words} (given: {given!r})"
         found.append(f"{place}: {words}" if place else words)
     return f"These settings do not go together: {'; '.join(found)}."
-
-
-def shown(value: Any) -> str:
-    """Return a setting's value as a reader writes it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{old} → {new}" if old != new else new for old, new in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

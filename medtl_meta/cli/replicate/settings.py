@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from db.errors import UsageError
 from db.vocabulary import Lexicon
 from db.wording import RECOMMENDED_IS
-from replicate.setup import overrides as words
+from medtl_meta.cli.options import opened, remark
+from medtl_meta.cli.replicate.ledger import CHOSEN
+from replicate.setup import overrides as known
+
+if TYPE_CHECKING:
+    from replicate.planning import Plan
 
 
 def _listed(lexicon: Lexicon) -> str:
@@ -20,19 +26,19 @@ def _listed(lexicon: Lexicon) -> str:
 #: Option, its type, placeholder, help; the name without dashes is its key in the mapping.
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--backbone", str, "NAME", "Network, by the literature's, torchvision's or timm's name."),
-    ("--tl", str, "TYPE", f"TL type: {_listed(words.TL_TYPE)} ({RECOMMENDED_IS})."),
+    ("--tl", str, "TYPE", f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS})."),
     ("--weights", str, "W", "Start weights: pretrained, random or a path."),
-    ("--head", str, "KIND", f"Classifier: {_listed(words.HEAD)}."),
+    ("--head", str, "KIND", f"Classifier: {_listed(known.HEAD)}."),
     ("--unfreeze", str, "EXTENT", "Trained from the end: blocks:2, layers:3, ratio:0.3, all."),
-    ("--batchnorm", str, "P", f"BatchNorm in evaluation mode: {_listed(words.BATCHNORM)}."),
+    ("--batchnorm", str, "P", f"BatchNorm in evaluation mode: {_listed(known.BATCHNORM)}."),
     ("--size", click.IntRange(16, 1024), "PIXELS", "Side of the network's input."),
-    ("--resize", str, "HOW", f"To a square: {_listed(words.RESIZE)}."),
-    ("--normalise", str, "HOW", f"Pixel values: {_listed(words.NORMALISE)}."),
-    ("--augment", str, "KIND", f"Random changes while training: {_listed(words.AUGMENT)}."),
+    ("--resize", str, "HOW", f"To a square: {_listed(known.RESIZE)}."),
+    ("--normalise", str, "HOW", f"Pixel values: {_listed(known.NORMALISE)}."),
+    ("--augment", str, "KIND", f"Random changes while training: {_listed(known.AUGMENT)}."),
     ("--epochs", click.IntRange(min=1), "N", "Passes over the training images."),
     ("--head-epochs", click.IntRange(min=0), "N", "Of them, first, with the head alone."),
     ("--batch-size", click.IntRange(min=1), "N", "Images a step."),
-    ("--optimiser", str, "NAME", f"{_listed(words.OPTIMISER)}."),
+    ("--optimiser", str, "NAME", f"{_listed(known.OPTIMISER)}."),
     ("--lr", click.FloatRange(min=0, min_open=True), "RATE", "Learning rate of the head."),
     (
         "--backbone-lr",
@@ -41,9 +47,9 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Learning rate of unfrozen layers.",
     ),
     ("--weight-decay", click.FloatRange(min=0), "W", "Weight decay."),
-    ("--schedule", str, "NAME", f"Of the learning rate: {_listed(words.SCHEDULE)}."),
+    ("--schedule", str, "NAME", f"Of the learning rate: {_listed(known.SCHEDULE)}."),
     ("--patience", click.IntRange(min=1), "N", "Stop after so many epochs without a better loss."),
-    ("--class-weights", str, "KIND", f"{_listed(words.CLASS_WEIGHTS)}."),
+    ("--class-weights", str, "KIND", f"{_listed(known.CLASS_WEIGHTS)}."),
     ("--split", str, "KIND", "group (patient), image, official, hold-out or k-fold."),
     ("--folds", click.IntRange(min=2), "K", "Cross-validation in so many folds."),
     ("--repeats", click.IntRange(min=1), "N", "Repeat the split with other divisions."),
@@ -60,37 +66,90 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
 )
 
 
-def spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
+#: Names of the arguments in which a command gets these options; see :func:`spec_options`.
+_NAMES = (*(option.removeprefix("--").replace("-", "_") for option, *_ in _OPTIONS), "amp")
+
+
+def spec_options(
+    left_out: Sequence[str] = (), **other_help: tuple[str, str]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the options that decide a replication.
 
-    The command gets them as one keyword argument, ``chosen``: value by path in the spec, only what
-    was given (see :func:`replicate.setup.overrides.overrides`).
+    The command gets what was given of them as one keyword argument, ``words``: word or number by
+    the option's name, as :func:`replicate.setup.overrides.overrides` takes them.
+
+    Parameters
+    ----------
+    left_out
+        Options that the command does not have.
+    other_help
+        Placeholder and help of options that mean something else there, by name.
     """
-    names = [option.removeprefix("--").replace("-", "_") for option, *_ in _OPTIONS] + ["amp"]
 
-    @wraps(function)
-    def command(*arguments: Any, **given: Any) -> Any:
-        chosen = words.overrides({name: given.pop(name) for name in names})
-        return function(*arguments, chosen=chosen, **given)
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def command(*arguments: Any, **given: Any) -> Any:
+            own = {name: given.pop(name) for name in _NAMES if name in given}
+            own = {name: value for name, value in own.items() if value is not None}
+            return function(*arguments, words=given.pop("words", {}) | own, **given)
 
-    command = click.option(
-        "--amp", is_flag=True, default=None, help="Train in mixed precision (changes results)."
-    )(command)
-    for option, kind, placeholder, text in reversed(_OPTIONS):
-        command = click.option(option, type=kind, metavar=placeholder, help=text)(command)
-    return command
+        for option, kind, placeholder, text in reversed(_OPTIONS):
+            name = option.removeprefix("--").replace("-", "_")
+            if name not in left_out:
+                metavar, said = other_help.get(name, (placeholder, text))
+                command = click.option(option, type=kind, metavar=metavar, help=said)(command)
+        return click.option(
+            "--amp", is_flag=True, default=None, help="Train in mixed precision (changes results)."
+        )(command)
+
+    return decorate
 
 
 def images_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--images`` and ``--source``."""
+    """Give a command ``--images`` and ``--source``, among its ``words``."""
+
+    @wraps(function)
+    def command(*arguments: Any, **given: Any) -> Any:
+        own = {name: given.pop(name) for name in ("images", "source")}
+        return function(*arguments, words=given.pop("words", {}) | own, **given)
+
     command = click.option(
         "--source", metavar="NAME", help="Which of the setup's sources the images are."
-    )(function)
+    )(command)
     return click.option(
         "--images",
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     )(command)
+
+
+def planned(name: str | None, words: Mapping[str, Any], where: str | None) -> Plan:
+    """Plan what a command asks for, and say what it had to choose.
+
+    Raises
+    ------
+    UsageError
+        Neither a setup nor images, or options that do not go together; its hint names the help of
+        the command that was called.
+    NotFoundError
+        No such setup or study.
+    """
+    from replicate.planning import make_plan
+
+    try:
+        plan = make_plan(name, opening=lambda: opened(where), chosen=CHOSEN, **words)
+    except UsageError as error:
+        context = click.get_current_context(silent=True)
+        if context is not None and error.hint:
+            called = f"replicate {context.info_name} --help"
+            error.hint = error.hint.replace("replicate plan --help", called)
+        raise
+    if plan.from_record and plan.specified.study is not None:
+        key = plan.specified.study.key
+        remark(f"{key} has no setup of its own: what its record holds, and house defaults.")
+    if plan.waits_for_images:
+        remark("No --images given: planned for the setup's own source.")
+    return plan
 
 
 def compute_options(function: Callable[..., Any]) -> Callable[..., Any]:
