@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, ValidationError
 
 from db import __version__
 from db.errors import MedtlError, UsageError
+from replicate.contest.rows import COLUMNS, PARTIAL, RESULTS, check_folder, write
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
 from replicate.spec import (
-    RECOMMENDED,
     Augmentation,
     Data,
     Head,
@@ -36,42 +37,7 @@ from replicate.spec import (
     Unfreezing,
     settings_of,
 )
-
-#: Columns of the results, in order.
-COLUMNS = (
-    "dataset",
-    "modality",
-    "phantom",
-    "n_images",
-    "n_classes",
-    "n_groups",
-    "backbone",
-    "weights",
-    "tl_type",
-    "unfrozen",
-    "seed",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "balanced_accuracy",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "baseline_accuracy",
-    "features_seconds",
-    "train_seconds",
-    "total_seconds",
-    "images_per_second",
-    "trained_parameters",
-    "size",
-    "epochs",
-    "split",
-    "run",
-    "error",
-    "version",
-    "command",
-)
-RANDOM = "random initialisation"
+from replicate.terms import FEATURES, HYBRID, RANDOM, RECOMMENDED, SCRATCH
 
 
 class Conditions(Settings):
@@ -249,9 +215,9 @@ def spec_of(
         The conditions do not fit the TL type.
     """
     images, random = entrant.images, tl_type == RANDOM
-    if tl_type.startswith("feature extractor"):
+    if tl_type in (FEATURES, HYBRID):
         unfreezing = Unfreezing(kind="none")
-    elif random or tl_type == "fine-tuning from scratch":
+    elif random or tl_type == SCRATCH:
         unfreezing = Unfreezing(kind="all")
     else:
         unfreezing = conditions.partial
@@ -281,7 +247,7 @@ def spec_of(
                 tl_type=tl_type,
                 unfreezing=unfreezing,
                 batchnorm=conditions.batchnorm,
-                head=conditions.hybrid if tl_type == "feature extractor hybrid" else Head(),
+                head=conditions.hybrid if tl_type == HYBRID else Head(),
             ),
             preprocessing=conditions.preprocessing,
             augmentation=conditions.augmentation,
@@ -316,7 +282,9 @@ def ledger_of(spec: Spec) -> Ledger:
     )
 
 
-def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[str, Any]]:
+def hold(
+    runs: Sequence[Cell], run: Run, *, command: str = "", folder: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """Run the cells one after the other and yield a row each, of the columns `COLUMNS`.
 
     Parameters
@@ -327,12 +295,22 @@ def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[
         Runs a spec on images, or finds it finished.
     command
         What a reader would type to have it again; stands in every row.
+    folder
+        Where the rows are kept: those so far after every run, and all in the end.
+
+    Raises
+    ------
+    MedtlError
+        The folder cannot be written to, which is tried before anything is run.
 
     Notes
     -----
     A cell that fails for a reason that a person can mend, or for want of memory, has its reason in
     `error` and no values; the others go on. A defect of ours stops the contest.
     """
+    if folder is not None:
+        check_folder(folder)
+    rows: list[dict[str, Any]] = []
     for cell in runs:
         row = _row(cell, command)
         try:
@@ -344,7 +322,13 @@ def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[
             row["error"] = "The memory of this machine does not suffice."
         else:
             row |= _found(outcome)
+        rows.append(row)
+        if folder is not None:
+            write(rows, folder / PARTIAL)
         yield row
+    if folder is not None:
+        write(rows, folder / RESULTS)
+        (folder / PARTIAL).unlink(missing_ok=True)
 
 
 def _row(cell: Cell, command: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Friedman:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedTest:
     """One method against another over the data sets that both have.
 
     Attributes
@@ -189,21 +189,22 @@ def sign_flip(differences: Floats, *, seed: int = 0) -> tuple[float, float, str]
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p; NaN stays NaN and is not counted."""
-    known = [index for index, p in enumerate(p_values) if not math.isnan(p)]
-    adjusted = [math.nan] * len(p_values)
-    largest = 0.0
-    for place, index in enumerate(sorted(known, key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(known) - place) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+    # Statsmodels takes a second to import.
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = np.array(p_values, dtype=float)
+    known = np.isfinite(adjusted)
+    if known.any():
+        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
+    return [float(p) for p in adjusted]
 
 
-def compare(
+def paired_tests(
     scores: Floats,
     names: Sequence[str],
     pairs: Sequence[tuple[str, str]] | None = None,
-) -> list[Comparison]:
-    """Compare methods pair by pair.
+) -> list[PairedTest]:
+    """Test methods against each other, pair by pair.
 
     Parameters
     ----------
@@ -221,7 +222,7 @@ def compare(
     return [replace(one, p_holm=p) for one, p in zip(raw, adjusted, strict=True)]
 
 
-def _one(first: str, second: str, differences: Floats) -> Comparison:
+def _one(first: str, second: str, differences: Floats) -> PairedTest:
     known = differences[np.isfinite(differences)]
     n = known.size
     p, smallest, method = sign_flip(known)
@@ -232,7 +233,7 @@ def _one(first: str, second: str, differences: Floats) -> Comparison:
         half = distributions.critical_value(0.95, n - 1) * error
         low, high = mean - half, mean + half
     better, worse = int(np.sum(known > _EQUAL)), int(np.sum(known < -_EQUAL))
-    return Comparison(
+    return PairedTest(
         first, second, n, better, n - better - worse, worse, mean, low, high, p, smallest, p, method
     )
 

@@ -316,12 +316,12 @@ def _outcomes(setup: Setup, study: Study | None, spec: Spec) -> tuple[ReportedVa
         rows = [
             replace(
                 row,
-                n=comparison.cases or row.n,
-                note=comparison.note,
-                of_class=comparison.of_class,
+                n=target.cases or row.n,
+                note=target.note,
+                of_class=target.of_class,
             )
-            for comparison in setup.compare
-            for row in filter(comparison.finds, study.outcomes)
+            for target in setup.compare
+            for row in filter(target.finds, study.outcomes)
         ]
     else:
         rows = [row for row in study.outcomes if row.headline and row.metric in HEADLINE_METRICS]

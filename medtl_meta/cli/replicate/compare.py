@@ -10,6 +10,7 @@ import click
 
 from db.wording import UNKNOWN, folded, method_words, metric_words, plural
 from medtl_meta.cli.options import (
+    FIGURE_FORMATS,
     chosen_formats,
     database_option,
     format_option,
@@ -22,9 +23,6 @@ from replicate.verdicts.matching import ABSENT
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
 MARGIN = 0.02
-
-#: Formats of the figure.
-FIGURE_FORMATS = ("html", "svg", "png", "csv")
 
 _SHORT = (
     "study", "metric", "of_class", "reported", "replicated", "ci_low", "ci_high", "verdict",
