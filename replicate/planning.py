@@ -16,7 +16,6 @@ from db.database import Database, open_database
 from db.errors import NotFoundError, UsageError, WeightsError
 from replicate.images.image_set import ImageSet
 from replicate.places import runs_folder
-from replicate.progress import Report, silent
 from replicate.record import RESULT, Finished, read_record
 from replicate.setup.data import address_of
 from replicate.setup.files import Setup, read_setup
@@ -27,9 +26,11 @@ from replicate.setup.overrides import overrides
 from replicate.setup.specify import Specified, specify, specify_free
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from replicate.cost.estimate import Estimate
     from replicate.outcome import RunResult
-    from replicate.training.compute import Compute
+    from replicate.run import Running
 
 #: Opens the database in which a study is looked for that has no setup of its own.
 Opening = Callable[[], AbstractContextManager[Database]]
@@ -108,16 +109,7 @@ class Plan:
         found = open_images(source.images, size=self.specified.spec.preprocessing.size)
         return replace(self, images=found)
 
-    def run(
-        self,
-        *,
-        compute: Compute | None = None,
-        database: Database | None = None,
-        runs: Path | None = None,
-        cache: Path | None = None,
-        download: bool = True,
-        progress: Report = silent,
-    ) -> RunResult:
+    def run(self, **running: Unpack[Running]) -> RunResult:
         """Run it, or go on with it where it stopped; see :func:`replicate.run.replicate`."""
         from replicate.run import replicate
 
@@ -128,12 +120,7 @@ class Plan:
             plan.images,
             ledger=plan.specified.ledger,
             reported=[value.to_dict() for value in plan.specified.reported],
-            compute=compute,
-            database=database,
-            runs=runs,
-            cache=cache,
-            download=download,
-            progress=progress,
+            **running,
         )
 
     def finished(

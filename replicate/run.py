@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from db.errors import DatabaseError, MedtlError, UsageError
 from db.files import sweep
@@ -38,6 +38,17 @@ if TYPE_CHECKING:
     from replicate.training.compute import Compute
     from replicate.training.fold import Fitted
     from replicate.weights.load import FoundWeights
+
+
+class Running(TypedDict, total=False):
+    """With what a run is computed and where it is kept; see :func:`replicate`."""
+
+    compute: Compute | None
+    database: Database | None
+    runs: Path | None
+    cache: Path | None
+    download: bool
+    progress: Report
 
 
 def replicate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -323,6 +324,18 @@ class Ledger(Settings):
     def assumed(self) -> tuple[LedgerLine, ...]:
         """The lines that we had to fill in."""
         return tuple(line for line in self.lines if line.mark == "assumed")
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by path as the parts of a spec: what :func:`settings_of` makes flat."""
+    values: dict[str, Any] = {}
+    for path, value in settings.items():
+        place = values
+        *outer, last = path.split(".")
+        for step in outer:
+            place = place.setdefault(step, {})
+        place[last] = value
+    return values
 
 
 def settings_of(spec: Spec) -> dict[str, Any]:

@@ -5,36 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from db.errors import UsageError
 from replicate.contest.answer import Summary
-from replicate.contest.grid import Cell, Entrant, cells, conditions_of, hold
+from replicate.contest.grid import Cell, Entrant, cells, hold
 from replicate.contest.summary import summarise
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.networks.builders import builder_for, check_size
-from replicate.progress import Report
-from replicate.run import replicate
+from replicate.run import Running, replicate
 from replicate.setup.overrides import TL_TYPE
-from replicate.spec import Network
+from replicate.spec import Network, Preprocessing
 from replicate.terms import TL_TYPES
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from db.database import Database
-    from replicate.training.compute import Compute
-
-
-class Running(TypedDict, total=False):
-    """Where and with what runs are computed; see :func:`replicate.run.replicate`."""
-
-    compute: Compute | None
-    database: Database | None
-    runs: Path | None
-    cache: Path | None
-    progress: Report
 
 
 def contest_cells(
@@ -57,7 +43,8 @@ def contest_cells(
     backbones, tl_types
         Their names, with synonyms; a network that nobody builds has another in its stead.
     settings
-        What is equal for all, by path (``training.epochs``), over the house's conditions.
+        What is equal for all, by path (``training.epochs``); see
+        :func:`replicate.contest.grid.cells`.
 
     Raises
     ------
@@ -69,8 +56,8 @@ def contest_cells(
             f"--modality: {len(modalities)} words for {len(images)} image sets.",
             "Give one for each --images, in the same order, or none.",
         )
-    conditions = conditions_of(settings or {})
-    size = conditions.preprocessing.size
+    settings = settings or {}
+    size = settings.get("preprocessing.size", Preprocessing().size)
     entrants = [
         Entrant(one if isinstance(one, ImageSet) else open_images(one, size=size), modality)
         for one, modality in zip_longest(images, modalities)
@@ -82,7 +69,7 @@ def contest_cells(
         reported = choice.reported if choice.substitution else None
         networks.append(Network(name=choice.builder.name, reported=reported))
     words: list[Any] = [TL_TYPE.resolve(word) for word in tl_types]
-    return cells(entrants, networks, words, list(seeds), conditions)
+    return cells(entrants, networks, words, list(seeds), settings)
 
 
 def run_cells(
@@ -95,7 +82,7 @@ def run_cells(
     """Run cells one after the other; see :func:`replicate.contest.grid.hold`."""
     return hold(
         runs_of,
-        lambda spec, of, ledger: replicate(spec, of, ledger=ledger, **running),
+        lambda spec, of, ledger: replicate(spec, of, ledger=ledger, **running).to_dict(),
         command=command,
         folder=folder,
     )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from db.errors import ReplicationError, UsageError
 from replicate.setup.fidelity import Departure
-from replicate.spec import Ledger, LedgerLine, Origin, Spec, settings_of
+from replicate.spec import Ledger, LedgerLine, Origin, Spec, nested, settings_of
 from replicate.terms import FEATURES, shown
 
 
@@ -93,13 +93,8 @@ class Account:
         UsageError
             Settings that do not go together.
         """
-        values: dict[str, Any] = dict(identity)
-        for path, entry in self._entries.items():
-            place = values
-            *outer, last = path.split(".")
-            for step in outer:
-                place = place.setdefault(step, {})
-            place[last] = entry.value
+        entries = {path: entry.value for path, entry in self._entries.items()}
+        values = nested({**identity, **entries})
         try:
             spec = Spec.model_validate(values)
         except ValidationError as error:

@@ -27,6 +27,7 @@ def _listed(lexicon: Lexicon) -> str:
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--backbone", str, "NAME", "Network, by the literature's, torchvision's or timm's name."),
     ("--tl", str, "TYPE", f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS})."),
+    ("--seeds", str, "A,B,...", "One run with each seed."),
     ("--weights", str, "W", "Start weights: pretrained, random or a path."),
     ("--head", str, "KIND", f"Classifier: {_listed(known.HEAD)}."),
     ("--unfreeze", str, "EXTENT", "Trained from the end: blocks:2, layers:3, ratio:0.3, all."),
@@ -60,7 +61,6 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Hold out this share for testing.",
     ),
     ("--validation", click.FloatRange(0, 1, max_open=True), "SHARE", "Share for validation."),
-    ("--seeds", str, "A,B,...", "One run with each seed."),
     ("--positive", str, "CLASS", "Class whose sensitivity is meant."),
     ("--max-images", click.IntRange(min=2), "N", "Use a sample of so many images."),
 )

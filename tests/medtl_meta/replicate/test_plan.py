@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from db.database import Database
 from db.errors import MedtlError
-from medtl_meta.cli.replicate.plan import plan, setups
+from medtl_meta.cli.replicate.plan import plan
+from medtl_meta.cli.replicate.setups import setups
 from replicate.setup.files import setup_names
 from replicate.spec import Ledger, Spec, settings_of
 
