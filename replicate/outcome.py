@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
-from replicate.record import RESULT, shown_again, write_record
+from replicate.record import COSTS, RESULT, shown_again, write_record
 from replicate.spec import Ledger, LedgerLine, Spec, settings_of
 from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
 
 if TYPE_CHECKING:
     from replicate.training.fold import Fitted
+
+
+#: What the database's row of a run holds of its record's part ``run``.
+_OF_RUN = ("images", "weights", "parameters", "trained_parameters", "frozen", "notes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +128,6 @@ class RunResult:
         return tuple(one.predictions for one in self.fitted)
 
     @property
-    def parameters(self) -> int:
-        """Parameters of backbone and head."""
-        return self.fitted[0].parameters
-
-    @property
-    def trained_parameters(self) -> int:
-        """Those of them that training changes."""
-        return self.fitted[0].trained_parameters
-
-    @property
     def timing(self) -> dict[str, float]:
         """Seconds by phase, summed over models, as they were spent: a cached phase costs little."""
         total: dict[str, float] = {}
@@ -143,47 +137,20 @@ class RunResult:
         return total
 
     @property
-    def features_cost(self) -> float | None:
-        """Seconds that features (or decoding) cost when they were computed, by this run or before.
-
-        Once for all models: they share what is cached. None where that is not known.
-        """
-        known = [one.features_cost for one in self.fitted if one.features_cost is not None]
-        return max(known, default=None)
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the models, each sentence once."""
         return tuple(dict.fromkeys(note for one in self.fitted for note in one.notes))
 
-    @property
-    def peak_memory_bytes(self) -> int | None:
-        """Of the device on CUDA, else of the process."""
-        known = [one.peak_memory_bytes for one in self.fitted if one.peak_memory_bytes is not None]
-        return max(known, default=None)
-
-    @property
-    def images_per_second(self) -> float | None:
-        """Throughput of the backbone, of the first model; None where all came from the cache."""
-        return self.fitted[0].images_per_second
-
     def outcome(self) -> dict[str, Any]:
         """Return what is no metric, JSON-able: for the database."""
-        evaluated = self.evaluation.to_dict()
+        record = self.to_dict()
         return {
-            "images": self._described(),
-            "weights": self.weights,
-            "reported": [dict(value) for value in self.reported],
+            **{name: record["run"][name] for name in _OF_RUN},
+            **{name: record[name] for name in ("confusion", "baseline", "positive", "remarks")},
+            **{name: record["timing"].pop(name) for name in COSTS},
+            "timing": record["timing"],
             "shared": list(self.shared),
-            "timing": self.timing,
-            "features_cost": self.features_cost,
-            "images_per_second": self.images_per_second,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "notes": list(self.notes),
-            "parameters": self.parameters,
-            "trained_parameters": self.trained_parameters,
-            "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
-            **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
+            "reported": [dict(value) for value in self.reported],
             "classes": list(self.evaluation.classes),
             "spread": dict(self.evaluation.spread),
             "origins": {
@@ -193,9 +160,16 @@ class RunResult:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, JSON-able."""
-        evaluated = self.evaluation.to_dict()
-        outcome = self.outcome()
+        """Return everything, JSON-able.
+
+        Features (or decoding) cost what they did when they were computed, by this run or before,
+        once for all models, which share them; memory is the most that any model took. Both are
+        None where they are not known.
+        """
+        first = self.fitted[0]
+        costs = [one.features_cost for one in self.fitted if one.features_cost is not None]
+        peaks = [one.peak_memory_bytes for one in self.fitted if one.peak_memory_bytes is not None]
+        compared = self.comparison.values if self.comparison else ()
         return {
             "run": {
                 "id": self.id,
@@ -203,25 +177,25 @@ class RunResult:
                 "study": self.spec.study,
                 "setup": self.spec.setup,
                 "fidelity": self.spec.fidelity,
-                **{name: outcome[name] for name in ("images", "weights", "parameters")},
-                "trained_parameters": self.trained_parameters,
-                "frozen": outcome["frozen"],
-                "notes": outcome["notes"],
+                "images": self._described(),
+                "weights": self.weights,
+                "parameters": first.parameters,
+                "trained_parameters": first.trained_parameters,
+                "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
+                "notes": list(self.notes),
                 "environment": self.environment,
             },
             "spec": self.spec.model_dump(mode="json"),
             "ledger": self.ledger.model_dump(mode="json")["lines"],
             "leakage": {"shared": list(self.shared), **self.leakage.to_dict()},
-            **evaluated,
+            **self.evaluation.to_dict(),
             "timing": {
                 **self.timing,
-                "features_cost": self.features_cost,
-                "images_per_second": self.images_per_second,
-                "peak_memory_bytes": self.peak_memory_bytes,
+                "features_cost": max(costs, default=None),
+                "images_per_second": first.images_per_second,
+                "peak_memory_bytes": max(peaks, default=None),
             },
-            "verdicts": [value.to_dict() for value in self.comparison.values]
-            if self.comparison
-            else [],
+            "verdicts": [value.to_dict() for value in compared],
         }
 
     def save(self, folder: Path) -> None:

@@ -303,25 +303,11 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     from db.runs import MetricRow, finish_run, keep_verdicts
     from replicate.verdicts.compare import compare_run
 
+    split = "cross-validation" if result.spec.split.kind == "k-fold" else "test"
     finish_run(
         database,
         result.id,
-        metrics=[
-            MetricRow(
-                metric=value.metric,
-                value=float("nan") if value.value is None else value.value,
-                ci_low=value.ci_low,
-                ci_high=value.ci_high,
-                n=value.n,
-                method=value.method,
-                seed=value.seed,
-                repeat=value.repeat,
-                fold=value.fold,
-                class_label=value.class_label,
-                split="cross-validation" if result.spec.split.kind == "k-fold" else "test",
-            )
-            for value in result.evaluation.metrics
-        ],
+        metrics=[MetricRow.of(value, split) for value in result.evaluation.metrics],
         outcome=result.outcome(),
         environment=result.environment,
         leakage=result.leakage.to_dict(),

@@ -341,19 +341,13 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 def settings_of(spec: Spec) -> dict[str, Any]:
     """Return a spec's settings flat, by path: what a ledger must account for, line by line."""
     flat: dict[str, Any] = {}
-    for part, value in spec.model_dump(mode="json").items():
-        if part in ("study", "setup", "fidelity"):
-            continue
-        if isinstance(value, dict) and part != "classes":
-            _flatten(part, value, flat)
-        else:
-            flat[part] = value
+
+    def enter(prefix: str, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            if isinstance(value, dict) and name != "classes":
+                enter(f"{prefix}{name}.", value)
+            else:
+                flat[f"{prefix}{name}"] = value
+
+    enter("", spec.model_dump(mode="json", exclude={"study", "setup", "fidelity"}))
     return flat
-
-
-def _flatten(prefix: str, values: dict[str, Any], flat: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if isinstance(value, dict) and name in ("unfreezing", "head"):
-            _flatten(f"{prefix}.{name}", value, flat)
-        else:
-            flat[f"{prefix}.{name}"] = value

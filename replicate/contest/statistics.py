@@ -26,7 +26,8 @@ from replicate.evaluation.intervals import Floats
 EXACT_SETS = 16
 #: Up to so many orders (methods! to the power of sets - 1) all are counted for Friedman's test.
 _EXACT_ORDERS = 20_000
-_DRAWS = 20_000
+#: Draws where there is too much to count, and their seed.
+_DRAWS, _SEED = 20_000, 0
 #: With fewer data sets a mean has no interval: Student's of two is wider than any difference can be
 #: and stands beside a p of 1 at best as if it said something.
 LEAST_SETS = 4
@@ -80,33 +81,28 @@ class PairedTest:
     method: str
 
 
-def mean_ranks(scores: Floats, *, higher_is_better: bool = True) -> Floats:
+def mean_ranks(scores: Floats) -> Floats:
     """Return the mean rank of each method over data sets; 1 is best, ties share.
 
     Parameters
     ----------
     scores
-        Shape (sets, methods), complete.
-    higher_is_better
-        False for costs and losses.
+        Shape (sets, methods), complete; higher is better.
     """
-    return np.asarray(_ranked(scores, higher_is_better).mean(axis=0))
+    return np.asarray(_ranked(scores).mean(axis=0))
 
 
-def _ranked(scores: Floats, higher_is_better: bool) -> Floats:
-    rounded = np.round(scores, 12)
-    return ranks(-rounded if higher_is_better else rounded)
+def _ranked(scores: Floats) -> Floats:
+    return ranks(-np.round(scores, 12))
 
 
-def friedman(scores: Floats, *, higher_is_better: bool = True, seed: int = 0) -> Friedman | None:
+def friedman(scores: Floats) -> Friedman | None:
     """Test that the methods rank alike; None for fewer than two sets or methods.
 
     Parameters
     ----------
     scores
-        Shape (sets, methods), complete.
-    seed
-        Of the sampled orders, where there are too many to count.
+        Shape (sets, methods), complete; higher is better.
 
     Notes
     -----
@@ -116,7 +112,7 @@ def friedman(scores: Floats, *, higher_is_better: bool = True, seed: int = 0) ->
     sets, methods = scores.shape
     if sets < 2 or methods < 2:
         return None
-    ranked = _ranked(scores, higher_is_better)
+    ranked = _ranked(scores)
     spread = float(np.sum((ranked - (methods + 1) / 2) ** 2))
     if spread <= _EQUAL:
         return Friedman(0.0, 1.0, 1.0, "all methods tie on all sets")
@@ -137,7 +133,7 @@ def friedman(scores: Floats, *, higher_is_better: bool = True, seed: int = 0) ->
             sums = (sums[:, None, :] + turned[None, :, :]).reshape(-1, methods)
         p = float(np.mean(statistic(sums) >= observed - 1e-9))
         return Friedman(observed, p, smallest, f"exact, {len(sums):,} orders of ranks")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_SEED)
     sums = np.zeros((_DRAWS, methods))
     for row in ranked:
         sums += generator.permuted(np.tile(row, (_DRAWS, 1)), axis=1)
@@ -155,7 +151,7 @@ def critical_difference(sets: int, methods: int, alpha: float = 0.05) -> float:
     return quantile * math.sqrt(methods * (methods + 1) / (6 * sets))
 
 
-def sign_flip(differences: Floats, *, seed: int = 0) -> tuple[float, float, str]:
+def sign_flip(differences: Floats) -> tuple[float, float, str]:
     """Test that paired differences are around 0, two-sided.
 
     Parameters
@@ -180,7 +176,7 @@ def sign_flip(differences: Floats, *, seed: int = 0) -> tuple[float, float, str]
             sums = np.concatenate([sums - value, sums + value])
         p = float(np.mean(np.abs(sums) >= observed - slack))
         return p, 2.0 ** (1 - n), f"exact sign flips of {n} sets"
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_SEED)
     signs = generator.integers(0, 2, size=(_DRAWS, n)) * 2 - 1
     hits = int(np.sum(np.abs(signs @ differences) >= observed - slack))
     p = (1 + hits) / (1 + _DRAWS)

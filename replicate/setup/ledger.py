@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,17 +10,6 @@ from db.errors import ReplicationError, UsageError
 from replicate.setup.fidelity import Departure
 from replicate.spec import Ledger, LedgerLine, Origin, Spec, nested, settings_of
 from replicate.terms import FEATURES, shown
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A setting on its way into the spec; see :class:`replicate.spec.LedgerLine`."""
-
-    value: Any
-    origin: Origin
-    reason: str
-    departs: bool = False
-    implied: bool = False
 
 
 class Account:
@@ -38,51 +26,53 @@ class Account:
 
     def __init__(self, chosen: str) -> None:
         self.chosen = chosen
-        self._entries: dict[str, Entry] = {}
-        self._reported: dict[str, Entry] = {}
+        self._lines: dict[str, LedgerLine] = {}
+        self._reported: dict[str, LedgerLine] = {}
 
-    def __getitem__(self, path: str) -> Entry:
-        return self._entries[path]
+    def __getitem__(self, path: str) -> LedgerLine:
+        return self._lines[path]
 
     def value(self, path: str) -> Any:
         """Return what a setting is by now."""
-        return self._entries[path].value
+        return self._lines[path].value
 
-    def said(self, path: str) -> Entry | None:
+    def said(self, path: str) -> LedgerLine | None:
         """Return what the study says of a setting, whatever it is run with."""
         return self._reported.get(path)
 
     def assume(self, path: str, value: Any, reason: str, origin: Origin) -> None:
         """Set what no source says."""
-        self._set(path, Entry(value, origin, reason))
+        self._set(LedgerLine(name=path, value=value, reason=reason, origin=origin))
 
     def choose(self, path: str, value: Any, because: str = "") -> None:
         """Set what the caller asks for, or what `because` of that follows for another setting."""
         reason = f"{because}{self.chosen}"
-        self._set(path, Entry(value, "chosen", reason, implied=bool(because)))
+        implied = bool(because)
+        line = LedgerLine(name=path, value=value, reason=reason, origin="chosen", implied=implied)
+        self._set(line)
 
-    def _set(self, path: str, entry: Entry) -> None:
+    def _set(self, line: LedgerLine) -> None:
         """Enter an assumption; a value that the study reports, given once more, stays reported."""
-        said = self._reported.get(path)
-        if said is None:
-            self._entries[path] = entry
-        elif said.value == entry.value:
-            self._entries[path] = said
-        else:
-            reason = f"{entry.reason}; reported: {shown(said.value)} ({said.reason})"
-            self._entries[path] = Entry(entry.value, entry.origin, reason, True, entry.implied)
+        said = self._reported.get(line.name)
+        if said is not None and said.value == line.value:
+            line = said
+        elif said is not None:
+            reason = f"{line.reason}; reported: {shown(said.value)} ({said.reason})"
+            line = line.model_copy(update={"reason": reason, "departs": True})
+        self._lines[line.name] = line
 
     def report(self, path: str, value: Any, source: str) -> None:
         """Set what the study says."""
-        self._entries[path] = self._reported[path] = Entry(value, "reported", source)
+        line = LedgerLine(name=path, value=value, reason=source, origin="reported")
+        self._lines[path] = self._reported[path] = line
 
     @property
     def departures(self) -> tuple[Departure, ...]:
         """Reported settings that are run in another way."""
         return tuple(
-            Departure(path, said.value, self._entries[path].value)
+            Departure(path, said.value, self._lines[path].value)
             for path, said in self._reported.items()
-            if self._entries[path].value != said.value
+            if self._lines[path].value != said.value
         )
 
     def settle(self, **identity: Any) -> tuple[Spec, Ledger]:
@@ -93,18 +83,19 @@ class Account:
         UsageError
             Settings that do not go together.
         """
-        entries = {path: entry.value for path, entry in self._entries.items()}
+        entries = {path: line.value for path, line in self._lines.items()}
         values = nested({**identity, **entries})
         try:
             spec = Spec.model_validate(values)
         except ValidationError as error:
             raise UsageError(_faults(error), _hint(values)) from None
         settings = settings_of(spec)
-        if settings.keys() != self._entries.keys():
-            odd = sorted(settings.keys() ^ self._entries.keys())
+        if settings.keys() != self._lines.keys():
+            odd = sorted(settings.keys() ^ self._lines.keys())
             raise ValueError(f"settings without a line in the ledger, or lines without: {odd}")
+        # As the spec has it: a tuple is a list there, and 2 of a share 2.0.
         lines = tuple(
-            LedgerLine(**{**asdict(self._entries[path]), "name": path, "value": value})
+            self._lines[path].model_copy(update={"value": value})
             for path, value in settings.items()
         )
         return spec, Ledger(lines=lines)

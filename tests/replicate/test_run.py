@@ -115,7 +115,9 @@ def test_rows_hold_what_the_result_holds(
         settings = database.rows("SELECT name, mark FROM run_setting")
         assert {found["name"] for found in settings} == {line.name for line in result.ledger.lines}
         (outcome,) = database.rows("SELECT outcome, environment, leakage FROM run")
-        assert json.loads(outcome["outcome"])["trained_parameters"] == result.trained_parameters
+        assert json.loads(outcome["outcome"])["trained_parameters"] == (
+            result.fitted[0].trained_parameters
+        )
         assert "torch" in outcome["environment"]
         assert result.comparison is not None
         assert {value.verdict.verdict for value in result.comparison.values} == {"not comparable"}

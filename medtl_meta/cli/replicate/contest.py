@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -28,6 +29,9 @@ from medtl_meta.cli.replicate.settings import spec_options
 from medtl_meta.cli.sections import SectionedCommand
 from replicate.setup.overrides import overrides, parse_seeds
 from replicate.terms import CONTEST_METRICS, RECOMMENDED, TL_TYPES
+
+if TYPE_CHECKING:
+    from replicate.contest.answer import Summary
 
 #: What options mean here that mean something else to a single run: placeholder and help.
 _OTHERWISE = {
@@ -135,7 +139,7 @@ def contest(
         rows = _held(cells, device, _command(context), out, where)
     summary = summarise(rows, metric)
     drawn = write_answer(summary, rows, out, wanted)
-    _say(summary, rows, metric, form)
+    _say(summary, rows, form)
     for note in summary.notes:
         remark(note)
     for path in drawn:
@@ -210,7 +214,7 @@ def _command(context: click.Context) -> str:
     return shlex.join(words)
 
 
-def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str) -> None:
+def _say(summary: Summary, rows: Sequence[Mapping[str, Any]], form: str) -> None:
     from replicate.contest.answer import tl_type_words
     from replicate.contest.rows import COLUMNS
 
@@ -223,18 +227,21 @@ def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str
         return
     words = tl_type_words(rows)
     methods = [
-        _rounded({**row, "tl_type": words.get(row["tl_type"], row["tl_type"])})
+        {**_rounded(row), "tl_type": words.get(row["tl_type"], row["tl_type"])}
         for row in summary.methods
     ]
-    if form == "table":
-        methods = [_aligned(row) for row in methods]
-    headings = {
-        "value": metric_words(metric), "trained_parameters": "trained", "tl_type": "TL type",
-        "mean_rank": "mean rank", "pareto": "Pareto",
-    }  # fmt: skip
     columns = _COLUMNS
-    if form == "table" and len(summary.sets) < 2:  # a rank among sets takes several
-        columns = tuple(name for name in columns if name != "mean_rank")
+    if form == "table":
+        # Numbers of a column have their digits below each other.
+        for row in methods:
+            row |= {"mean_rank": fixed(row["mean_rank"], 2), "value": fixed(row["value"])}
+            row["trained_parameters"] = f"{row['trained_parameters']:>11,}"
+        if len(summary.sets) < 2:  # a rank among sets takes several
+            columns = tuple(name for name in columns if name != "mean_rank")
+    headings = {
+        "value": metric_words(summary.metric), "trained_parameters": "trained",
+        "tl_type": "TL type", "mean_rank": "mean rank", "pareto": "Pareto",
+    }  # fmt: skip
     one = len({row["backbone"] for row in methods}) == 1
     spare = ("backbone",) * one + ("mean_rank", "pareto")
     write_rows(methods, columns, form, headings=headings, spare=spare)
@@ -243,61 +250,40 @@ def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str
 
 
 def _say_compared(comparisons: Mapping[str, Sequence[Mapping[str, Any]]], form: str) -> None:
-    rows = {
-        question: [
-            {"question": question, "comparison": f"{one['first']} minus {one['second']}", **one}
-            for one in found
-        ]
+    rows = [
+        {"question": question, "comparison": f"{one['first']} minus {one['second']}", **one}
         for question, found in comparisons.items()
-        if found
-    }
+        for one in found
+    ]
     if form != "table":
-        together = [_rounded(row) for of_question in rows.values() for row in of_question]
-        if together:
+        if rows:
             click.echo()
-            write_rows(together, _COMPARED, form)
+            write_rows(list(map(_rounded, rows)), _COMPARED, form)
         return
     headings = {"ci_low": "95% interval", "p_holm": "p (Holm)"}
-    for question, found in rows.items():
+    columns = tuple(name for name in _COMPARED if name not in ("question", "ci_high"))
+    for row in rows:
+        low, high = _signed(row["ci_low"]), _signed(row["ci_high"])
+        row |= {
+            "difference": _signed(row["difference"]),
+            "ci_low": UNKNOWN if row["ci_low"] is None else f"{low} to {high}",
+            "p_holm": fixed(row["p_holm"]),
+        }
+    for question, found in groupby(rows, key=lambda row: row["question"]):
         heading(f"Difference: {question}")
-        shown = [
-            {
-                **row,
-                "difference": _signed(row["difference"]),
-                "ci_low": UNKNOWN
-                if row["ci_low"] is None
-                else f"{_signed(row['ci_low'])} to {_signed(row['ci_high'])}",
-                "p_holm": fixed(row["p_holm"]),
-            }
-            for row in found
-        ]
-        columns = tuple(name for name in _COMPARED if name not in ("question", "ci_high"))
-        write_rows(shown, columns, form, headings=headings, spare=("sets",))
+        write_rows(list(found), columns, form, headings=headings, spare=("sets",))
 
 
 def _signed(value: float | None) -> str:
-    if value is None or value != value:
-        return UNKNOWN
-    return minus(f"{value:+.3f}")
-
-
-def _aligned(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row whose numbers have their digits below each other."""
-    value, rank, trained = row["value"], row["mean_rank"], row["trained_parameters"]
-    return {
-        **row,
-        "mean_rank": fixed(rank, 2),
-        "value": fixed(value),
-        "trained_parameters": UNKNOWN if trained is None else f"{trained:>11,}",
-    }
+    return UNKNOWN if value is None else minus(f"{value:+.3f}")
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    def short(name: str, value: Any) -> Any:
-        if not isinstance(value, float):
-            return value
-        if value != value:
-            return None
-        return round(value, 1 if name == "seconds" else 2 if name == "mean_rank" else 3)
-
-    return {name: short(name, value) for name, value in row.items()}
+    """Return a row with its numbers rounded; what is not defined is None."""
+    digits = {"seconds": 1, "mean_rank": 2}
+    return {
+        name: (None if value != value else round(value, digits.get(name, 3)))
+        if isinstance(value, float)
+        else value
+        for name, value in row.items()
+    }

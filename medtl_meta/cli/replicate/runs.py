@@ -39,7 +39,9 @@ _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "r
 @click.option("--setup", metavar="NAME", help="Of this setup.")
 @click.option("--state", metavar="WORD", help="planned, running, finished, failed or interrupted.")
 @click.option("--backbone", metavar="NAME", help="That ran this network, or one in its stead.")
-@click.option("--tl", metavar="TYPE", help="Of this TL type, such as 'feature extractor'.")
+@click.option(
+    "--tl", "tl_type", metavar="TYPE", help="Of this TL type, such as 'feature extractor'."
+)
 @click.option(
     "--phantom/--real", default=None, help="Only runs of made images, or only of real ones."
 )
@@ -47,19 +49,7 @@ _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "r
 @click.option("--delete", is_flag=True, help="Delete the RUN that is named, with its outcome.")
 @format_option
 @database_option
-def runs(
-    run: str | None,
-    study: str | None,
-    setup: str | None,
-    state: str | None,
-    backbone: str | None,
-    tl: str | None,
-    phantom: bool | None,
-    limit: int | None,
-    delete: bool,
-    form: str,
-    where: str | None,
-) -> None:
+def runs(run: str | None, delete: bool, form: str, where: str | None, **filters: Any) -> None:
     """List the replications in the database, or show all of one.
 
     RUN is the beginning of a run's id. Shown of it: its ledger (every setting, reported or
@@ -73,8 +63,7 @@ def runs(
       medtl-meta replicate runs 3f9a
       medtl-meta replicate runs 3f9a --delete
     """
-    filters = (study, setup, state, backbone, tl, phantom, limit)
-    if run is not None and any(one is not None for one in filters):
+    if run is not None and any(one is not None for one in filters.values()):
         raise UsageError(
             "runs: give either one run or filters.", "medtl-meta replicate runs --help"
         )
@@ -93,16 +82,7 @@ def runs(
                 return
             _show(found, form)
             return
-        rows = ask.runs(
-            database,
-            study=study,
-            setup=setup,
-            state=state,
-            backbone=backbone,
-            tl_type=tl,
-            phantom=phantom,
-            limit=limit,
-        )
+        rows = ask.runs(database, **filters)
     if form in ("table", "markdown"):
         unsettled = any(row["state"] != "finished" for row in rows)
         spare = (*(name for name in _SPARE if name != "state"), "state") if unsettled else _SPARE

@@ -58,7 +58,7 @@ def test_friedman_is_scipys_and_its_p_is_counted() -> None:
     assert found is not None
     assert found.statistic == pytest.approx(friedmanchisquare(*scores.T).statistic)
     assert found.method.startswith("exact")
-    ranked = stats._ranked(scores, True)
+    ranked = stats._ranked(scores)
     hits = total = 0
     spread = ((ranked - 2) ** 2).sum()
     for orders in itertools.product(itertools.permutations(range(3)), repeat=5):
