@@ -132,15 +132,17 @@ def _metrics(rows: Sequence[Mapping[str, Any]], spread: Mapping[str, float]) -> 
     """Return the rows as :meth:`replicate.evaluation.values.Evaluation.to_dict` groups them."""
     record: Record = {"metrics": {}, "per_class": {}, "per_seed": {}, "per_fold": []}
     for row in rows:
+        # The database has the vocabulary's spelling: AUC, F1.
+        metric = row["metric"].lower()
         value = {name: row[name] for name in ("value", "ci_low", "ci_high", "n", "method")}
         if row["class_label"] is not None:
-            record["per_class"].setdefault(row["class_label"], {})[row["metric"]] = value
+            record["per_class"].setdefault(row["class_label"], {})[metric] = value
         elif row["fold"] is not None:
             place = {name: row[name] for name in ("seed", "repeat", "fold")}
-            record["per_fold"].append({**place, row["metric"]: row["value"]})
+            record["per_fold"].append({**place, metric: row["value"]})
         elif row["seed"] is not None:
-            record["per_seed"].setdefault(str(row["seed"]), {})[row["metric"]] = row["value"]
+            record["per_seed"].setdefault(str(row["seed"]), {})[metric] = row["value"]
         else:
-            sd = {"sd_over_seeds": spread[row["metric"]]} if row["metric"] in spread else {}
-            record["metrics"][row["metric"]] = {**value, **sd}
+            sd = {"sd_over_seeds": spread[metric]} if metric in spread else {}
+            record["metrics"][metric] = {**value, **sd}
     return record
