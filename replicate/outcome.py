@@ -12,7 +12,7 @@ from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
 from replicate.record import COSTS, RESULT, shown_again, write_record
-from replicate.spec import Ledger, LedgerLine, Spec, settings_of
+from replicate.spec import Ledger, Spec
 from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
 
@@ -228,13 +228,3 @@ def environment_of(fitted: Sequence[Fitted], now: Mapping[str, Any]) -> dict[str
     known = [dict(now if one.environment is None else one.environment) for one in fitted]
     different = [one for place, one in enumerate(known) if one not in known[:place]]
     return {**different[0], **({"sittings": different} if len(different) > 1 else {})}
-
-
-def assumed_throughout(spec: Spec, reason: str) -> Ledger:
-    """Return the ledger of a spec that no paper backs."""
-    return Ledger(
-        lines=tuple(
-            LedgerLine(name=name, value=value, origin="chosen", reason=reason)
-            for name, value in settings_of(spec).items()
-        )
-    )

@@ -23,7 +23,7 @@ from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
 from replicate.lock import locked
 from replicate.networks.builders import Builder, check_size, find_builder
-from replicate.outcome import Earlier, RunResult, assumed_throughout, environment_of
+from replicate.outcome import Earlier, RunResult, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
 from replicate.record import RESULT
@@ -103,7 +103,7 @@ def replicate(
     check_size(builder, spec.preprocessing.size)
     found = _weights(builder, spec, download)
     task = task_images(images, spec.data)
-    ledger = ledger or assumed_throughout(spec, "chosen by the caller")
+    ledger = ledger or Ledger.of(spec, "chosen", lambda _: "chosen by the caller")
     _agree(spec, ledger)
     spec, ledger = completed(
         spec, ledger, content=task.content, weights_hash=found.sha256 if found else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -314,6 +314,16 @@ class Ledger(Settings):
     """All settings of a spec, marked."""
 
     lines: tuple[LedgerLine, ...]
+
+    @classmethod
+    def of(cls, spec: Spec, origin: Origin, reason: Callable[[str], str]) -> Ledger:
+        """Return the ledger of a spec whose settings are all of one origin."""
+        return cls(
+            lines=tuple(
+                LedgerLine(name=name, value=value, origin=origin, reason=reason(name))
+                for name, value in settings_of(spec).items()
+            )
+        )
 
     @property
     def reported(self) -> tuple[LedgerLine, ...]:

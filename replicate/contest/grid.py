@@ -22,14 +22,12 @@ from replicate.images.task import task_images
 from replicate.record import Record
 from replicate.spec import (
     Ledger,
-    LedgerLine,
     Network,
     Spec,
     Split,
     TLType,
     Training,
     nested,
-    settings_of,
 )
 from replicate.terms import FEATURES, HYBRID, RANDOM, RECOMMENDED, SCRATCH
 
@@ -200,12 +198,7 @@ def ledger_of(spec: Spec) -> Ledger:
             return "contest: belongs to what is compared"
         return "contest: equal for all that is compared"
 
-    return Ledger(
-        lines=tuple(
-            LedgerLine(name=name, value=value, origin="setup", reason=reason(name))
-            for name, value in settings_of(spec).items()
-        )
-    )
+    return Ledger.of(spec, "setup", reason)
 
 
 def hold(

@@ -106,7 +106,7 @@ def _hint(values: dict[str, Any]) -> str:
     unfrozen = transfer.get("unfreezing", {}).get("kind") not in (None, "none", "all")
     if unfrozen and str(transfer.get("tl_type")).startswith(FEATURES):
         return "To train layers of the backbone add --tl fine-tuning."
-    return "See medtl-meta replicate plan --help."
+    return ""
 
 
 _FOUND = {"reason": "SHA-256 of what was found", "origin": "found"}

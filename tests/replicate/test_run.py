@@ -22,11 +22,10 @@ from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
-from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.setup.specify import specify_free
-from replicate.spec import Spec
+from replicate.spec import Ledger, Spec
 from replicate.training.compute import Compute
 
 ROOT = Path(__file__).parents[2]
@@ -147,7 +146,7 @@ def test_a_ledger_of_other_settings_is_refused(images: ImageSet, folders: dict[s
     spec = Spec.model_validate(SPEC)
     other = Spec.model_validate({**SPEC, "training": {"epochs": 3}})
     with pytest.raises(UsageError, match=r"training\.epochs"):
-        replicate(spec, images, ledger=assumed_throughout(other, "x"), **folders)
+        replicate(spec, images, ledger=Ledger.of(other, "chosen", str), **folders)
 
 
 def test_a_run_says_where_it_was_computed_and_not_where_it_is_read(

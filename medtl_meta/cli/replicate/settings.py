@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from replicate.planning import Plan
 
 
+Command = Callable[..., Any]
+
+
 def _listed(lexicon: Lexicon) -> str:
     return ", ".join(lexicon.terms)
 
@@ -66,13 +69,21 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
 )
 
 
-#: Names of the arguments in which a command gets these options; see :func:`spec_options`.
-_NAMES = (*(option.removeprefix("--").replace("-", "_") for option, *_ in _OPTIONS), "amp")
+def _gathered(function: Command, into: str, names: Sequence[str]) -> Command:
+    """Give a function what was given of some options as one mapping, with what is there already."""
+
+    @wraps(function)
+    def command(*arguments: Any, **given: Any) -> Any:
+        own = {name: given.pop(name) for name in names if name in given}
+        known = {name: value for name, value in own.items() if value is not None}
+        return function(*arguments, **{**given, into: given.get(into, {}) | known})
+
+    return command
 
 
 def spec_options(
     left_out: Sequence[str] = (), **other_help: tuple[str, str]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Command], Command]:
     """Give a command the options that decide a replication.
 
     The command gets what was given of them as one keyword argument, ``words``: word or number by
@@ -86,17 +97,13 @@ def spec_options(
         Placeholder and help of options that mean something else there, by name.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def command(*arguments: Any, **given: Any) -> Any:
-            own = {name: given.pop(name) for name in _NAMES if name in given}
-            own = {name: value for name, value in own.items() if value is not None}
-            return function(*arguments, words=given.pop("words", {}) | own, **given)
-
-        for option, kind, placeholder, text in reversed(_OPTIONS):
-            name = option.removeprefix("--").replace("-", "_")
+    def decorate(function: Command) -> Command:
+        named = {option.removeprefix("--").replace("-", "_"): rest for option, *rest in _OPTIONS}
+        command = _gathered(function, "words", (*named, "amp"))
+        for name, (kind, placeholder, text) in reversed(named.items()):
             if name not in left_out:
                 metavar, said = other_help.get(name, (placeholder, text))
+                option = f"--{name.replace('_', '-')}"
                 command = click.option(option, type=kind, metavar=metavar, help=said)(command)
         return click.option(
             "--amp", is_flag=True, default=None, help="Train in mixed precision (changes results)."
@@ -105,17 +112,11 @@ def spec_options(
     return decorate
 
 
-def images_option(function: Callable[..., Any]) -> Callable[..., Any]:
+def images_option(function: Command) -> Command:
     """Give a command ``--images`` and ``--source``, among its ``words``."""
-
-    @wraps(function)
-    def command(*arguments: Any, **given: Any) -> Any:
-        own = {name: given.pop(name) for name in ("images", "source")}
-        return function(*arguments, words=given.pop("words", {}) | own, **given)
-
     command = click.option(
         "--source", metavar="NAME", help="Which of the setup's sources the images are."
-    )(command)
+    )(_gathered(function, "words", ("images", "source")))
     return click.option(
         "--images",
         metavar="WHERE",
@@ -129,8 +130,8 @@ def planned(name: str | None, words: Mapping[str, Any], where: str | None) -> Pl
     Raises
     ------
     UsageError
-        Neither a setup nor images, or options that do not go together; its hint names the help of
-        the command that was called.
+        Neither a setup nor images, or options that do not go together; where it gives no hint of
+        its own, that is the help of the command that was called.
     NotFoundError
         No such setup or study.
     """
@@ -139,10 +140,8 @@ def planned(name: str | None, words: Mapping[str, Any], where: str | None) -> Pl
     try:
         plan = make_plan(name, opening=lambda: opened(where), chosen=CHOSEN, **words)
     except UsageError as error:
-        context = click.get_current_context(silent=True)
-        if context is not None and error.hint:
-            called = f"replicate {context.info_name} --help"
-            error.hint = error.hint.replace("replicate plan --help", called)
+        called = click.get_current_context().info_name
+        error.hint = error.hint or f"See medtl-meta replicate {called} --help."
         raise
     if plan.from_record and plan.specified.study is not None:
         key = plan.specified.study.key
@@ -152,24 +151,18 @@ def planned(name: str | None, words: Mapping[str, Any], where: str | None) -> Pl
     return plan
 
 
-def compute_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def compute_options(function: Command) -> Command:
     """Give a command the options on where it computes, which change no result.
 
     The command gets them as one keyword argument, ``computing``: the arguments of
     :func:`replicate.training.compute.choose`.
     """
-
-    @wraps(function)
-    def command(*arguments: Any, **given: Any) -> Any:
-        names = ("device", "workers", "deterministic")
-        return function(*arguments, computing={name: given.pop(name) for name in names}, **given)
-
     command = click.option(
         "--deterministic/--fast",
         default=True,
         show_default=True,
         help="Only algorithms that give the same bits each time, or whatever is quickest.",
-    )(command)
+    )(_gathered(function, "computing", ("device", "workers", "deterministic")))
     command = click.option(
         "--workers", type=click.IntRange(min=0), metavar="N", help="Threads that decode images."
     )(command)
