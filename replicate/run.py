@@ -242,7 +242,7 @@ def _labelled(progress: Report, label: str) -> Callable[[Progress], None]:
     """Say with each report which of the models it is about."""
     if not label:
         return progress
-    return lambda one: progress(replace(one, phase=f"{one.phase}, {label}"))
+    return lambda one: progress(replace(one, model=label))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from db.wording import extent_words, method_words
 
 # Also for those who take them from here, beside the spec.
+from replicate.terms import FEATURES, HYBRID, RANDOM, SCRATCH
 from replicate.terms import HYBRID_HEADS as HYBRID_HEADS
 from replicate.terms import RECOMMENDED as RECOMMENDED
 from replicate.terms import TL_TYPES as TL_TYPES
@@ -137,13 +138,13 @@ class Transfer(Settings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         kind = self.unfreezing.kind
-        if self.tl_type.startswith("feature extractor") and kind != "none":
+        if self.tl_type in (FEATURES, HYBRID) and kind != "none":
             raise ValueError(f"a {self.tl_type} unfreezes nothing")
-        if self.tl_type in ("fine-tuning from scratch", "random initialisation") and kind != "all":
+        if self.tl_type in (SCRATCH, RANDOM) and kind != "all":
             raise ValueError(f"{self.tl_type} trains all layers")
         if self.tl_type in ("fine-tuning", RECOMMENDED) and kind == "none":
             raise ValueError(f"{self.tl_type} needs layers to unfreeze")
-        if (self.tl_type == "feature extractor hybrid") != (self.head.kind in HYBRID_HEADS):
+        if (self.tl_type == HYBRID) != (self.head.kind in HYBRID_HEADS):
             raise ValueError(f"the head {self.head.kind} does not belong to a {self.tl_type}")
         return self
 
@@ -245,13 +246,13 @@ class Spec(Settings):
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed is given twice")
-        random = self.transfer.tl_type == "random initialisation"
+        random = self.transfer.tl_type == RANDOM
         if random != (self.network.weights == "random"):
             raise ValueError(
                 "random initialisation goes with random weights, and only it: "
                 f"{self.transfer.tl_type} with weights {self.network.weights}"
             )
-        if self.transfer.tl_type == "feature extractor hybrid" and self.augmentation.active:
+        if self.transfer.tl_type == HYBRID and self.augmentation.active:
             raise ValueError("a feature extractor hybrid sees each image once: no augmentation")
         if (
             self.transfer.unfreezing.kind != "none"

@@ -159,7 +159,7 @@ def test_a_run_says_where_it_was_computed_and_not_where_it_is_read(
     monkeypatch.setattr(module, "environment", lambda compute: {"cpu": next(machines)})
 
     def stop(progress: Progress) -> None:
-        if progress.phase == "training, model 2 of 2":
+        if (progress.phase, progress.model) == ("training", "model 2 of 2"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

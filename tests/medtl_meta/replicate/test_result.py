@@ -156,7 +156,7 @@ def test_few_lines_tell_of_many_models(
     with bar.progress_bar() as report:
         for model in range(1, 11):
             for done in (0, 5, 10):
-                report(Progress(f"training, model {model} of 10", done, 10, "epochs"))
+                report(Progress("training", done, 10, "epochs", model=f"model {model} of 10"))
                 now[0] += 5
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "training, model 1 of 10: 10 epochs"
