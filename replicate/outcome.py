@@ -95,6 +95,8 @@ class RunResult:
         The verdicts; None where no database was at hand to find the study in.
     earlier
         What was done of it before: of a run that was resumed, or is shown again.
+    literature
+        Hash of the data that it was compared with, as the database names its release.
     """
 
     spec: Spec
@@ -109,6 +111,7 @@ class RunResult:
     reported: tuple[Mapping[str, Any], ...] = ()
     comparison: Comparison | None = None
     earlier: Earlier | None = None
+    literature: str | None = None
 
     def __repr__(self) -> str:
         accuracy = self.evaluation.pooled("accuracy").value
@@ -196,6 +199,7 @@ class RunResult:
                 "peak_memory_bytes": max(peaks, default=None),
             },
             "verdicts": [value.to_dict() for value in compared],
+            "literature": self.literature,
         }
 
     def save(self, folder: Path) -> None:

@@ -315,4 +315,4 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     )
     comparison = compare_run(database, result.id)
     keep_verdicts(database, result.id, [value.to_dict() for value in comparison.values])
-    return replace(result, comparison=comparison)
+    return replace(result, comparison=comparison, literature=database.data_hash)
