@@ -32,60 +32,34 @@ A run on made images, from random weights (a phantom: evidence of nothing but th
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from replicate.contest.call import hold_contest
-    from replicate.cost.estimate import estimate as estimate_cost
-    from replicate.evaluation.evaluate import evaluate as evaluate_predictions
-    from replicate.images.opening import open_images
-    from replicate.networks.builders import find_builder
-    from replicate.run import replicate as run_replication
-    from replicate.setup.files import read_setup, setup_names
-    from replicate.setup.specify import specify, specify_free
-    from replicate.spec import Spec
-    from replicate.splits.leakage import inspect_leakage
-    from replicate.verdicts.compare import compare as compare_with_reported
-
-__all__ = [
-    "Spec",
-    "compare_with_reported",
-    "estimate_cost",
-    "evaluate_predictions",
-    "find_builder",
-    "hold_contest",
-    "inspect_leakage",
-    "open_images",
-    "read_setup",
-    "run_replication",
-    "setup_names",
-    "specify",
-    "specify_free",
-]
-
-#: Name -> module and name there, imported at first use. A name here is never that of a module of
-#: this package: once that module is imported, it would stand in the place of the function.
+#: Name -> module, and its name there where it is another; imported at first use. A name here is
+#: never that of a module of this package: once that module is imported, it would stand in the
+#: place of the function.
 _HOMES = {
-    "Spec": ("spec", "Spec"),
-    "compare_with_reported": ("verdicts.compare", "compare"),
-    "estimate_cost": ("cost.estimate", "estimate"),
-    "evaluate_predictions": ("evaluation.evaluate", "evaluate"),
-    "find_builder": ("networks.builders", "find_builder"),
-    "hold_contest": ("contest.call", "hold_contest"),
-    "inspect_leakage": ("splits.leakage", "inspect_leakage"),
-    "open_images": ("images.opening", "open_images"),
-    "read_setup": ("setup.files", "read_setup"),
-    "run_replication": ("run", "replicate"),
-    "setup_names": ("setup.files", "setup_names"),
-    "specify": ("setup.specify", "specify"),
-    "specify_free": ("setup.specify", "specify_free"),
+    "Spec": "spec",
+    "compare_with_reported": "verdicts.compare:compare",
+    "estimate_cost": "cost.estimate:estimate",
+    "evaluate_predictions": "evaluation.evaluate:evaluate",
+    "find_builder": "networks.builders",
+    "hold_contest": "contest.call",
+    "inspect_leakage": "splits.leakage",
+    "make_plan": "planning",
+    "open_images": "images.opening",
+    "read_setup": "setup.files",
+    "run_replication": "run:replicate",
+    "setup_names": "setup.files",
+    "specify": "setup.specify",
+    "specify_free": "setup.specify",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        module, own = _HOMES[name]
-        return getattr(import_module(f"{__name__}.{module}"), own)
+        module, _, own = _HOMES[name].partition(":")
+        return getattr(import_module(f"{__name__}.{module}"), own or name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

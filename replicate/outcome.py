@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db.errors import ReplicationError
-from db.files import replace_file
 from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
-from replicate.spec import Ledger, LedgerLine, Spec, settings_of
+from replicate.record import COSTS, RESULT, shown_again, write_record
+from replicate.spec import Ledger, Spec
 from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
 
@@ -22,8 +20,9 @@ if TYPE_CHECKING:
     from replicate.notes import Note
     from replicate.training.fold import Fitted
 
-#: The file in a run's folder that holds what it came to.
-RESULT = "result.json"
+
+#: What the database's row of a run holds of its record's part ``run``.
+_OF_RUN = ("images", "weights", "parameters", "trained_parameters", "frozen", "notes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,16 @@ class Earlier:
         return self.done == self.models
 
     @property
+    def resumed(self) -> bool:
+        """Whether something was done and something left."""
+        return not self.whole and bool(self.done or self.begun)
+
+    @property
     def sentence(self) -> str:
         """What a reader should know of it; empty where it was begun anew."""
         if self.whole and self.at is not None:
-            return f"Finished on {self.at:%Y-%m-%d}; shown again, nothing was run."
-        if not self.done and not self.begun:
+            return shown_again(self.at)
+        if not self.resumed:
             return ""
         if self.models == 1:
             return "Resumed: the model was under way."
@@ -92,6 +96,8 @@ class RunResult:
         The verdicts; None where no database was at hand to find the study in.
     earlier
         What was done of it before: of a run that was resumed, or is shown again.
+    literature
+        Hash of the data that it was compared with, as the database names its release.
     """
 
     spec: Spec
@@ -106,6 +112,7 @@ class RunResult:
     reported: tuple[Mapping[str, Any], ...] = ()
     comparison: Comparison | None = None
     earlier: Earlier | None = None
+    literature: str | None = None
 
     def __repr__(self) -> str:
         accuracy = self.evaluation.pooled("accuracy").value
@@ -125,16 +132,6 @@ class RunResult:
         return tuple(one.predictions for one in self.fitted)
 
     @property
-    def parameters(self) -> int:
-        """Parameters of backbone and head."""
-        return self.fitted[0].parameters
-
-    @property
-    def trained_parameters(self) -> int:
-        """Those of them that training changes."""
-        return self.fitted[0].trained_parameters
-
-    @property
     def timing(self) -> dict[str, float]:
         """Seconds by phase, summed over models, as they were spent: a cached phase costs little."""
         total: dict[str, float] = {}
@@ -142,15 +139,6 @@ class RunResult:
             for phase, seconds in one.seconds.items():
                 total[phase] = total.get(phase, 0.0) + seconds
         return total
-
-    @property
-    def features_cost(self) -> float | None:
-        """Seconds that features (or decoding) cost when they were computed, by this run or before.
-
-        Once for all models: they share what is cached. None where that is not known.
-        """
-        known = [one.features_cost for one in self.fitted if one.features_cost is not None]
-        return max(known, default=None)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -170,43 +158,36 @@ class RunResult:
     def _notes(self) -> list[Note]:
         return list(dict.fromkeys(note for one in self.fitted for note in one.notes))
 
-    @property
-    def peak_memory_bytes(self) -> int | None:
-        """Of the device on CUDA, else of the process."""
-        known = [one.peak_memory_bytes for one in self.fitted if one.peak_memory_bytes is not None]
-        return max(known, default=None)
-
-    @property
-    def images_per_second(self) -> float | None:
-        """Throughput of the backbone, of the first model; None where all came from the cache."""
-        return self.fitted[0].images_per_second
-
     def outcome(self) -> dict[str, Any]:
         """Return what is no metric, JSON-able: for the database."""
-        evaluated = self.evaluation.to_dict()
+        record = self.to_dict()
         return {
-            "images": self._described(),
-            "weights": self.weights,
-            "reported": [dict(value) for value in self.reported],
+            **{name: record["run"][name] for name in _OF_RUN},
+            **{name: record[name] for name in ("confusion", "baseline", "positive", "remarks")},
+            **{name: record["timing"].pop(name) for name in COSTS},
+            "timing": record["timing"],
             "shared": list(self.shared),
-            "timing": self.timing,
-            "features_cost": self.features_cost,
-            "images_per_second": self.images_per_second,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "notes": list(self.notes),
-            "parameters": self.parameters,
-            "trained_parameters": self.trained_parameters,
-            "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
-            **{name: evaluated[name] for name in ("confusion", "baseline", "positive", "remarks")},
+            "reported": [dict(value) for value in self.reported],
             "classes": list(self.evaluation.classes),
             "codes": self.codes,
             "spread": dict(self.evaluation.spread),
+            "origins": {
+                line.name: line.model_dump(include={"origin", "departs", "implied"})
+                for line in self.ledger.lines
+            },
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, JSON-able."""
-        evaluated = self.evaluation.to_dict()
-        outcome = self.outcome()
+        """Return everything, JSON-able.
+
+        Features (or decoding) cost what they did when they were computed, by this run or before,
+        once for all models, which share them; memory is the most that any model took. Both are
+        None where they are not known.
+        """
+        first = self.fitted[0]
+        costs = [one.features_cost for one in self.fitted if one.features_cost is not None]
+        peaks = [one.peak_memory_bytes for one in self.fitted if one.peak_memory_bytes is not None]
+        compared = self.comparison.values if self.comparison else ()
         return {
             "run": {
                 "id": self.id,
@@ -214,48 +195,32 @@ class RunResult:
                 "study": self.spec.study,
                 "setup": self.spec.setup,
                 "fidelity": self.spec.fidelity,
-                **{name: outcome[name] for name in ("images", "weights", "parameters")},
-                "trained_parameters": self.trained_parameters,
-                "frozen": outcome["frozen"],
-                "notes": outcome["notes"],
+                "images": self._described(),
+                "weights": self.weights,
+                "parameters": first.parameters,
+                "trained_parameters": first.trained_parameters,
+                "frozen": [one.proof.sentence for one in self.fitted if one.proof is not None],
+                "notes": list(self.notes),
                 "environment": self.environment,
             },
             "spec": self.spec.model_dump(mode="json"),
             "codes": self.codes,
             "ledger": self.ledger.model_dump(mode="json")["lines"],
             "leakage": {"shared": list(self.shared), **self.leakage.to_dict()},
-            **evaluated,
+            **self.evaluation.to_dict(),
             "timing": {
                 **self.timing,
-                "features_cost": self.features_cost,
-                "images_per_second": self.images_per_second,
-                "peak_memory_bytes": self.peak_memory_bytes,
+                "features_cost": max(costs, default=None),
+                "images_per_second": first.images_per_second,
+                "peak_memory_bytes": max(peaks, default=None),
             },
-            "verdicts": [value.to_dict() for value in self.comparison.values]
-            if self.comparison
-            else [],
+            "verdicts": [value.to_dict() for value in compared],
+            "literature": self.literature,
         }
 
     def save(self, folder: Path) -> None:
         """Write ``result.json`` into the run's folder, whole or not at all."""
-        self.save_as(folder / RESULT)
-
-    def save_as(self, path: Path) -> None:
-        """Write everything as JSON to a file, whole or not at all.
-
-        Raises
-        ------
-        ReplicationError
-            It cannot be written.
-        """
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-        try:
-            replace_file(path.absolute(), text.encode())
-        except OSError as error:
-            raise ReplicationError(
-                f"{path}: cannot be written ({error.strerror or error}).",
-                "Make room or name another place; the same command then shows the result again.",
-            ) from None
+        write_record(self.to_dict(), folder / RESULT)
 
     def _described(self) -> dict[str, Any]:
         images = self.images
@@ -283,13 +248,3 @@ def environment_of(fitted: Sequence[Fitted], now: Mapping[str, Any]) -> dict[str
     known = [dict(now if one.environment is None else one.environment) for one in fitted]
     different = [one for place, one in enumerate(known) if one not in known[:place]]
     return {**different[0], **({"sittings": different} if len(different) > 1 else {})}
-
-
-def assumed_throughout(spec: Spec, reason: str) -> Ledger:
-    """Return the ledger of a spec that no paper backs."""
-    return Ledger(
-        lines=tuple(
-            LedgerLine(name=name, value=value, mark="assumed", reason=reason)
-            for name, value in settings_of(spec).items()
-        )
-    )

@@ -20,6 +20,8 @@ class Progress:
         ``images`` or ``epochs``.
     message
         Something a person should read, empty most of the time.
+    model
+        Which of several models it is about, such as ``model 2 of 5``; empty of a single one.
     """
 
     phase: str
@@ -27,6 +29,12 @@ class Progress:
     total: int
     unit: str
     message: str = ""
+    model: str = ""
+
+    @property
+    def label(self) -> str:
+        """The phase, with the model that it is about."""
+        return f"{self.phase}, {self.model}" if self.model else self.phase
 
 
 Report = Callable[[Progress], None]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from db.errors import DatabaseError, MedtlError, UsageError
 from db.files import sweep
@@ -23,9 +23,10 @@ from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
 from replicate.lock import locked
 from replicate.networks.builders import Builder, check_size, find_builder
-from replicate.outcome import RESULT, Earlier, RunResult, assumed_throughout, environment_of
+from replicate.outcome import Earlier, RunResult, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
+from replicate.record import RESULT
 from replicate.setup.ledger import completed
 from replicate.spec import Ledger, Spec, settings_of
 from replicate.splits.leakage import inspect_leakage
@@ -37,6 +38,17 @@ if TYPE_CHECKING:
     from replicate.training.compute import Compute
     from replicate.training.fold import Fitted
     from replicate.weights.places import Look
+
+
+class Running(TypedDict, total=False):
+    """With what a run is computed and where it is kept; see :func:`replicate`."""
+
+    compute: Compute | None
+    database: Database | None
+    runs: Path | None
+    cache: Path | None
+    download: bool
+    progress: Report
 
 
 def replicate(
@@ -91,7 +103,7 @@ def replicate(
     check_size(builder, spec.preprocessing.size)
     found = _weights(builder, spec, download)
     task = task_images(images, spec.data)
-    ledger = ledger or assumed_throughout(spec, "chosen by the caller")
+    ledger = ledger or Ledger.of(spec, "chosen", lambda _: "chosen by the caller")
     _agree(spec, ledger)
     spec, ledger = completed(
         spec, ledger, content=task.content, weights_hash=found.sha256 if found else None
@@ -106,7 +118,7 @@ def replicate(
         sweep(folder, RESULT)
         folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
         earlier = _earlier(folder, folds)
-        if earlier.sentence and not earlier.whole:
+        if earlier.resumed:
             progress(Progress("start", 0, 0, "images", earlier.sentence))
         progress(Progress("leakage", 0, 0, "images", _shared(task, folds[spec.seeds[0]])))
         leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])
@@ -223,7 +235,7 @@ def _labelled(progress: Report, label: str) -> Callable[[Progress], None]:
     """Say with each report which of the models it is about."""
     if not label:
         return progress
-    return lambda one: progress(replace(one, phase=f"{one.phase}, {label}"))
+    return lambda one: progress(replace(one, model=label))
 
 
 @contextmanager
@@ -285,6 +297,7 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     from db.runs import finish_run, keep_verdicts
     from replicate.verdicts.compare import compare_run
 
+    split = "cross-validation" if result.spec.split.kind == "k-fold" else "test"
     finish_run(
         database,
         result.id,
@@ -300,7 +313,7 @@ def _finish(database: Database, result: RunResult) -> RunResult:
                 repeat=value.repeat,
                 fold=value.fold,
                 class_label=value.class_label,
-                split="cross-validation" if result.spec.split.kind == "k-fold" else "test",
+                split=split,
             )
             for value in result.evaluation.metrics
         ],
@@ -311,4 +324,4 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     )
     comparison = compare_run(database, result.id)
     keep_verdicts(database, result.id, [value.to_dict() for value in comparison.values])
-    return replace(result, comparison=comparison)
+    return replace(result, comparison=comparison, literature=database.data_hash)

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from db.wording import extent_words, method_words
 
-#: The TL types that can be rerun: the review's four, its baseline, and the protocol that the
-#: review's conclusion recommends (feature extractor first, then unfreezing from the top).
-RECOMMENDED = "recommended protocol"
-TL_TYPES = (
-    "feature extractor",
-    "feature extractor hybrid",
-    "fine-tuning",
-    "fine-tuning from scratch",
-    "random initialisation",
-    RECOMMENDED,
-)
+# Also for those who take them from here, beside the spec.
+from replicate.terms import FEATURES, HYBRID, RANDOM, SCRATCH
+from replicate.terms import HYBRID_HEADS as HYBRID_HEADS
+from replicate.terms import RECOMMENDED as RECOMMENDED
+from replicate.terms import TL_TYPES as TL_TYPES
+
 TLType = Literal[
     "feature extractor",
     "feature extractor hybrid",
@@ -34,7 +30,6 @@ TLType = Literal[
     "random initialisation",
     "recommended protocol",
 ]
-HYBRID_HEADS = ("svm", "random forest", "k-nn", "lda", "logistic")
 HeadKind = Literal["linear", "mlp", "svm", "random forest", "k-nn", "lda", "logistic"]
 Fidelity = Literal["same data", "same task", "proxy"]
 
@@ -143,13 +138,13 @@ class Transfer(Settings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         kind = self.unfreezing.kind
-        if self.tl_type.startswith("feature extractor") and kind != "none":
+        if self.tl_type in (FEATURES, HYBRID) and kind != "none":
             raise ValueError(f"a {self.tl_type} unfreezes nothing")
-        if self.tl_type in ("fine-tuning from scratch", "random initialisation") and kind != "all":
+        if self.tl_type in (SCRATCH, RANDOM) and kind != "all":
             raise ValueError(f"{self.tl_type} trains all layers")
         if self.tl_type in ("fine-tuning", RECOMMENDED) and kind == "none":
             raise ValueError(f"{self.tl_type} needs layers to unfreeze")
-        if (self.tl_type == "feature extractor hybrid") != (self.head.kind in HYBRID_HEADS):
+        if (self.tl_type == HYBRID) != (self.head.kind in HYBRID_HEADS):
             raise ValueError(f"the head {self.head.kind} does not belong to a {self.tl_type}")
         return self
 
@@ -251,13 +246,13 @@ class Spec(Settings):
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed is given twice")
-        random = self.transfer.tl_type == "random initialisation"
+        random = self.transfer.tl_type == RANDOM
         if random != (self.network.weights == "random"):
             raise ValueError(
                 "random initialisation goes with random weights, and only it: "
                 f"{self.transfer.tl_type} with weights {self.network.weights}"
             )
-        if self.transfer.tl_type == "feature extractor hybrid" and self.augmentation.active:
+        if self.transfer.tl_type == HYBRID and self.augmentation.active:
             raise ValueError("a feature extractor hybrid sees each image once: no augmentation")
         if (
             self.transfer.unfreezing.kind != "none"
@@ -283,23 +278,53 @@ class Spec(Settings):
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
 
 
+#: Where a setting comes from: the study, the caller, the setup (or contest), the house's defaults,
+#: or what is found on the machine that runs it.
+Origin = Literal["reported", "chosen", "setup", "house", "found"]
+
+
 class LedgerLine(Settings):
-    """One setting, what it is, and whether the paper says so.
+    """One setting, what it is, and where it comes from.
 
     `name` is the path in the spec (``training.epochs``); `reason` is the source of a reported
-    value, and why an assumed one was taken.
+    value, and why an assumed one was taken. `mark` follows from `origin`: whatever the study does
+    not report is assumed. `departs` marks what is run in another way than reported; `implied`,
+    what follows from a setting that the caller chose.
     """
 
     name: str
     value: Any
-    mark: Literal["reported", "assumed"]
+    mark: Literal["reported", "assumed"] = "assumed"
     reason: Annotated[str, Field(min_length=1)]
+    origin: Origin
+    departs: bool = False
+    implied: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _marked(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "mark": "reported" if values["origin"] == "reported" else "assumed"}
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the caller named this very setting."""
+        return self.origin == "chosen" and not self.implied
 
 
 class Ledger(Settings):
     """All settings of a spec, marked."""
 
     lines: tuple[LedgerLine, ...]
+
+    @classmethod
+    def of(cls, spec: Spec, origin: Origin, reason: Callable[[str], str]) -> Ledger:
+        """Return the ledger of a spec whose settings are all of one origin."""
+        return cls(
+            lines=tuple(
+                LedgerLine(name=name, value=value, origin=origin, reason=reason(name))
+                for name, value in settings_of(spec).items()
+            )
+        )
 
     @property
     def reported(self) -> tuple[LedgerLine, ...]:
@@ -312,22 +337,28 @@ class Ledger(Settings):
         return tuple(line for line in self.lines if line.mark == "assumed")
 
 
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by path as the parts of a spec: what :func:`settings_of` makes flat."""
+    values: dict[str, Any] = {}
+    for path, value in settings.items():
+        place = values
+        *outer, last = path.split(".")
+        for step in outer:
+            place = place.setdefault(step, {})
+        place[last] = value
+    return values
+
+
 def settings_of(spec: Spec) -> dict[str, Any]:
     """Return a spec's settings flat, by path: what a ledger must account for, line by line."""
     flat: dict[str, Any] = {}
-    for part, value in spec.model_dump(mode="json").items():
-        if part in ("study", "setup", "fidelity"):
-            continue
-        if isinstance(value, dict) and part != "classes":
-            _flatten(part, value, flat)
-        else:
-            flat[part] = value
+
+    def enter(prefix: str, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            if isinstance(value, dict) and name != "classes":
+                enter(f"{prefix}{name}.", value)
+            else:
+                flat[f"{prefix}{name}"] = value
+
+    enter("", spec.model_dump(mode="json", exclude={"study", "setup", "fidelity"}))
     return flat
-
-
-def _flatten(prefix: str, values: dict[str, Any], flat: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if isinstance(value, dict) and name in ("unfreezing", "head"):
-            _flatten(f"{prefix}.{name}", value, flat)
-        else:
-            flat[f"{prefix}.{name}"] = value

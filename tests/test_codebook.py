@@ -14,7 +14,7 @@ from db.packaged import use_backbones
 from db.records import StudyRecord
 from replicate.images.medmnist import Published, PublishedFile
 from replicate.networks.builders import Builder, Substitution
-from replicate.setup.files import Comparison, Setting, Setup, Source
+from replicate.setup.files import Setting, Setup, Source, Target
 from replicate.weights.files import WeightFile
 
 CODEBOOK = (Path(__file__).parents[1] / "data" / "README.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ FIELDS = [
         Setup,
         Source,
         Setting,
-        Comparison,
+        Target,
         Builder,
         Substitution,
         WeightFile,

@@ -15,41 +15,18 @@ from db import __version__
 from db.errors import MedtlError
 from medtl_meta.cli.lazy import Commands, LazyGroup
 
-#: Command -> (module, function, one line of help), in the order in which a newcomer needs them.
+#: Command -> one line of help, in the order in which a newcomer needs them.
 COMMANDS: Commands = {
-    "query": (
-        "medtl_meta.cli.query",
-        "query",
-        "Find studies by modality, subject, backbone, TL type and more.",
-    ),
-    "show": (
-        "medtl_meta.cli.show",
-        "show",
-        "Show one study in full, each value with its source.",
-    ),
-    "stats": (
-        "medtl_meta.cli.stats",
-        "stats",
-        "Pool the reported values, compare groups, test for bias, try every defensible analysis.",
-    ),
-    "figures": ("medtl_meta.cli.figures", "figures", "Draw the review's figures and tables."),
-    "audit": (
-        "medtl_meta.cli.audit",
-        "audit",
-        "Check the numbers that the review and the studies print.",
-    ),
-    "backbones": (
-        "medtl_meta.cli.backbones",
-        "backbones",
-        "List the networks that can be built, with their parameters and weights.",
-    ),
-    "replicate": (
-        "medtl_meta.cli.replicate",
-        "replicate",
-        "Rerun a cited study's setup on images and compare with what was reported.",
-    ),
-    "datasets": ("medtl_meta.cli.datasets", "datasets", "List public medical image data sets."),
-    "db": ("medtl_meta.cli.db", "database", "Load, check, extend and export the database."),
+    "query": "Find studies by modality, subject, backbone, TL type and more.",
+    "show": "Show one study in full, each value with its source.",
+    "stats": "Pool the reported values, compare groups, test for bias, try every defensible "
+    "analysis.",
+    "figures": "Draw the review's figures and tables.",
+    "audit": "Check the numbers that the review and the studies print.",
+    "backbones": "List the networks that can be built, with their parameters and weights.",
+    "replicate": "Rerun a cited study's setup on images and compare with what was reported.",
+    "datasets": "List public medical image data sets.",
+    "db": "Load, check, extend and export the database.",
 }
 
 #: Modules that only the extra ``replicate`` brings, and what they are called.
@@ -66,7 +43,10 @@ REPLICATE = {
 
 
 @click.group(
-    cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    home=__name__,
+    commands_at=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="medtl-meta")
 @click.option(

@@ -35,15 +35,14 @@ def _lines() -> Report:
         if progress.message:
             remark(progress.message)
             return
-        kind = progress.phase.partition(",")[0]
         waited = time.monotonic() - last >= QUIET
-        if progress.phase in told or not progress.total or (kind in kinds and not waited):
+        if progress.label in told or not progress.total or (progress.phase in kinds and not waited):
             return
-        told.add(progress.phase)
-        kinds.add(kind)
+        told.add(progress.label)
+        kinds.add(progress.phase)
         last = time.monotonic()
         unit = progress.unit if progress.total != 1 else progress.unit.removesuffix("s")
-        remark(f"{progress.phase}: {progress.total} {unit}")
+        remark(f"{progress.label}: {progress.total} {unit}")
 
     return tell
 
@@ -70,7 +69,7 @@ def _bar() -> Iterator[Report]:
             if progress.total:
                 bar.update(
                     task,
-                    description=progress.phase,
+                    description=progress.label,
                     completed=progress.done,
                     total=progress.total,
                     unit=progress.unit,

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-#: Command -> (module, function, one line of help).
-Commands = Mapping[str, tuple[str, str, str]]
+#: Command -> one line of help.
+Commands = Mapping[str, str]
 
 
 class LazyGroup(click.Group):
@@ -20,12 +20,16 @@ class LazyGroup(click.Group):
 
     Parameters
     ----------
+    home
+        The package in which each command is a function in a module of its own, both called as the
+        command is.
     commands_at
-        Where each command is, in the order in which they are listed.
+        Its commands, in the order in which they are listed.
     """
 
-    def __init__(self, *args: Any, commands_at: Commands, **settings: Any) -> None:
+    def __init__(self, *args: Any, home: str, commands_at: Commands, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self.home = home
         self.commands_at = commands_at
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,8 +40,7 @@ class LazyGroup(click.Group):
         """Import and return a command."""
         if cmd_name not in self.commands_at:
             return None
-        module, name, _ = self.commands_at[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = getattr(import_module(f"{self.home}.{cmd_name}"), cmd_name)
         return command
 
     def resolve_command(
@@ -53,4 +56,4 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the static table: no import."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in self.commands_at.items()])
+            formatter.write_dl(list(self.commands_at.items()))

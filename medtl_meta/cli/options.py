@@ -16,6 +16,8 @@ from db.vocabulary import Lexicon
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("table", "csv", "json", "markdown")
+#: Of a figure that a command draws beside what it says.
+FIGURE_FORMATS = ("html", "svg", "png", "csv")
 
 
 def format_option(function: F) -> F:

@@ -13,6 +13,9 @@ from typing import Any
 
 import click
 
+# Also for those who take it from here, beside the tables.
+from db.wording import UNKNOWN as UNKNOWN
+
 #: Width of a table where there is no terminal to ask.
 PIPE_WIDTH = 160
 
@@ -21,9 +24,6 @@ LONGEST_WORD = 20
 
 #: Blanks between two columns.
 GAP = 2
-
-#: What stands in a table for a value that is not known.
-UNKNOWN = "–"
 
 
 def cell(value: Any) -> str:

@@ -2,69 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replicate.contest.grid import Entrant, cells, conditions_of, hold
-from replicate.contest.summary import Summary, summarise
+from db.errors import UsageError
+from replicate.contest.answer import Summary
+from replicate.contest.grid import Cell, Entrant, cells, hold
+from replicate.contest.summary import summarise
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.networks.builders import builder_for, check_size
-from replicate.progress import Report, silent
-from replicate.run import replicate
+from replicate.run import Running, replicate
 from replicate.setup.overrides import TL_TYPE
-from replicate.spec import TL_TYPES, Network
+from replicate.spec import Network, Preprocessing
+from replicate.terms import TL_TYPES
 
 if TYPE_CHECKING:
-    from db.database import Database
-    from replicate.training.compute import Compute
+    from typing_extensions import Unpack
 
 
-def hold_contest(
+def contest_cells(
     images: Sequence[str | Path | ImageSet],
     *,
+    modalities: Sequence[str] = (),
     backbones: Sequence[str] = ("MobileNetV2",),
     tl_types: Sequence[str] = TL_TYPES,
     seeds: Sequence[int] = (0, 1, 2),
     settings: Mapping[str, Any] | None = None,
-    metric: str = "auc",
-    compute: Compute | None = None,
-    database: Database | None = None,
-    runs: Path | None = None,
-    cache: Path | None = None,
-    progress: Report = silent,
-    each: Callable[[dict[str, Any]], None] | None = None,
-) -> tuple[list[dict[str, Any]], Summary]:
-    """Run TL types x backbones x seeds on image sets under equal conditions, and summarise.
+) -> list[Cell]:
+    """Return the runs of a contest: TL types x backbones x seeds on every image set.
 
     Parameters
     ----------
     images
         Sets, or where they are (see :func:`replicate.images.opening.open_images`).
+    modalities
+        Of each set in turn, for the reader; none, or as many as there are sets.
+    backbones, tl_types
+        Their names, with synonyms; a network that nobody builds has another in its stead.
     settings
-        What is equal for all, by path (``training.epochs``), over the house's conditions.
-    metric
-        That the summary compares: ``auc``, ``accuracy`` or ``balanced_accuracy``.
-    compute, database, runs, cache, progress
-        As of :func:`replicate.run.replicate`.
-    each
-        Is called with every row as soon as there is one.
-
-    Returns
-    -------
-    tuple
-        Rows, one a run, with the columns of `replicate.contest.grid.COLUMNS`, and the summary.
+        What is equal for all, by path (``training.epochs``); see
+        :func:`replicate.contest.grid.cells`.
 
     Raises
     ------
-    UsageError, ImagesError, ReplicationError
-        Nothing to compare, unknown names, or no run that gave a value.
+    UsageError, ImagesError
+        Nothing to compare, unknown names, or what does not fit together.
     """
-    conditions = conditions_of(settings or {})
-    size = conditions.preprocessing.size
+    if modalities and len(modalities) != len(images):
+        raise UsageError(
+            f"--modality: {len(modalities)} words for {len(images)} image sets.",
+            "Give one for each --images, in the same order, or none.",
+        )
+    settings = settings or {}
+    size = settings.get("preprocessing.size", Preprocessing().size)
     entrants = [
-        Entrant(one if isinstance(one, ImageSet) else open_images(one, size=size)) for one in images
+        Entrant(one if isinstance(one, ImageSet) else open_images(one, size=size), modality)
+        for one, modality in zip_longest(images, modalities)
     ]
     networks = []
     for name in backbones:
@@ -73,20 +69,74 @@ def hold_contest(
         reported = choice.reported if choice.substitution else None
         networks.append(Network(name=choice.builder.name, reported=reported))
     words: list[Any] = [TL_TYPE.resolve(word) for word in tl_types]
+    return cells(entrants, networks, words, list(seeds), settings)
+
+
+def run_cells(
+    runs_of: Sequence[Cell],
+    *,
+    command: str = "",
+    folder: Path | None = None,
+    **running: Unpack[Running],
+) -> Iterator[dict[str, Any]]:
+    """Run cells one after the other; see :func:`replicate.contest.grid.hold`."""
+    return hold(
+        runs_of,
+        lambda spec, of, ledger: replicate(spec, of, ledger=ledger, **running).to_dict(),
+        command=command,
+        folder=folder,
+    )
+
+
+def hold_contest(
+    images: Sequence[str | Path | ImageSet],
+    *,
+    modalities: Sequence[str] = (),
+    backbones: Sequence[str] = ("MobileNetV2",),
+    tl_types: Sequence[str] = TL_TYPES,
+    seeds: Sequence[int] = (0, 1, 2),
+    settings: Mapping[str, Any] | None = None,
+    metric: str = "auc",
+    folder: Path | None = None,
+    each: Callable[[dict[str, Any]], None] | None = None,
+    **running: Unpack[Running],
+) -> tuple[list[dict[str, Any]], Summary]:
+    """Run TL types x backbones x seeds on image sets under equal conditions, and summarise.
+
+    Parameters
+    ----------
+    images, modalities, backbones, tl_types, seeds, settings
+        As of :func:`contest_cells`.
+    metric
+        That the summary compares: ``auc``, ``accuracy`` or ``balanced_accuracy``.
+    folder
+        Where the rows are kept after every run; None keeps them nowhere.
+    each
+        Is called with every row as soon as there is one.
+    running
+        As of :func:`replicate.run.replicate`: ``compute``, ``database``, ``runs``, ``cache``,
+        ``progress``.
+
+    Returns
+    -------
+    tuple
+        Rows, one a run, with the columns of `replicate.contest.rows.COLUMNS`, and the summary.
+
+    Raises
+    ------
+    UsageError, ImagesError, ReplicationError
+        Nothing to compare, unknown names, or no run that gave a value.
+    """
+    found = contest_cells(
+        images,
+        modalities=modalities,
+        backbones=backbones,
+        tl_types=tl_types,
+        seeds=seeds,
+        settings=settings,
+    )
     rows = []
-    for row in hold(
-        cells(entrants, networks, words, list(seeds), conditions),
-        lambda spec, of, ledger: replicate(
-            spec,
-            of,
-            ledger=ledger,
-            compute=compute,
-            database=database,
-            runs=runs,
-            cache=cache,
-            progress=progress,
-        ),
-    ):
+    for row in run_cells(found, folder=folder, **running):
         rows.append(row)
         if each is not None:
             each(row)

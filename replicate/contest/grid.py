@@ -9,128 +9,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from pathlib import Path
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from db import __version__
 from db.errors import MedtlError, UsageError
-from replicate.evaluation.values import Evaluation
+from replicate.contest.rows import COLUMNS, PARTIAL, RESULTS, check_folder, write
 from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
+from replicate.record import Record
 from replicate.spec import (
-    RECOMMENDED,
-    Augmentation,
-    Data,
-    Head,
     Ledger,
-    LedgerLine,
     Network,
-    Preprocessing,
-    Settings,
     Spec,
     Split,
     TLType,
     Training,
-    Transfer,
-    Unfreezing,
-    settings_of,
+    nested,
 )
+from replicate.terms import FEATURES, HYBRID, RANDOM, RECOMMENDED, SCRATCH
 
-#: Columns of the results, in order.
-COLUMNS = (
-    "dataset",
-    "modality",
-    "phantom",
-    "n_images",
-    "n_classes",
-    "n_groups",
-    "backbone",
-    "weights",
-    "tl_type",
-    "unfrozen",
-    "seed",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "balanced_accuracy",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "baseline_accuracy",
-    "features_seconds",
-    "train_seconds",
-    "total_seconds",
-    "images_per_second",
-    "trained_parameters",
-    "size",
-    "epochs",
-    "split",
-    "run",
-    "error",
-    "version",
-    "command",
+#: What is equal for all cells where nobody says otherwise, by path in a spec: partial TL types
+#: unfreeze two blocks, feature extractor hybrids have a support vector machine.
+HOUSE: Mapping[str, Any] = {
+    "network.weights": "pretrained",
+    "transfer.unfreezing.kind": "blocks",
+    "transfer.unfreezing.amount": 2,
+    "transfer.head.kind": "svm",
+    "training.backbone_lr": 1e-4,
+    "split.kind": "k-fold",
+    "split.folds": 5,
+}
+#: Rate of unfrozen layers in the recommended protocol.
+LOW_RATE = 1e-5
+_EXTENT, _HEAD = "transfer.unfreezing", "transfer.head."
+#: Beginnings of the paths that can be equal for all.
+_SHARED = (
+    "data.max_images",
+    "network.weights",
+    "transfer.",
+    "preprocessing.",
+    "augmentation.",
+    "training.",
+    "split.",
 )
-RANDOM = "random initialisation"
-
-
-class Conditions(Settings):
-    """What is equal for all cells.
-
-    `partial` is what fine-tuning and the recommended protocol unfreeze; `hybrid` the head of
-    feature extractor hybrids. In the recommended protocol half of the epochs train the head alone,
-    unless `training` says how many, and unfrozen layers learn at `low_rate`. In random
-    initialisation they learn at the rate of the head: nothing pretrained needs a lower one.
-    """
-
-    preprocessing: Preprocessing = Preprocessing()
-    augmentation: Augmentation = Augmentation()
-    training: Training = Training(backbone_lr=1e-4)
-    split: Split = Split(kind="k-fold", folds=5)
-    partial: Unfreezing = Unfreezing(kind="blocks", amount=2)
-    hybrid: Head = Head(kind="svm")
-    low_rate: Annotated[float, Field(gt=0)] = 1e-5
-    batchnorm: Literal["frozen", "all", "none"] = "frozen"
-    weights: str = "pretrained"
-    max_images: int | None = None
-
-
-def conditions_of(settings: Mapping[str, Any]) -> Conditions:
-    """Return the house's conditions with settings changed.
-
-    Parameters
-    ----------
-    settings
-        Value by path in a spec (``training.epochs``). ``transfer.unfreezing`` is that of partial
-        types, ``transfer.head`` that of hybrids.
-
-    Raises
-    ------
-    UsageError
-        A value that is not possible, or a setting that is compared and so cannot be equal for all.
-    """
-    parts = {"transfer.head": "hybrid", "transfer.unfreezing": "partial"}
-    single = {
-        "transfer.batchnorm": "batchnorm",
-        "network.weights": "weights",
-        "data.max_images": "max_images",
-    }
-    values = Conditions().model_dump()
-    for path, value in settings.items():
-        part, _, name = path.rpartition(".")
-        if path in single:
-            values[single[path]] = value
-        elif parts.get(part, part) in values:
-            values[parts.get(part, part)][name] = value
-        else:
-            raise UsageError(f"contest: {path} cannot be equal for all.", "Leave it out.")
-    try:
-        return Conditions.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = first["msg"].removeprefix("Value error, ")
-        where = ".".join(str(step) for step in first["loc"])
-        raise UsageError(f"contest: {where}: {what}.", "Change that option.") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,39 +81,8 @@ class Cell:
         return f"{self.entrant.images.name}: {self.tl_type}, {self.network.name}, seed {self.seed}"
 
 
-class Outcome(Protocol):
-    """What the contest takes of a finished run.
-
-    `timing` holds seconds by part: ``features``, ``training``, ``total``; `features_cost` what the
-    features would have cost without a cache.
-    """
-
-    @property
-    def id(self) -> str:
-        """Name of the run."""
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """Its metrics."""
-
-    @property
-    def timing(self) -> Mapping[str, Any]:
-        """Its seconds, by part."""
-
-    @property
-    def features_cost(self) -> float | None:
-        """Seconds that features took when they were computed; None if not known."""
-
-    @property
-    def images_per_second(self) -> float | None:
-        """Throughput of the network."""
-
-    @property
-    def trained_parameters(self) -> int:
-        """How many parameters were trained."""
-
-
-Run = Callable[[Spec, ImageSet, Ledger], Outcome]
+#: Runs a spec on images, or finds it finished; returns its record (see `replicate.record`).
+Run = Callable[[Spec, ImageSet, Ledger], Record]
 
 
 def cells(
@@ -197,15 +90,21 @@ def cells(
     backbones: Sequence[Network],
     tl_types: Sequence[TLType],
     seeds: Sequence[int],
-    conditions: Conditions,
+    settings: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
     """Return all runs of a contest, set by set, so that what is cached of a set is used at once.
+
+    Parameters
+    ----------
+    settings
+        What is equal for all, by path in a spec, over :data:`HOUSE`. ``transfer.unfreezing`` is
+        that of partial TL types, ``transfer.head`` that of feature extractor hybrids.
 
     Raises
     ------
     UsageError
-        Nothing to compare, a name given twice, phantom and real sets together, or conditions that
-        do not fit one of the TL types.
+        Nothing to compare, a name given twice, phantom and real sets together, or settings that
+        cannot be equal for all or do not fit one of the TL types.
     """
     for what, names in (
         ("image set", [one.images.name for one in entrants]),
@@ -218,6 +117,10 @@ def cells(
         twice = [name for place, name in enumerate(names) if name in names[:place]]
         if twice:
             raise UsageError(f"contest: the {what} {twice[0]} is given twice.", "Name each once.")
+    settings = {**HOUSE, **(settings or {})}
+    for path in settings:
+        if not path.startswith(_SHARED) or path == "transfer.tl_type":
+            raise UsageError(f"contest: {path} cannot be equal for all.", "Leave it out.")
     if len({one.images.phantom for one in entrants}) > 1:
         raise UsageError(
             "contest: phantom and real image sets together.",
@@ -229,7 +132,7 @@ def cells(
             network,
             tl_type,
             seed,
-            spec_of(conditions, entrant, network, tl_type, seed),
+            spec_of(settings, entrant.images, network, tl_type, seed),
         )
         for entrant in entrants
         for network in backbones
@@ -239,56 +142,43 @@ def cells(
 
 
 def spec_of(
-    conditions: Conditions, entrant: Entrant, network: Network, tl_type: TLType, seed: int
+    settings: Mapping[str, Any], images: ImageSet, network: Network, tl_type: TLType, seed: int
 ) -> Spec:
     """Return the spec of one cell.
+
+    In the recommended protocol half of the epochs train the head alone, unless `settings` say how
+    many, and unfrozen layers learn at :data:`LOW_RATE`. In random initialisation they learn at the
+    rate of the head: nothing pretrained needs a lower one.
 
     Raises
     ------
     UsageError
-        The conditions do not fit the TL type.
+        The settings do not fit the TL type.
     """
-    images, random = entrant.images, tl_type == RANDOM
-    if tl_type.startswith("feature extractor"):
-        unfreezing = Unfreezing(kind="none")
-    elif random or tl_type == "fine-tuning from scratch":
-        unfreezing = Unfreezing(kind="all")
-    else:
-        unfreezing = conditions.partial
-    training = conditions.training
-    changes: dict[str, Any] = {}
-    if random:
-        changes["backbone_lr"] = training.learning_rate
-    elif unfreezing.kind == "none":
-        changes["backbone_lr"] = None
-    if tl_type == RECOMMENDED:
-        changes["backbone_lr"] = conditions.low_rate
-        changes["head_epochs"] = training.head_epochs or max(1, training.epochs // 2)
-    else:
-        changes["head_epochs"] = 0
+    values = dict(settings)
+    if tl_type != HYBRID:
+        values = {path: value for path, value in values.items() if not path.startswith(_HEAD)}
+    if tl_type in (FEATURES, HYBRID):
+        values |= {f"{_EXTENT}.kind": "none", f"{_EXTENT}.amount": None}
+        values["training.backbone_lr"] = None
+    elif tl_type in (RANDOM, SCRATCH):
+        values |= {f"{_EXTENT}.kind": "all", f"{_EXTENT}.amount": None}
+    whole = Training()
+    epochs = values.get("training.epochs", whole.epochs)
+    head_epochs = values.get("training.head_epochs", 0)
+    values["training.head_epochs"] = 0
+    if tl_type == RANDOM:
+        values["training.backbone_lr"] = values.get("training.learning_rate", whole.learning_rate)
+    elif tl_type == RECOMMENDED:
+        values["training.backbone_lr"] = LOW_RATE
+        values["training.head_epochs"] = head_epochs or max(1, epochs // 2)
+    values |= {f"network.{name}": value for name, value in network if name != "weights"}
+    if tl_type == RANDOM:
+        values |= {"network.weights": "random", "network.weights_hash": None}
+    values |= {"data.name": images.name, "data.phantom": images.phantom}
+    values |= {"transfer.tl_type": tl_type, "seeds": (seed,)}
     try:
-        return Spec(
-            data=Data(
-                name=images.name,
-                phantom=images.phantom,
-                max_images=conditions.max_images,
-            ),
-            network=network.model_copy(
-                update={"weights": "random" if random else conditions.weights}
-                | ({"weights_hash": None} if random else {})
-            ),
-            transfer=Transfer(
-                tl_type=tl_type,
-                unfreezing=unfreezing,
-                batchnorm=conditions.batchnorm,
-                head=conditions.hybrid if tl_type == "feature extractor hybrid" else Head(),
-            ),
-            preprocessing=conditions.preprocessing,
-            augmentation=conditions.augmentation,
-            training=training.model_copy(update=changes),
-            split=conditions.split,
-            seeds=(seed,),
-        )
+        return Spec.model_validate(nested(values))
     except ValidationError as error:
         what = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UsageError(
@@ -308,15 +198,12 @@ def ledger_of(spec: Spec) -> Ledger:
             return "contest: belongs to what is compared"
         return "contest: equal for all that is compared"
 
-    return Ledger(
-        lines=tuple(
-            LedgerLine(name=name, value=value, mark="assumed", reason=reason(name))
-            for name, value in settings_of(spec).items()
-        )
-    )
+    return Ledger.of(spec, "setup", reason)
 
 
-def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[str, Any]]:
+def hold(
+    runs: Sequence[Cell], run: Run, *, command: str = "", folder: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """Run the cells one after the other and yield a row each, of the columns `COLUMNS`.
 
     Parameters
@@ -327,12 +214,22 @@ def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[
         Runs a spec on images, or finds it finished.
     command
         What a reader would type to have it again; stands in every row.
+    folder
+        Where the rows are kept: those so far after every run, and all in the end.
+
+    Raises
+    ------
+    MedtlError
+        The folder cannot be written to, which is tried before anything is run.
 
     Notes
     -----
     A cell that fails for a reason that a person can mend, or for want of memory, has its reason in
     `error` and no values; the others go on. A defect of ours stops the contest.
     """
+    if folder is not None:
+        check_folder(folder)
+    rows: list[dict[str, Any]] = []
     for cell in runs:
         row = _row(cell, command)
         try:
@@ -344,7 +241,13 @@ def hold(runs: Sequence[Cell], run: Run, *, command: str = "") -> Iterator[dict[
             row["error"] = "The memory of this machine does not suffice."
         else:
             row |= _found(outcome)
+        rows.append(row)
+        if folder is not None:
+            write(rows, folder / PARTIAL)
         yield row
+    if folder is not None:
+        write(rows, folder / RESULTS)
+        (folder / PARTIAL).unlink(missing_ok=True)
 
 
 def _row(cell: Cell, command: str) -> dict[str, Any]:
@@ -385,23 +288,21 @@ def _counts(images: ImageSet) -> dict[str, Any]:
     }
 
 
-def _found(outcome: Outcome) -> dict[str, Any]:
-    judged = outcome.evaluation
-    accuracy, auc = judged.pooled("accuracy"), judged.pooled("auc")
-    cost = outcome.features_cost
+def _found(record: Record) -> dict[str, Any]:
+    metrics, timing = record["metrics"], record["timing"]
+    cost = timing["features_cost"]
     return {
-        "run": outcome.id,
-        "accuracy": accuracy.value,
-        "accuracy_low": accuracy.ci_low,
-        "accuracy_high": accuracy.ci_high,
-        "balanced_accuracy": judged.pooled("balanced_accuracy").value,
-        "auc": auc.value,
-        "auc_low": auc.ci_low,
-        "auc_high": auc.ci_high,
-        "baseline_accuracy": judged.baseline.accuracy.value,
-        "features_seconds": outcome.timing.get("features") if cost is None else cost,
-        "train_seconds": outcome.timing.get("training"),
-        "total_seconds": outcome.timing.get("total"),
-        "images_per_second": outcome.images_per_second,
-        "trained_parameters": outcome.trained_parameters,
+        "run": record["run"]["id"],
+        **{f"accuracy{end}": metrics["accuracy"][name] for end, name in _ENDS.items()},
+        **{f"auc{end}": metrics["auc"][name] for end, name in _ENDS.items()},
+        "balanced_accuracy": metrics["balanced_accuracy"]["value"],
+        "baseline_accuracy": record["baseline"]["accuracy"]["value"],
+        "features_seconds": timing.get("features") if cost is None else cost,
+        "train_seconds": timing.get("training"),
+        "total_seconds": timing.get("total"),
+        "images_per_second": timing["images_per_second"],
+        "trained_parameters": record["run"]["trained_parameters"],
     }
+
+
+_ENDS = {"": "value", "_low": "ci_low", "_high": "ci_high"}

@@ -11,23 +11,43 @@ from typing import Any
 
 from db.errors import MedtlError, ReplicationError
 from db.files import replace_file
-from replicate.contest.grid import COLUMNS
 
-_WHOLE = ("n_images", "n_classes", "n_groups", "seed", "trained_parameters", "size", "epochs")
-_REAL = (
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "balanced_accuracy",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "baseline_accuracy",
-    "features_seconds",
-    "train_seconds",
-    "total_seconds",
-    "images_per_second",
-)
+#: Columns of the results, in order, with what they hold.
+COLUMNS: Mapping[str, type] = {
+    "dataset": str,
+    "modality": str,
+    "phantom": bool,
+    "n_images": int,
+    "n_classes": int,
+    "n_groups": int,
+    "backbone": str,
+    "weights": str,
+    "tl_type": str,
+    "unfrozen": str,
+    "seed": int,
+    "accuracy": float,
+    "accuracy_low": float,
+    "accuracy_high": float,
+    "balanced_accuracy": float,
+    "auc": float,
+    "auc_low": float,
+    "auc_high": float,
+    "baseline_accuracy": float,
+    "features_seconds": float,
+    "train_seconds": float,
+    "total_seconds": float,
+    "images_per_second": float,
+    "trained_parameters": int,
+    "size": int,
+    "epochs": int,
+    "split": str,
+    "run": str,
+    "error": str,
+    "version": str,
+    "command": str,
+}
+#: Files of a contest's folder: its rows when all are there, those so far, and its answer.
+RESULTS, PARTIAL, SUMMARY = "results.csv", "results.partial.csv", "summary.json"
 _NEEDED = ("dataset", "backbone", "tl_type", "seed", "phantom")
 
 
@@ -44,10 +64,11 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
 
 
-def _unwritable(path: Path, error: OSError) -> MedtlError:
+def unwritable(path: Path, error: OSError) -> MedtlError:
+    """Return the error of a folder that cannot be written to."""
     return MedtlError(
         f"{path}: cannot be written ({error.strerror or error}).",
         "Name a folder that you may write to with --out.",
@@ -70,7 +91,7 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, buffer.getvalue().encode())
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def _text(value: Any) -> str:
@@ -106,17 +127,13 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def _typed(row: Mapping[str, str | None], path: Path, number: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in COLUMNS:
-        text = row.get(name) or ""
+    for name, kind in COLUMNS.items():
+        text = row.get(name)
         try:
             if not text:
                 found[name] = None
-            elif name in _WHOLE:
-                found[name] = int(text)
-            elif name in _REAL:
-                found[name] = float(text)
             else:
-                found[name] = text == "yes" if name == "phantom" else text
+                found[name] = text == "yes" if kind is bool else kind(text)
         except ValueError:
             raise ReplicationError(
                 f"{path}, row {number}: {name} is {text!r}, no number.",

@@ -26,7 +26,8 @@ from replicate.evaluation.intervals import Floats
 EXACT_SETS = 16
 #: Up to so many orders (methods! to the power of sets - 1) all are counted for Friedman's test.
 _EXACT_ORDERS = 20_000
-_DRAWS = 20_000
+#: Draws where there is too much to count, and their seed.
+_DRAWS, _SEED = 20_000, 0
 #: With fewer data sets a mean has no interval: Student's of two is wider than any difference can be
 #: and stands beside a p of 1 at best as if it said something.
 LEAST_SETS = 4
@@ -45,7 +46,7 @@ class Friedman:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedTest:
     """One method against another over the data sets that both have.
 
     Attributes
@@ -80,33 +81,28 @@ class Comparison:
     method: str
 
 
-def mean_ranks(scores: Floats, *, higher_is_better: bool = True) -> Floats:
+def mean_ranks(scores: Floats) -> Floats:
     """Return the mean rank of each method over data sets; 1 is best, ties share.
 
     Parameters
     ----------
     scores
-        Shape (sets, methods), complete.
-    higher_is_better
-        False for costs and losses.
+        Shape (sets, methods), complete; higher is better.
     """
-    return np.asarray(_ranked(scores, higher_is_better).mean(axis=0))
+    return np.asarray(_ranked(scores).mean(axis=0))
 
 
-def _ranked(scores: Floats, higher_is_better: bool) -> Floats:
-    rounded = np.round(scores, 12)
-    return ranks(-rounded if higher_is_better else rounded)
+def _ranked(scores: Floats) -> Floats:
+    return ranks(-np.round(scores, 12))
 
 
-def friedman(scores: Floats, *, higher_is_better: bool = True, seed: int = 0) -> Friedman | None:
+def friedman(scores: Floats) -> Friedman | None:
     """Test that the methods rank alike; None for fewer than two sets or methods.
 
     Parameters
     ----------
     scores
-        Shape (sets, methods), complete.
-    seed
-        Of the sampled orders, where there are too many to count.
+        Shape (sets, methods), complete; higher is better.
 
     Notes
     -----
@@ -116,7 +112,7 @@ def friedman(scores: Floats, *, higher_is_better: bool = True, seed: int = 0) ->
     sets, methods = scores.shape
     if sets < 2 or methods < 2:
         return None
-    ranked = _ranked(scores, higher_is_better)
+    ranked = _ranked(scores)
     spread = float(np.sum((ranked - (methods + 1) / 2) ** 2))
     if spread <= _EQUAL:
         return Friedman(0.0, 1.0, 1.0, "all methods tie on all sets")
@@ -137,7 +133,7 @@ def friedman(scores: Floats, *, higher_is_better: bool = True, seed: int = 0) ->
             sums = (sums[:, None, :] + turned[None, :, :]).reshape(-1, methods)
         p = float(np.mean(statistic(sums) >= observed - 1e-9))
         return Friedman(observed, p, smallest, f"exact, {len(sums):,} orders of ranks")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_SEED)
     sums = np.zeros((_DRAWS, methods))
     for row in ranked:
         sums += generator.permuted(np.tile(row, (_DRAWS, 1)), axis=1)
@@ -155,7 +151,7 @@ def critical_difference(sets: int, methods: int, alpha: float = 0.05) -> float:
     return quantile * math.sqrt(methods * (methods + 1) / (6 * sets))
 
 
-def sign_flip(differences: Floats, *, seed: int = 0) -> tuple[float, float, str]:
+def sign_flip(differences: Floats) -> tuple[float, float, str]:
     """Test that paired differences are around 0, two-sided.
 
     Parameters
@@ -173,7 +169,7 @@ def sign_flip(differences: Floats, *, seed: int = 0) -> tuple[float, float, str]
     if n == 0:
         return math.nan, math.nan, "no data set"
     p, exact = sign_flips.sign_flip(
-        differences, two_sided=True, exact_up_to=EXACT_SETS, draws=_DRAWS, seed=seed
+        differences, two_sided=True, exact_up_to=EXACT_SETS, draws=_DRAWS, seed=_SEED
     )
     if exact:
         return p, 2.0 ** (1 - n), f"exact sign flips of {n} sets"
@@ -182,21 +178,22 @@ def sign_flip(differences: Floats, *, seed: int = 0) -> tuple[float, float, str]
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p; NaN stays NaN and is not counted."""
-    known = [index for index, p in enumerate(p_values) if not math.isnan(p)]
-    adjusted = [math.nan] * len(p_values)
-    largest = 0.0
-    for place, index in enumerate(sorted(known, key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(known) - place) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+    # Statsmodels takes a second to import.
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = np.array(p_values, dtype=float)
+    known = np.isfinite(adjusted)
+    if known.any():
+        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
+    return [float(p) for p in adjusted]
 
 
-def compare(
+def paired_tests(
     scores: Floats,
     names: Sequence[str],
     pairs: Sequence[tuple[str, str]] | None = None,
-) -> list[Comparison]:
-    """Compare methods pair by pair.
+) -> list[PairedTest]:
+    """Test methods against each other, pair by pair.
 
     Parameters
     ----------
@@ -214,7 +211,7 @@ def compare(
     return [replace(one, p_holm=p) for one, p in zip(raw, adjusted, strict=True)]
 
 
-def _one(first: str, second: str, differences: Floats) -> Comparison:
+def _one(first: str, second: str, differences: Floats) -> PairedTest:
     known = differences[np.isfinite(differences)]
     n = known.size
     p, smallest, method = sign_flip(known)
@@ -225,7 +222,7 @@ def _one(first: str, second: str, differences: Floats) -> Comparison:
         half = distributions.critical_value(0.95, n - 1) * error
         low, high = mean - half, mean + half
     better, worse = int(np.sum(known > _EQUAL)), int(np.sum(known < -_EQUAL))
-    return Comparison(
+    return PairedTest(
         first, second, n, better, n - better - worse, worse, mean, low, high, p, smallest, p, method
     )
 

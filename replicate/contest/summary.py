@@ -8,91 +8,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from db.errors import ReplicationError, UsageError
-from replicate.contest.grid import RANDOM
+from replicate.contest.answer import Summary
 from replicate.contest.statistics import (
-    Comparison,
-    Friedman,
-    compare,
+    PairedTest,
     critical_difference,
     friedman,
     mean_ranks,
+    paired_tests,
     pareto,
 )
 from replicate.evaluation.intervals import Floats
-from replicate.spec import RECOMMENDED, TL_TYPES
+from replicate.terms import (
+    CONTEST_METRICS,
+    FEATURES,
+    HYBRID,
+    RANDOM,
+    RECOMMENDED,
+    SCRATCH,
+    TL_TYPES,
+)
 
-METRICS = ("auc", "accuracy", "balanced_accuracy")
 PRETRAINED = "pretrained (mean of its TL types)"
 
 #: TL types that take the same features: whoever comes first pays for them, and both are charged.
 _SAME_FEATURES = {
-    "feature extractor hybrid": "feature extractor",
-    RANDOM: "fine-tuning from scratch",
+    HYBRID: FEATURES,
+    RANDOM: SCRATCH,
 }
 #: It takes what these two take, one after the other.
-_FEATURES_OF_BOTH = {RECOMMENDED: ("feature extractor", "fine-tuning")}
-_ALPHA = 0.05
+_FEATURES_OF_BOTH = {RECOMMENDED: (FEATURES, "fine-tuning")}
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Summary:
-    """The answer of a contest.
-
-    Attributes
-    ----------
-    metric, phantom
-        What is compared, and whether on phantom images.
-    sets
-        Names of the data sets, by name.
-    points
-        A row a set and method: mean and standard deviation over seeds, cost.
-    methods
-        A row a TL type and backbone, best first: mean over sets, mean rank, cost, whether no other
-        is as good and cheaper.
-    tl_types
-        A row a TL type over the sets on which all TL types ran with all backbones: mean, mean rank.
-    friedman
-        Whether TL types differ at all; None with fewer than two sets or TL types.
-    comparisons
-        By question: the one that the contest is about first.
-    notes
-        What a reader must know, one sentence each.
-    """
-
-    metric: str
-    phantom: bool
-    sets: tuple[str, ...]
-    points: tuple[dict[str, Any], ...]
-    methods: tuple[dict[str, Any], ...]
-    tl_types: tuple[dict[str, Any], ...]
-    friedman: Friedman | None
-    comparisons: Mapping[str, tuple[Comparison, ...]]
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, JSON-able: what is not defined is None."""
-        return {
-            "metric": self.metric,
-            "kind": "phantom" if self.phantom else "replicated",
-            "sets": list(self.sets),
-            "methods": [_clean(row) for row in self.methods],
-            "tl_types": [_clean(row) for row in self.tl_types],
-            "friedman": None if self.friedman is None else _clean(asdict(self.friedman)),
-            "comparisons": {
-                question: [_clean(asdict(one)) for one in found]
-                for question, found in self.comparisons.items()
-            },
-            "points": [_clean(row) for row in self.points],
-            "notes": list(self.notes),
-        }
 
 
 def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
@@ -103,7 +54,7 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
     rows
         As `replicate.contest.grid.hold` yields them.
     metric
-        One of `METRICS`.
+        One of `CONTEST_METRICS`.
 
     Raises
     ------
@@ -112,8 +63,8 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
     ReplicationError
         No row has a value.
     """
-    if metric not in METRICS:
-        raise UsageError(f"--metric: no {metric!r}.", f"Choose from {', '.join(METRICS)}.")
+    if metric not in CONTEST_METRICS:
+        raise UsageError(f"--metric: no {metric!r}.", f"Choose from {', '.join(CONTEST_METRICS)}.")
     if len({bool(row["phantom"]) for row in rows}) > 1:
         raise UsageError(
             "contest: rows of phantom and of real image sets together.",
@@ -129,8 +80,8 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
     methods, incomplete = _methods(points, sets)
     names, scores = _by_tl_type(points, sets)
     complete = scores[np.isfinite(scores).all(axis=1)] if len(names) else scores
-    comparisons = _comparisons(names, scores)
-    notes = _notes(rows, metric, sets, incomplete, complete.shape, comparisons)
+    several = len(complete) > 1 and len(names) > 1
+    failed = [row for row in rows if row.get("error")]
     return Summary(
         metric=metric,
         phantom=bool(rows[0]["phantom"]),
@@ -139,8 +90,11 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
         methods=tuple(methods),
         tl_types=tuple(_tl_rows(names, complete)),
         friedman=friedman(complete) if len(names) > 1 else None,
-        comparisons=comparisons,
-        notes=tuple(notes),
+        comparisons=_comparisons(names, scores),
+        critical_difference=critical_difference(*complete.shape) if several else None,
+        unranked=tuple(incomplete),
+        failed=tuple((row["dataset"], row["tl_type"], row["backbone"]) for row in failed),
+        undefined=sum(row.get(metric) is None for row in rows) - len(failed),
     )
 
 
@@ -206,13 +160,13 @@ def _baseline(rows: Sequence[Row], metric: str) -> float:
 
 def _methods(
     points: Sequence[Mapping[str, Any]], sets: Sequence[str]
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """Return a row a method that has all sets, and the names of those that lack one."""
     by_method: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for point in points:
         by_method.setdefault((point["tl_type"], point["backbone"]), {})[point["dataset"]] = point
     whole = {key: own for key, own in by_method.items() if len(own) == len(sets)}
-    incomplete = [f"{tl}, {name}" for tl, name in by_method if (tl, name) not in whole]
+    incomplete = [method for method in by_method if method not in whole]
     scores = np.array([[own[one]["value"] for own in whole.values()] for one in sets])
     placed = mean_ranks(scores) if whole else np.zeros(0)
     rows: list[dict[str, Any]] = []
@@ -275,87 +229,18 @@ def _tl_rows(names: Sequence[str], complete: Floats) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["mean_rank"])
 
 
-def _comparisons(names: Sequence[str], scores: Floats) -> dict[str, tuple[Comparison, ...]]:
+def _comparisons(names: Sequence[str], scores: Floats) -> dict[str, tuple[PairedTest, ...]]:
     """Ask in this order, each question with a Holm correction of its own."""
-    found: dict[str, tuple[Comparison, ...]] = {}
+    found: dict[str, tuple[PairedTest, ...]] = {}
     pretrained = [place for place, name in enumerate(names) if name != RANDOM]
     if RANDOM in names and pretrained:
         chance = scores[:, names.index(RANDOM)]
         both = np.column_stack([scores[:, pretrained].mean(axis=1), chance])
-        found["pretrained against random"] = tuple(compare(both, [PRETRAINED, RANDOM]))
+        found["pretrained against random"] = tuple(paired_tests(both, [PRETRAINED, RANDOM]))
         if len(pretrained) > 1:
             pairs = [(names[place], RANDOM) for place in pretrained]
-            found["each against random"] = tuple(compare(scores, names, pairs))
+            found["each against random"] = tuple(paired_tests(scores, names, pairs))
     if len(pretrained) > 1:
         own = [names[place] for place in pretrained]
-        found["among pretrained"] = tuple(compare(scores[:, pretrained], own))
+        found["among pretrained"] = tuple(paired_tests(scores[:, pretrained], own))
     return found
-
-
-def sentence(one: Comparison) -> str:
-    """Return a comparison in words, with what it rests on."""
-    interval = ""
-    if math.isfinite(one.ci_low):
-        interval = f" (95% interval {one.ci_low:+.3f} to {one.ci_high:+.3f}, Student)"
-    return (
-        f"{one.first[:1].upper()}{one.first[1:]} minus {one.second}: {one.difference:+.3f}"
-        f"{interval}, better on {one.wins} of {one.sets} sets, {one.method}: p = {one.p:.2g} "
-        f"(the least they can give: {one.smallest_p:.2g})"
-    )
-
-
-def _notes(
-    rows: Sequence[Row],
-    metric: str,
-    sets: Sequence[str],
-    incomplete: Sequence[str],
-    complete: tuple[int, ...],
-    comparisons: Mapping[str, Sequence[Comparison]],
-) -> list[str]:
-    notes = [
-        f"n = {len(sets)} data sets; seeds are averaged within a set and are no evidence beyond it."
-    ]
-    if len(sets) == 1:
-        notes = ["One data set: what is seen holds for it alone, and there is nothing to test."]
-        comparisons = {}
-    main = comparisons.get("pretrained against random")
-    if main:
-        notes.append(f"{sentence(main[0])}.")
-    for question, found in comparisons.items():
-        least = min(len(found) * one.smallest_p for one in found)
-        if least > _ALPHA:
-            notes.append(
-                f"{question.capitalize()}: so few sets cannot reach p = {_ALPHA} at all after "
-                f"Holm's correction (at best {min(least, 1.0):.2g})."
-            )
-    if len(complete) == 2 and complete[0] > 1 and complete[1] > 1:
-        distance = critical_difference(complete[0], complete[1])
-        ranked = f"Nemenyi: mean ranks of {complete[1]} TL types over {complete[0]} sets"
-        most = complete[1] - 1
-        if distance > most:
-            notes.append(
-                f"{ranked} cannot be told apart: they would have to differ by {distance:.2f}, and "
-                f"can by {most} at most."
-            )
-        else:
-            notes.append(f"{ranked} differ beyond chance by {distance:.2f} or more.")
-    if incomplete:
-        notes.append(f"Not on all sets, so not ranked: {'; '.join(incomplete)}.")
-    failed = [row for row in rows if row.get("error")]
-    if failed:
-        places = sorted(
-            {f"{row['dataset']} ({row['tl_type']}, {row['backbone']})" for row in failed}
-        )
-        many = f"{len(failed)} runs" if len(failed) > 1 else "1 run"
-        notes.append(f"{many} failed: {'; '.join(sorted(places))}.")
-    blank = sum(1 for row in rows if not row.get("error") and row.get(metric) is None)
-    if blank:
-        notes.append(f"Without {metric}, as it is undefined for what they tested: {blank} runs.")
-    return notes
-
-
-def _clean(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
-    }

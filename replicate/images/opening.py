@@ -11,7 +11,6 @@ from replicate.images.image_set import ImageSet
 from replicate.images.manifest import open_manifest
 from replicate.images.medmnist import IMAGES, catalogue, named, open_medmnist, open_published
 from replicate.images.npz import open_npz
-from replicate.images.phantom import open_phantom
 
 
 def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
@@ -41,6 +40,9 @@ def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
         # Path("") is the current folder, which nobody has named.
         raise UsageError("--images: names nothing.", "Name a folder, a file, or phantom.")
     if word == "phantom" or word.startswith("phantom:"):
+        # It draws with scipy, whose import takes longer than reading a set of real images.
+        from replicate.images.phantom import open_phantom
+
         return open_phantom(word, size=size)
     path = Path(where).expanduser()
     if path.exists():

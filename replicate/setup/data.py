@@ -115,13 +115,7 @@ def _described(source: Source, images: ImageSet | None, missing: tuple[str, ...]
     )
 
 
-def enter(
-    account: Account,
-    data: Images,
-    study: Study | None,
-    asked: Mapping[str, Any],
-    chosen: str,
-) -> None:
+def enter(account: Account, data: Images, study: Study | None, asked: Mapping[str, Any]) -> None:
     """Enter all that a spec says of its data.
 
     Raises
@@ -134,26 +128,33 @@ def enter(
     row = next((row for row in study.datasets if row.name == used), None) if study else None
     if row is not None and data.fidelity == "same data":
         account.report("data.name", data.name, f"{row.name}: {row.source or row.basis}")
+    elif source is not None:
+        account.assume("data.name", data.name, f"{data.fidelity}: {data.reason}", "setup")
+    elif data.name == NO_IMAGES:
+        account.assume("data.name", data.name, "no images chosen", "found")
     else:
-        given = "no images chosen" if data.name == NO_IMAGES else chosen
-        account.assume(
-            "data.name", data.name, f"{data.fidelity}: {data.reason}" if source else given
-        )
+        account.choose("data.name", data.name)
     real = "synthetic images" if data.phantom else "real images"
-    account.assume("data.phantom", data.phantom, real)
+    account.assume("data.phantom", data.phantom, real, "found")
     task = study.values.get("task") if study is not None else None
     mapping = "our mapping of the set's classes to the study's task"
     if task is not None:
         mapping += f" ({task.value})"
-    account.assume("data.classes", data.classes, mapping if source else "all classes as they are")
-    positive = source.positive if source is not None else None
-    reason = "the class that the task looks for" if positive else "no class is named as the finding"
-    account.assume("data.positive", positive, reason)
-    account.assume("data.max_images", None, "all images")
-    account.assume("data.content", None, "known when the images have been read")
+    positive = None
+    if source is not None:
+        positive = source.positive
+        account.assume("data.classes", data.classes, mapping, "setup")
+    else:
+        account.assume("data.classes", data.classes, "all classes as they are", "house")
+    if positive is not None:
+        account.assume("data.positive", positive, "the class that the task looks for", "setup")
+    else:
+        account.assume("data.positive", None, "no class is named as the finding", "house")
+    account.assume("data.max_images", None, "all images", "house")
+    account.assume("data.content", None, "known when the images have been read", "found")
     for path in ("data.positive", "data.max_images"):
         if path in asked:
-            account.assume(path, asked[path], chosen)
+            account.choose(path, asked[path])
     positive = account.value("data.positive")
     if positive is not None and data.known and positive not in data.known:
         raise UsageError(
@@ -166,11 +167,12 @@ def fit_split(account: Account, images: ImageSet, asked: Mapping[str, Any], *, f
     """Fit the split to what the images have: parts of their own, and known groups."""
     if images.parts is None:
         if account.value("split.kind") == "official" and "split.kind" not in asked:
-            account.assume("split.kind", "hold-out", "these images have no parts of their own")
+            reason = "these images have no parts of their own"
+            account.assume("split.kind", "hold-out", reason, "found")
     elif free and _whole_parts(images) and not asked.keys() & _OTHER_SPLITS:
-        account.assume("split.kind", "official", "the set has parts of its own")
+        account.assume("split.kind", "official", "the set has parts of its own", "found")
     if not images.groups and account.value("split.by") == "group" and "split.by" not in asked:
-        account.assume("split.by", "image", "no patients or groups are known")
+        account.assume("split.by", "image", "no patients or groups are known", "found")
 
 
 def _whole_parts(images: ImageSet) -> bool:

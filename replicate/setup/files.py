@@ -95,7 +95,7 @@ class Source(Record):
         return own <= found <= own | {fold(name) for name in self.left_out}
 
 
-class Comparison(Record):
+class Target(Record):
     """Which reported outcome a rerun is compared with: one row of the record, by what tells it.
 
     `cases` is the number behind the value where it is another than the row's `n`; `note` says why.
@@ -111,7 +111,7 @@ class Comparison(Record):
     of_class: Text | None = None
 
     @model_validator(mode="after")
-    def _explained(self) -> Comparison:
+    def _explained(self) -> Target:
         if self.cases is not None and self.note is None:
             raise ValueError("cases: a note must say where the number comes from.")
         return self
@@ -136,7 +136,7 @@ class Setup(Record):
     title: Text
     about: Text | None = None
     settings: Mapping[Text, Setting]
-    compare: tuple[Comparison, ...] = ()
+    compare: tuple[Target, ...] = ()
     sources: Annotated[tuple[Source, ...], Field()] = ()
     missing: tuple[Text, ...] = ()
 
@@ -321,13 +321,13 @@ def _faults(setup: Setup, path: Path, study: Study | None) -> list[Problem]:
             except ValueError as error:
                 fault((*place, name), str(error))
     rows = study.metrics if study else ()
-    for position, comparison in enumerate(setup.compare):
-        count = sum(comparison.finds(row) for row in rows)
+    for position, target in enumerate(setup.compare):
+        count = sum(target.finds(row) for row in rows)
         if count != 1:
             fault(("compare", position), f"finds {count} outcomes in the record, not one.")
         classes = {name for source in setup.sources for name in source.classes.values()}
-        if comparison.of_class is not None and comparison.of_class not in classes:
-            message = f"{comparison.of_class!r} is no class of any source."
+        if target.of_class is not None and target.of_class not in classes:
+            message = f"{target.of_class!r} is no class of any source."
             fault(("compare", position, "of_class"), message)
     known = datasets()
     for position, source in enumerate(setup.sources):

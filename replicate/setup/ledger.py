@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from db.errors import ReplicationError, UsageError
-from replicate.spec import Ledger, LedgerLine, Spec, settings_of
-
-Mark = Literal["reported", "assumed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A setting on its way into the spec."""
-
-    value: Any
-    mark: Mark
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A setting that the study reports and that is run in another way."""
-
-    path: str
-    reported: Any
-    run: Any
-    source: str
-
-    @property
-    def sentence(self) -> str:
-        """The departure in words."""
-        return f"{self.path}: reported {shown(self.reported)}, run with {shown(self.run)}"
+from replicate.setup.fidelity import Departure
+from replicate.spec import Ledger, LedgerLine, Origin, Spec, nested, settings_of
+from replicate.terms import FEATURES, shown
 
 
 class Account:
@@ -42,52 +17,62 @@ class Account:
 
     What replaces a reported setting by another value keeps what was reported, in its reason and as
     a :class:`Departure`.
+
+    Parameters
+    ----------
+    chosen
+        What the ledger says of what the caller chooses.
     """
 
-    def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
-        self._reported: dict[str, Entry] = {}
+    def __init__(self, chosen: str) -> None:
+        self.chosen = chosen
+        self._lines: dict[str, LedgerLine] = {}
+        self._reported: dict[str, LedgerLine] = {}
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._entries
+    def __getitem__(self, path: str) -> LedgerLine:
+        return self._lines[path]
 
     def value(self, path: str) -> Any:
         """Return what a setting is by now."""
-        return self._entries[path].value
+        return self._lines[path].value
 
-    def marked(self, path: str) -> Mark:
-        """Return whether a setting is reported or assumed by now."""
-        return self._entries[path].mark
-
-    def said(self, path: str) -> Entry | None:
+    def said(self, path: str) -> LedgerLine | None:
         """Return what the study says of a setting, whatever it is run with."""
         return self._reported.get(path)
 
-    def assume(self, path: str, value: Any, reason: str) -> None:
-        """Set what no source says.
+    def assume(self, path: str, value: Any, reason: str, origin: Origin) -> None:
+        """Set what no source says."""
+        self._set(LedgerLine(name=path, value=value, reason=reason, origin=origin))
 
-        A value that the study reports, given once more, stays reported.
-        """
-        said = self._reported.get(path)
-        if said is not None and said.value == value:
-            self._entries[path] = said
-            return
-        if said is not None:
-            reason = f"{reason}; reported: {shown(said.value)} ({said.reason})"
-        self._entries[path] = Entry(value, "assumed", reason)
+    def choose(self, path: str, value: Any, because: str = "") -> None:
+        """Set what the caller asks for, or what `because` of that follows for another setting."""
+        reason = f"{because}{self.chosen}"
+        implied = bool(because)
+        line = LedgerLine(name=path, value=value, reason=reason, origin="chosen", implied=implied)
+        self._set(line)
+
+    def _set(self, line: LedgerLine) -> None:
+        """Enter an assumption; a value that the study reports, given once more, stays reported."""
+        said = self._reported.get(line.name)
+        if said is not None and said.value == line.value:
+            line = said
+        elif said is not None:
+            reason = f"{line.reason}; reported: {shown(said.value)} ({said.reason})"
+            line = line.model_copy(update={"reason": reason, "departs": True})
+        self._lines[line.name] = line
 
     def report(self, path: str, value: Any, source: str) -> None:
         """Set what the study says."""
-        entry = Entry(value, "reported", source)
-        self._entries[path] = self._reported[path] = entry
+        line = LedgerLine(name=path, value=value, reason=source, origin="reported")
+        self._lines[path] = self._reported[path] = line
 
     @property
     def departures(self) -> tuple[Departure, ...]:
         """Reported settings that are run in another way."""
         return tuple(
-            Departure(path, said.value, self._entries[path].value, said.reason)
+            Departure(path, said.value, self._lines[path].value)
             for path, said in self._reported.items()
-            if self._entries[path].value != said.value
+            if self._lines[path].value != said.value
         )
 
     def settle(self, **identity: Any) -> tuple[Spec, Ledger]:
@@ -98,25 +83,20 @@ class Account:
         UsageError
             Settings that do not go together.
         """
-        values: dict[str, Any] = dict(identity)
-        for path, entry in self._entries.items():
-            place = values
-            *outer, last = path.split(".")
-            for step in outer:
-                place = place.setdefault(step, {})
-            place[last] = entry.value
+        entries = {path: line.value for path, line in self._lines.items()}
+        values = nested({**identity, **entries})
         try:
             spec = Spec.model_validate(values)
         except ValidationError as error:
             raise UsageError(_faults(error), _hint(values)) from None
         settings = settings_of(spec)
-        if settings.keys() != self._entries.keys():
-            odd = sorted(settings.keys() ^ self._entries.keys())
+        if settings.keys() != self._lines.keys():
+            odd = sorted(settings.keys() ^ self._lines.keys())
             raise ValueError(f"settings without a line in the ledger, or lines without: {odd}")
+        # As the spec has it: a tuple is a list there, and 2 of a share 2.0.
         lines = tuple(
-            LedgerLine(name=path, value=value, mark=entry.mark, reason=entry.reason)
+            self._lines[path].model_copy(update={"value": value})
             for path, value in settings.items()
-            for entry in (self._entries[path],)
         )
         return spec, Ledger(lines=lines)
 
@@ -124,9 +104,12 @@ class Account:
 def _hint(values: dict[str, Any]) -> str:
     transfer = values.get("transfer", {})
     unfrozen = transfer.get("unfreezing", {}).get("kind") not in (None, "none", "all")
-    if unfrozen and str(transfer.get("tl_type")).startswith("feature extractor"):
+    if unfrozen and str(transfer.get("tl_type")).startswith(FEATURES):
         return "To train layers of the backbone add --tl fine-tuning."
-    return "See medtl-meta replicate plan --help."
+    return ""
+
+
+_FOUND = {"reason": "SHA-256 of what was found", "origin": "found"}
 
 
 def completed(
@@ -156,7 +139,7 @@ def completed(
         }
     )
     lines = tuple(
-        line.model_copy(update={"value": values[line.name], "reason": "SHA-256 of what was found"})
+        line.model_copy(update={"value": values[line.name], **_FOUND})
         if values.get(line.name) is not None
         else line
         for line in ledger.lines
@@ -179,16 +162,3 @@ def _faults(error: ValidationError) -> str:
             words = f"{words} (given: {given!r})"
         found.append(f"{place}: {words}" if place else words)
     return f"These settings do not go together: {'; '.join(found)}."
-
-
-def shown(value: Any) -> str:
-    """Return a setting's value as a reader writes it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{old} → {new}" if old != new else new for old, new in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,14 +12,13 @@ from typing import Any
 
 from db.errors import UsageError
 from db.vocabulary import EXTENT_UNREPORTED, SYNONYMS, Lexicon
-from replicate.setup.files import PATHS
-from replicate.spec import HYBRID_HEADS, RECOMMENDED, TL_TYPES
+from replicate.terms import HYBRID_HEADS, RANDOM, RECOMMENDED, SCRATCH, TL_TYPES
 
 _TL_WORDS = {
     **{word: term for word, term in SYNONYMS["tl_type"].items() if term != EXTENT_UNREPORTED},
     "recommended": RECOMMENDED,
-    "random": "random initialisation",
-    "scratch": "fine-tuning from scratch",
+    "random": RANDOM,
+    "scratch": SCRATCH,
 }
 _HEAD_WORDS = {
     "softmax": "linear",
@@ -34,8 +33,17 @@ _HEAD_WORDS = {
 }
 _SPLIT_WORDS = {"patient": "group", "patients": "group", "images": "image", "holdout": "hold-out"}
 
-#: What each kind of augmentation changes, by paths below ``augmentation``.
-AUGMENTATIONS: Mapping[str, Mapping[str, Any]] = {
+#: A picture that is left as it is, by paths below ``augmentation``.
+_STILL: Mapping[str, bool | float] = {
+    "horizontal_flip": False,
+    "vertical_flip": False,
+    "rotation": 0.0,
+    "translation": 0.0,
+    "zoom": 0.0,
+    "brightness": 0.0,
+}
+#: What each kind of augmentation changes of that.
+AUGMENTATIONS: Mapping[str, Mapping[str, bool | float]] = {
     "none": {},
     "flips": {"horizontal_flip": True, "vertical_flip": True},
     "standard": {
@@ -46,7 +54,6 @@ AUGMENTATIONS: Mapping[str, Mapping[str, Any]] = {
         "brightness": 0.1,
     },
 }
-_CHANGES = tuple(path for path in PATHS if path.startswith("augmentation."))
 
 TL_TYPE = Lexicon("TL type", TL_TYPES, _TL_WORDS)
 HEAD = Lexicon("head", ("linear", "mlp", *HYBRID_HEADS), _HEAD_WORDS)
@@ -128,10 +135,8 @@ def overrides(chosen: Mapping[str, Any]) -> dict[str, Any]:
         settings["seeds"] = parse_seeds(given["seeds"])
     if "augment" in given:
         kind = AUGMENT.resolve(str(given["augment"]))
-        for path in _CHANGES:
-            change = path.removeprefix("augmentation.")
-            still: bool | float = False if change.endswith("flip") else 0.0
-            settings[path] = AUGMENTATIONS[kind].get(change, still)
+        for change, value in {**_STILL, **AUGMENTATIONS[kind]}.items():
+            settings[f"augmentation.{change}"] = value
     if given.get("amp"):
         settings["training.precision"] = "amp"
     return settings | _split(given)

@@ -300,10 +300,6 @@ def imports_of(*arguments: str, db: str | None = None) -> set[str]:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--help",),
-        ("query", "--help"),
-        ("figures", "--help"),
-        ("db", "--help"),
         ("query", "--modality", "OCT"),
         ("query", "--modality", "OCT", "--format", "json"),
         ("show", "49"),
@@ -312,6 +308,24 @@ def imports_of(*arguments: str, db: str | None = None) -> set[str]:
 )
 def test_quick_commands_import_nothing_heavy(place: str, arguments: tuple[str, ...]) -> None:
     assert not imports_of(*arguments, db=place) & set(HEAVY)
+
+
+def test_no_help_imports_anything_heavy() -> None:
+    """Every group and command, in one process: what one imports, the next would be blamed for."""
+    asked = [[], *([name] for name in COMMANDS), *(name.split() for name, _ in commands())]
+    code = (
+        "import sys; from click.testing import CliRunner; from medtl_meta.cli import cli; "
+        "heavy = set(sys.argv[1].split())\n"
+        f"for words in {asked!r}:\n"
+        "    assert CliRunner().invoke(cli, [*words, '--help']).exit_code == 0, words\n"
+        "    found = heavy & set(sys.modules)\n"
+        "    assert not found, (words, found)\n"
+    )
+    heavy = " ".join((*HEAVY, "numpy", "sklearn", "PIL"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, heavy], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def commands() -> list[tuple[str, click.Command]]:
@@ -342,7 +356,7 @@ def test_every_command_is_documented_with_an_example(name: str, command: click.C
 
 def test_the_list_of_commands_tells_what_their_help_tells() -> None:
     for group, table in ((cli, COMMANDS), (replicate, REPLICATE_COMMANDS)):
-        for name, (_, _, text) in table.items():
+        for name, text in table.items():
             command = group.get_command(click.Context(group), name)
             assert command is not None
             assert command.help is not None
@@ -362,7 +376,8 @@ def test_output_into_a_closed_pipe_is_no_error(place: str) -> None:
 
 def test_commands_offer_the_formats_that_can_be_written() -> None:
     from db import export
-    from medtl_meta.cli import database, figures
+    from medtl_meta.cli import db as database
+    from medtl_meta.cli import figures
     from metaanalysis.figures.kit import base
 
     assert database.FORMATS == export.FORMATS

@@ -23,11 +23,10 @@ from db.errors import ImagesError, ReplicationError, UsageError
 from metaanalysis.query.runs import runs as listed
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
-from replicate.outcome import assumed_throughout
 from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.setup.specify import specify_free
-from replicate.spec import Spec
+from replicate.spec import Ledger, Spec
 from replicate.training.compute import Compute
 from tests.replicate import processes
 
@@ -117,7 +116,9 @@ def test_rows_hold_what_the_result_holds(
         settings = database.rows("SELECT name, mark FROM run_setting")
         assert {found["name"] for found in settings} == {line.name for line in result.ledger.lines}
         (outcome,) = database.rows("SELECT outcome, environment, leakage FROM run")
-        assert json.loads(outcome["outcome"])["trained_parameters"] == result.trained_parameters
+        assert json.loads(outcome["outcome"])["trained_parameters"] == (
+            result.fitted[0].trained_parameters
+        )
         assert "torch" in outcome["environment"]
         assert result.comparison is not None
         assert {value.verdict.verdict for value in result.comparison.values} == {"not comparable"}
@@ -147,7 +148,7 @@ def test_a_ledger_of_other_settings_is_refused(images: ImageSet, folders: dict[s
     spec = Spec.model_validate(SPEC)
     other = Spec.model_validate({**SPEC, "training": {"epochs": 3}})
     with pytest.raises(UsageError, match=r"training\.epochs"):
-        replicate(spec, images, ledger=assumed_throughout(other, "x"), **folders)
+        replicate(spec, images, ledger=Ledger.of(other, "chosen", str), **folders)
 
 
 def test_a_run_says_where_it_was_computed_and_not_where_it_is_read(
@@ -160,7 +161,7 @@ def test_a_run_says_where_it_was_computed_and_not_where_it_is_read(
     monkeypatch.setattr(module, "environment", lambda compute: {"cpu": next(machines)})
 
     def stop(progress: Progress) -> None:
-        if progress.phase == "training, model 2 of 2":
+        if (progress.phase, progress.model) == ("training", "model 2 of 2"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

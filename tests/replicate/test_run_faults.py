@@ -182,7 +182,7 @@ def test_a_contest_stopped_by_hand_says_so(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(replicate.run, "replicate", stopped)
+    monkeypatch.setattr("replicate.contest.call.replicate", stopped)
     words = ("contest", "--images", "phantom:xray?n=40&size=32", *WORDS, "--seeds", "0")
     place = ("--out", str(tmp_path), "--db", str(database.location.path))
     error: Any = CliRunner().invoke(command, [*words, *place]).exception

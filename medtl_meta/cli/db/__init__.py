@@ -225,3 +225,7 @@ def agreement(form: str, where: str | None) -> None:
         "values that are categories. only_first and only_second: one coder saw a value and the "
         "other none."
     )
+
+
+#: As the command is called.
+db = database

@@ -6,52 +6,20 @@ import click
 
 from medtl_meta.cli.lazy import Commands, LazyGroup
 
-#: Command -> (module, function, one line of help), in the order in which a newcomer needs them.
+#: Command -> one line of help, in the order in which a newcomer needs them.
 COMMANDS: Commands = {
-    "setups": (
-        "medtl_meta.cli.replicate.plan",
-        "setups",
-        "List the cited studies that come with a setup to rerun them.",
-    ),
-    "plan": (
-        "medtl_meta.cli.replicate.plan",
-        "plan",
-        "Show what a replication would do, before anything runs.",
-    ),
-    "run": (
-        "medtl_meta.cli.replicate.run",
-        "run",
-        "Run a replication, or resume one that was killed.",
-    ),
-    "compare": (
-        "medtl_meta.cli.replicate.compare",
-        "compare",
-        "Set the replicated values beside the reported ones, with a verdict and its reason.",
-    ),
-    "runs": (
-        "medtl_meta.cli.replicate.runs",
-        "runs",
-        "List the replications in the database, or show all of one.",
-    ),
-    "contest": (
-        "medtl_meta.cli.replicate.contest",
-        "contest",
-        "Run TL types x backbones x seeds on several image sets, under equal conditions.",
-    ),
-    "leakage": (
-        "medtl_meta.cli.replicate.leakage",
-        "leakage",
-        "Find the same picture, or the same patient, where it must not be.",
-    ),
-    "weights": (
-        "medtl_meta.cli.replicate.weights",
-        "weights",
-        "Show which pretrained weights are found where, and whether they are verified.",
-    ),
+    "setups": "List the cited studies that come with a setup to rerun them.",
+    "plan": "Show what a replication would do, before anything runs.",
+    "run": "Run a replication, or resume one that was killed.",
+    "compare": "Set the replicated values beside the reported ones, with a verdict and its reason.",
+    "runs": "List the replications in the database, or show all of one.",
+    "contest": "Run TL types x backbones x seeds on several image sets, under equal conditions.",
+    "leakage": "Find the same picture, or the same patient, where it must not be.",
+    "weights": "Show which pretrained weights are found where, and whether they are verified.",
 }
 
 
-@click.group(cls=LazyGroup, commands_at=COMMANDS)
+@click.group(cls=LazyGroup, home=__name__, commands_at=COMMANDS)
 def replicate() -> None:
     """Rerun a cited study's setup on images and compare with what was reported.
 

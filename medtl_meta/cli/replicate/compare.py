@@ -8,23 +8,21 @@ from typing import Any
 
 import click
 
-from db.wording import method_words, metric_words
+from db.wording import UNKNOWN, folded, method_words, metric_words, plural
 from medtl_meta.cli.options import (
+    FIGURE_FORMATS,
     chosen_formats,
     database_option,
     format_option,
     opened,
     remark,
 )
-from medtl_meta.cli.output import UNKNOWN, width, write_rows
-from medtl_meta.cli.prose import WIDEST, paragraph, wrapped
+from medtl_meta.cli.output import width, write_rows
+from medtl_meta.cli.prose import WIDEST, paragraph
 from replicate.verdicts.words import Code
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
 MARGIN = 0.02
-
-#: Formats of the figure.
-FIGURE_FORMATS = ("html", "svg", "png", "csv")
 
 _SHORT = (
     "study", "metric", "of_class", "reported", "replicated", "ci_low", "ci_high", "verdict",
@@ -113,12 +111,12 @@ def compare(
     if out is not None and rows and not drawn:
         remark("No figure: no replicated value has a reported one beside it.")
     if left:
-        remark(f"Left out: {left} run{'s' if left != 1 else ''} without a study to compare with.")
+        remark(f"Left out: {plural(left, 'run')} without a study to compare with.")
     if not found:
         remark("No finished run on real images yet: medtl-meta replicate run SETUP makes one.")
         return
     counts = ", ".join(f"{count} {word}" for word, count in counted(found).items())
-    remark(f"{len(found)} run{'s' if len(found) != 1 else ''}: {counts or 'no metric'}.")
+    remark(f"{plural(len(found), 'run')}: {counts or 'no metric'}.")
 
 
 def heading(run: Mapping[str, Any]) -> str:
@@ -138,11 +136,10 @@ def heading(run: Mapping[str, Any]) -> str:
 
 
 def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    room = min(width(), WIDEST)
-    for line in wrapped(heading(run), room, 0, 2):
+    for line in folded(heading(run), min(width(), WIDEST), 0, 2):
         click.secho(line, bold=True)
     if run["kind"] == "phantom":
-        paragraph("not comparable. Phantom values are compared with nothing.", room, 2, 4)
+        paragraph("not comparable. Phantom values are compared with nothing.", 2, 4)
     compared = [row for row in rows if row["reported"] is not None]
     bare = [row for row in rows if row["reported"] is None]
     if compared:
@@ -157,21 +154,21 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         ]
         write_rows(table, tuple(table[0]), "table")
     for reason, named in _together(compared, "reason").items():
-        paragraph(f"{named}: {reason}", room, 2, 4)
+        paragraph(f"{named}: {reason}", 2, 4)
     for source, named in _together(compared, "reported_source").items():
         if source:
             of = "" if len(_together(compared, "reported_source")) == 1 else f" of {named}"
-            paragraph(f"Reported value{of}: {source}", room, 2, 4)
+            paragraph(f"Reported value{of}: {source}", 2, 4)
     if bare:
         text = ", ".join(
             f"{_metric(row)} {_value(row['replicated'], row['ci_low'], row['ci_high'])}"
             for row in bare
         )
-        paragraph(f"Without a reported value: {text}.", room, 2, 4)
+        paragraph(f"Without a reported value: {text}.", 2, 4)
         unsaid = (Code.PHANTOM, Code.NOT_REPORTED)
         told = [row for row in bare if row["why"]["code"] not in unsaid]
         for reason, named in _together(told, "reason").items():
-            paragraph(f"{named}: {reason}", room, 2, 4)
+            paragraph(f"{named}: {reason}", 2, 4)
 
 
 def _together(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from db.errors import ReplicationError, UsageError
-from db.wording import RECOMMENDED_IS, method_words, metric_words, minus
+from db.wording import RECOMMENDED_IS, UNKNOWN, fixed, metric_words, minus
 from medtl_meta.cli.options import (
+    FIGURE_FORMATS,
     chosen_formats,
     database_option,
     format_option,
@@ -20,45 +23,35 @@ from medtl_meta.cli.options import (
     out_option,
     remark,
 )
-from medtl_meta.cli.output import UNKNOWN, write_rows
+from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.prose import heading
+from medtl_meta.cli.replicate.settings import spec_options
 from medtl_meta.cli.sections import SectionedCommand
-from replicate.setup.overrides import TL_TYPE, overrides
-from replicate.spec import RECOMMENDED, TL_TYPES
+from replicate.setup.overrides import overrides, parse_seeds
+from replicate.terms import CONTEST_METRICS, RECOMMENDED, TL_TYPES
 
-METRICS = ("auc", "accuracy", "balanced_accuracy")
-#: Formats of the figures.
-FIGURE_FORMATS = ("html", "svg", "png", "csv")
-RESULTS, PARTIAL, SUMMARY = "results.csv", "results.partial.csv", "summary.json"
+if TYPE_CHECKING:
+    from replicate.contest.answer import Summary
 
-#: Options that go into the conditions, by the names that all commands share.
-_SHARED = (
-    "weights",
-    "head",
-    "unfreeze",
-    "size",
-    "augment",
-    "epochs",
-    "head_epochs",
-    "batch_size",
-    "optimiser",
-    "lr",
-    "backbone_lr",
-    "patience",
-    "schedule",
-    "class_weights",
-    "split",
-    "folds",
-    "test",
-    "max_images",
-    "amp",
-)
+#: What options mean here that mean something else to a single run: placeholder and help.
+_OTHERWISE = {
+    "backbone": ("A,B,...", "Networks.  [default: MobileNetV2]"),
+    "tl": ("A,B,...", f"TL types: {', '.join(TL_TYPES)} ({RECOMMENDED_IS}).  [default: all]"),
+    "seeds": ("A,B,...", "Seeds.  [default: 0,1,2]"),
+    "weights": ("W", "pretrained, or a path."),
+    "head": ("KIND", "Classifier of feature extractor hybrids."),
+    "unfreeze": ("EXTENT", "By fine-tuning, such as blocks:2."),
+    "augment": ("KIND", "none, flips or standard; not with hybrids."),
+    "head_epochs": ("N", f"Of them with the head alone; {RECOMMENDED} only."),
+    "split": ("KIND", "group (patient), image, official."),
+    "folds": ("N", "Folds of cross-validation.  [default: 5]"),
+    "test": ("SHARE", "Hold out this share instead of folds."),
+    "max_images": ("N", "Use a sample of each set."),
+}
 _COLUMNS: tuple[str, ...] = (
     "tl_type", "backbone", "value", "mean_rank", "seconds", "trained_parameters", "pareto",
 )  # fmt: skip
 _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "ci_high", "p_holm")
-_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
-_RATE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(cls=SectionedCommand)
@@ -68,58 +61,11 @@ _RATE = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--modality", multiple=True, metavar="WORD", help="Of each set in turn, for the reader."
 )
-@click.option(
-    "--backbone", default="MobileNetV2", show_default=True, metavar="A,B,...", help="Networks."
-)
-@click.option(
-    "--tl",
-    default="all",
-    show_default=True,
-    metavar="A,B,...",
-    help=f"TL types: {', '.join(TL_TYPES)} ({RECOMMENDED_IS}).",
-)
-@click.option("--seeds", default="0,1,2", show_default=True, metavar="A,B,...", help="Seeds.")
-@click.option(
-    "--size", type=click.IntRange(16, 1024), metavar="N", help="Side of the input in pixels."
-)
-@click.option(
-    "--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the training images."
-)
-@click.option(
-    "--head-epochs",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help=f"Of them with the head alone; {RECOMMENDED} only.",
-)
-@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a step.")
-@click.option("--optimiser", metavar="NAME", help="adam, adamw, sgd or rmsprop.")
-@click.option("--lr", type=_RATE, metavar="RATE", help="Learning rate of the head.")
-@click.option("--backbone-lr", type=_RATE, metavar="RATE", help="Of unfrozen pretrained layers.")
-@click.option("--schedule", metavar="NAME", help="constant, cosine or step.")
-@click.option(
-    "--patience", type=click.IntRange(min=1), metavar="N", help="Stop early after so many epochs."
-)
-@click.option("--class-weights", metavar="KIND", help="none or balanced.")
-@click.option("--augment", metavar="KIND", help="none, flips or standard; not with hybrids.")
-@click.option("--unfreeze", metavar="EXTENT", help="By fine-tuning, such as blocks:2.")
-@click.option("--head", metavar="KIND", help="Classifier of feature extractor hybrids.")
-@click.option("--weights", metavar="W", help="pretrained, or a path.")
-@click.option("--split", metavar="KIND", help="group (patient), image, official.")
-@click.option(
-    "--folds",
-    type=click.IntRange(min=2),
-    metavar="N",
-    help="Folds of cross-validation.  [default: 5]",
-)
-@click.option("--test", type=_SHARE, metavar="SHARE", help="Hold out this share instead of folds.")
-@click.option(
-    "--max-images", type=click.IntRange(min=2), metavar="N", help="Use a sample of each set."
-)
-@click.option("--amp", is_flag=True, default=None, help="Train in mixed precision.")
+@spec_options(left_out=("positive",), **_OTHERWISE)
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
 @click.option(
     "--metric",
-    type=click.Choice(METRICS),
+    type=click.Choice(CONTEST_METRICS),
     default="auc",
     show_default=True,
     help="What is compared.",
@@ -128,7 +74,7 @@ _RATE = click.FloatRange(min=0, min_open=True)
     "--from",
     "earlier",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Summarise and draw an earlier {RESULTS}; runs nothing.",
+    help="Summarise and draw an earlier results.csv; runs nothing.",
 )
 @click.option(
     "--figure",
@@ -147,9 +93,7 @@ def contest(
     /,
     images: tuple[str, ...],
     modality: tuple[str, ...],
-    backbone: str,
-    tl: str,
-    seeds: str,
+    words: dict[str, Any],
     device: str,
     metric: str,
     earlier: Path | None,
@@ -157,7 +101,6 @@ def contest(
     out: Path,
     form: str,
     where: str | None,
-    **given: Any,
 ) -> None:
     """Run TL types x backbones x seeds on several image sets, under equal conditions.
 
@@ -172,6 +115,7 @@ def contest(
       medtl-meta replicate contest --from ct/results.csv --metric accuracy
     """
     from replicate.contest import rows as contest_rows
+    from replicate.contest.drawing import write_answer
     from replicate.contest.summary import summarise
 
     wanted = chosen_formats(forms, FIGURE_FORMATS)
@@ -180,73 +124,67 @@ def contest(
             raise UsageError("--from and --images: one runs nothing, the other does.", "Drop one.")
         rows = contest_rows.read(earlier)
     else:
-        rows = _held(context, images, modality, backbone, tl, seeds, device, out, where, given)
+        from replicate.contest.call import contest_cells
+
+        asked = {**words}
+        networks, types = asked.pop("backbone", "MobileNetV2"), asked.pop("tl", "all")
+        cells = contest_cells(
+            images,
+            modalities=modality,
+            backbones=_words(networks),
+            tl_types=TL_TYPES if types.strip().lower() == "all" else _words(types),
+            seeds=parse_seeds(asked.pop("seeds", "0,1,2")),
+            settings=overrides(asked),
+        )
+        rows = _held(cells, device, _command(context), out, where)
     summary = summarise(rows, metric)
-    drawn = _draw(summary, rows, metric, out, wanted)
-    _say(summary, rows, metric, form)
+    drawn = write_answer(summary, rows, out, wanted)
+    _say(summary, rows, form)
     for note in summary.notes:
         remark(note)
     for path in drawn:
         remark(f"Written: {path}")
 
 
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def _held(
-    context: click.Context,
-    images: Sequence[str],
-    modality: Sequence[str],
-    backbone: str,
-    tl: str,
-    seeds: str,
-    device: str,
-    out: Path,
-    where: str | None,
-    given: Mapping[str, Any],
+    cells: Sequence[Any], device: str, command: str, out: Path, where: str | None
 ) -> list[dict[str, Any]]:
-    """Hold the contest; rows so far are on the disk after every run."""
+    """Run the cells and tell of each; rows so far are on the disk after every run."""
     from medtl_meta.cli.bar import progress_bar
-    from replicate.contest import rows as contest_rows
-    from replicate.contest.grid import Entrant, cells, conditions_of, hold
-    from replicate.images.opening import open_images
-    from replicate.run import replicate
-    from replicate.setup.overrides import parse_seeds
+    from replicate.contest.call import run_cells
+    from replicate.networks.builders import builder_for
     from replicate.training.compute import choose
 
-    if modality and len(modality) != len(images):
-        raise UsageError(
-            f"--modality: {len(modality)} words for {len(images)} image sets.",
-            "Give one for each --images, in the same order, or none.",
-        )
-    conditions = conditions_of(overrides({name: given[name] for name in _SHARED}))
-    size = conditions.preprocessing.size
-    words: list[str | None] = [*modality] or [None] * len(images)
-    entrants = [
-        Entrant(open_images(one, size=size), word) for one, word in zip(images, words, strict=True)
-    ]
-    runs = cells(entrants, _networks(backbone, size), _tl_types(tl), parse_seeds(seeds), conditions)
+    for name in dict.fromkeys(cell.network.reported for cell in cells):
+        if name is not None:
+            choice = builder_for(name)
+            remark(f"{choice.reported}: {choice.builder.name} stands in. {choice.substitution}")
     compute = choose(device)
-    contest_rows.check_folder(out)
     rows: list[dict[str, Any]] = []
     with opened(where) as database, progress_bar() as report:
-        going = hold(
-            runs,
-            lambda spec, of, ledger: replicate(
-                spec, of, ledger=ledger, compute=compute, database=database, progress=report
-            ),
-            command=_command(context),
+        going = run_cells(
+            cells,
+            command=command,
+            folder=out,
+            compute=compute,
+            database=database,
+            progress=report,
         )
         try:
-            for cell, row in zip(runs, going, strict=True):
+            for row in going:
+                cell = cells[len(rows)]
                 rows.append(row)
-                contest_rows.write(rows, out / PARTIAL)
                 value = f"failed: {row['error']}" if row["error"] else _values(row)
-                remark(f"{len(rows)} of {len(runs)}  {cell.name}: {value}")
+                remark(f"{len(rows)} of {len(cells)}  {cell.name}: {value}")
         except KeyboardInterrupt:
             raise ReplicationError(
-                f"Stopped by hand after {len(rows)} of {len(runs)} runs.",
+                f"Stopped by hand after {len(rows)} of {len(cells)} runs.",
                 "What was done is kept: the same command goes on from there.",
             ) from None
-    contest_rows.write(rows, out / RESULTS)
-    (out / PARTIAL).unlink(missing_ok=True)
     return rows
 
 
@@ -257,28 +195,6 @@ def _values(row: Mapping[str, Any]) -> str:
         if row[name] is not None
     ]
     return ", ".join(parts) or "undefined"
-
-
-def _networks(text: str, size: int) -> list[Any]:
-    """Resolve names of backbones that take this size; what stands in for another says so."""
-    from replicate.networks.builders import builder_for, check_size
-    from replicate.spec import Network
-
-    found = []
-    for name in filter(None, (word.strip() for word in text.split(","))):
-        choice = builder_for(name)
-        check_size(choice.builder, size)
-        if choice.substitution:
-            remark(f"{choice.reported}: {choice.builder.name} stands in. {choice.substitution}")
-        reported = choice.reported if choice.substitution else None
-        found.append(Network(name=choice.builder.name, reported=reported))
-    return found
-
-
-def _tl_types(text: str) -> list[Any]:
-    if text.strip().lower() == "all":
-        return list(TL_TYPES)
-    return [TL_TYPE.resolve(word.strip()) for word in text.split(",") if word.strip()]
 
 
 def _command(context: click.Context) -> str:
@@ -298,86 +214,34 @@ def _command(context: click.Context) -> str:
     return shlex.join(words)
 
 
-def _extents(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what each TL type is called, with how far it unfroze, where rows say it."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        extents = found.setdefault(row["tl_type"], [])
-        if (extent := row.get("unfrozen")) and extent not in extents:
-            extents.append(extent)
-    return {name: method_words(name, " or ".join(extents)) for name, extents in found.items()}
-
-
-def _draw(
-    summary: Any,
-    rows: Sequence[Mapping[str, Any]],
-    metric: str,
-    out: Path,
-    wanted: tuple[str, ...],
-) -> list[Path]:
-    import json
-
-    from db.errors import MedtlError
-    from db.files import replace_file
-    from metaanalysis.figures.runs.contest import Cost
-    from metaanalysis.figures.runs.contest import contest as figure
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(summary.to_dict(), indent=2, ensure_ascii=False)
-        replace_file(out / SUMMARY, text.encode())
-    except OSError as error:
-        raise MedtlError(
-            f"{out}: cannot be written ({error.strerror or error}).",
-            "Name a folder that you may write to with --out.",
-        ) from None
-    written = [out / SUMMARY]
-    partial = [words for name, words in _extents(rows).items() if words != name]
-    notes = [*summary.notes, *([f"Unfrozen by {', '.join(partial)}."] if partial else [])]
-    costs: dict[Cost, str] = {
-        "seconds": "contest-time",
-        "trained_parameters": "contest-parameters",
-    }
-    for cost, name in costs.items():
-        drawn = figure(
-            summary.methods,
-            summary.points,
-            metric=metric,
-            phantom=summary.phantom,
-            notes=notes,
-            cost=cost,
-            name=name,
-        )
-        written += drawn.save(out, wanted)
-    return written
-
-
-def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str) -> None:
-    import json
-
-    from replicate.contest.grid import COLUMNS
+def _say(summary: Summary, rows: Sequence[Mapping[str, Any]], form: str) -> None:
+    from replicate.contest.answer import tl_type_words
+    from replicate.contest.rows import COLUMNS
 
     if form == "json":
         text = {"summary": summary.to_dict(), "rows": list(rows)}
         click.echo(json.dumps(text, indent=2, ensure_ascii=False))
         return
     if form == "csv":
-        write_rows(rows, COLUMNS, form)
+        write_rows(rows, list(COLUMNS), form)
         return
-    words = _extents(rows)
+    words = tl_type_words(rows)
     methods = [
-        _rounded({**row, "tl_type": words.get(row["tl_type"], row["tl_type"])})
+        {**_rounded(row), "tl_type": words.get(row["tl_type"], row["tl_type"])}
         for row in summary.methods
     ]
-    if form == "table":
-        methods = [_aligned(row) for row in methods]
-    headings = {
-        "value": metric_words(metric), "trained_parameters": "trained", "tl_type": "TL type",
-        "mean_rank": "mean rank", "pareto": "Pareto",
-    }  # fmt: skip
     columns = _COLUMNS
-    if form == "table" and len(summary.sets) < 2:  # a rank among sets takes several
-        columns = tuple(name for name in columns if name != "mean_rank")
+    if form == "table":
+        # Numbers of a column have their digits below each other.
+        for row in methods:
+            row |= {"mean_rank": fixed(row["mean_rank"], 2), "value": fixed(row["value"])}
+            row["trained_parameters"] = f"{row['trained_parameters']:>11,}"
+        if len(summary.sets) < 2:  # a rank among sets takes several
+            columns = tuple(name for name in columns if name != "mean_rank")
+    headings = {
+        "value": metric_words(summary.metric), "trained_parameters": "trained",
+        "tl_type": "TL type", "mean_rank": "mean rank", "pareto": "Pareto",
+    }  # fmt: skip
     one = len({row["backbone"] for row in methods}) == 1
     spare = ("backbone",) * one + ("mean_rank", "pareto")
     write_rows(methods, columns, form, headings=headings, spare=spare)
@@ -386,61 +250,40 @@ def _say(summary: Any, rows: Sequence[Mapping[str, Any]], metric: str, form: str
 
 
 def _say_compared(comparisons: Mapping[str, Sequence[Mapping[str, Any]]], form: str) -> None:
-    rows = {
-        question: [
-            {"question": question, "comparison": f"{one['first']} minus {one['second']}", **one}
-            for one in found
-        ]
+    rows = [
+        {"question": question, "comparison": f"{one['first']} minus {one['second']}", **one}
         for question, found in comparisons.items()
-        if found
-    }
+        for one in found
+    ]
     if form != "table":
-        together = [_rounded(row) for of_question in rows.values() for row in of_question]
-        if together:
+        if rows:
             click.echo()
-            write_rows(together, _COMPARED, form)
+            write_rows(list(map(_rounded, rows)), _COMPARED, form)
         return
     headings = {"ci_low": "95% interval", "p_holm": "p (Holm)"}
-    for question, found in rows.items():
+    columns = tuple(name for name in _COMPARED if name not in ("question", "ci_high"))
+    for row in rows:
+        low, high = _signed(row["ci_low"]), _signed(row["ci_high"])
+        row |= {
+            "difference": _signed(row["difference"]),
+            "ci_low": UNKNOWN if row["ci_low"] is None else f"{low} to {high}",
+            "p_holm": fixed(row["p_holm"]),
+        }
+    for question, found in groupby(rows, key=lambda row: row["question"]):
         heading(f"Difference: {question}")
-        shown = [
-            {
-                **row,
-                "difference": _signed(row["difference"]),
-                "ci_low": UNKNOWN
-                if row["ci_low"] is None
-                else f"{_signed(row['ci_low'])} to {_signed(row['ci_high'])}",
-                "p_holm": UNKNOWN if row["p_holm"] is None else f"{row['p_holm']:.3f}",
-            }
-            for row in found
-        ]
-        columns = tuple(name for name in _COMPARED if name not in ("question", "ci_high"))
-        write_rows(shown, columns, form, headings=headings, spare=("sets",))
+        write_rows(list(found), columns, form, headings=headings, spare=("sets",))
 
 
 def _signed(value: float | None) -> str:
-    if value is None or value != value:
-        return UNKNOWN
-    return minus(f"{value:+.3f}")
-
-
-def _aligned(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row whose numbers have their digits below each other."""
-    value, rank, trained = row["value"], row["mean_rank"], row["trained_parameters"]
-    return {
-        **row,
-        "mean_rank": UNKNOWN if rank is None else f"{rank:.2f}",
-        "value": UNKNOWN if value is None else f"{value:.3f}",
-        "trained_parameters": UNKNOWN if trained is None else f"{trained:>11,}",
-    }
+    return UNKNOWN if value is None else minus(f"{value:+.3f}")
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    def short(name: str, value: Any) -> Any:
-        if not isinstance(value, float):
-            return value
-        if value != value:
-            return None
-        return round(value, 1 if name == "seconds" else 2 if name == "mean_rank" else 3)
-
-    return {name: short(name, value) for name, value in row.items()}
+    """Return a row with its numbers rounded; what is not defined is None."""
+    digits = {"seconds": 1, "mean_rank": 2}
+    return {
+        name: (None if value != value else round(value, digits.get(name, 3)))
+        if isinstance(value, float)
+        else value
+        for name, value in row.items()
+    }

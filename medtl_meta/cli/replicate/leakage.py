@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medtl_meta.cli.options import format_option, remark
 from medtl_meta.cli.output import write_rows
+
+if TYPE_CHECKING:
+    from replicate.splits.leakage import Leakage, Pair
 
 COLUMNS = ("finding", "clusters", "images", "across_parts", "across_classes", "across_groups")
 PAIR_COLUMNS = ("first", "second", "kind", "distance", "classes", "parts", "same_group")
@@ -119,39 +123,27 @@ def leakage(
         remark("By fold: test images with a copy, and test groups, in training or validation.")
 
 
-def _counts(found: Any) -> list[dict[str, Any]]:
-    rows = [
-        {
-            "finding": name,
-            "clusters": copies.groups,
-            "images": copies.images,
-            "across_parts": copies.across_parts,
-            "across_classes": copies.across_classes,
-            "across_groups": copies.across_groups,
-        }
+def _counts(found: Leakage) -> list[dict[str, Any]]:
+    """Return a row for exact copies, for near ones, and for groups in several parts or classes."""
+    rows: list[dict[str, Any]] = [
+        {"finding": name, "clusters": copies.groups, **asdict(copies)}
         for name, copies in (("exact copies", found.exact), ("near copies", found.near))
     ]
-    parts, classes = found.groups_across_parts, found.groups_across_classes
-    shared = {
-        "finding": "patients (groups)",
-        "clusters": found.groups,
-        "images": found.images if found.groups is not None else None,
-        "across_parts": len(parts) if parts is not None else None,
-        "across_classes": len(classes) if classes is not None else None,
-    }
+    shared = {"finding": "patients (groups)", "clusters": found.groups}
+    if found.groups is not None:
+        shared["images"] = found.images
+        for way in ("across_parts", "across_classes"):
+            names = getattr(found, f"groups_{way}")
+            shared[way] = None if names is None else len(names)
     return [*rows, shared]
 
 
-def _pair(pair: Any) -> dict[str, Any]:
-    return {
-        "first": pair.first,
-        "second": pair.second,
-        "kind": pair.kind,
-        "distance": pair.distance,
-        "classes": " / ".join(dict.fromkeys(pair.classes)),
-        "parts": " / ".join(dict.fromkeys(pair.parts)) if pair.parts else None,
-        "same_group": pair.same_group,
+def _pair(pair: Pair) -> dict[str, Any]:
+    both = {
+        name: " / ".join(dict.fromkeys(getattr(pair, name) or ())) or None
+        for name in ("classes", "parts")
     }
+    return {**asdict(pair), **both}
 
 
 def _counter() -> Callable[[int, int], None] | None:

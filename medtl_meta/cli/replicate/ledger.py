@@ -3,105 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from medtl_meta.cli.prose import counted, paragraph
+from db.wording import plural
+from medtl_meta.cli.prose import paragraph
+from replicate.terms import shown
 
-if TYPE_CHECKING:
-    from replicate.spec import Ledger
-
-#: How the reason of a setting begins that somebody asked for.
+#: What the ledger says of a setting that somebody asked for.
 CHOSEN = "chosen on the command line"
 
+#: A line of a ledger: ``name``, ``value``, ``mark``, ``reason``, and as far as known ``origin``,
+#: ``departs`` and ``implied``; see ``replicate.spec.LedgerLine``.
+Line = Mapping[str, Any]
 
-def summary(ledger: Ledger, study: str | None) -> str:
+
+def is_chosen(line: Line) -> bool:
+    """Tell whether the caller named this very setting."""
+    return line.get("origin") == "chosen" and not line.get("implied")
+
+
+def summary(lines: Sequence[Line], study: str | None) -> str:
     """Return how many settings are backed by what.
 
     Where nothing is reported, what somebody asked for is told from what was filled in. Beside
     reported settings both are assumed, and so counted.
     """
-    reported, assumed = len(ledger.reported), len(ledger.assumed)
+    reported = sum(line["mark"] == "reported" for line in lines)
+    assumed = len(lines) - reported
     if reported:
-        return f"{counted(reported, 'setting')} reported, {assumed} assumed"
-    chosen = sum(line.reason.startswith(CHOSEN) for line in ledger.assumed)
+        return f"{plural(reported, 'setting')} reported, {assumed} assumed"
+    chosen = sum(map(is_chosen, lines))
     parts = ["0 settings reported"] if study is not None else []
     parts += [f"{chosen} {CHOSEN}"] if chosen else []
     return ", ".join([*parts, f"{assumed - chosen} assumed"])
 
 
-def write_ledger(rows: Iterable[Mapping[str, Any]], room: int) -> None:
+def write_ledger(lines: Iterable[Line]) -> None:
     """Write settings to stdout, those first that a reader has to know.
 
     Reported ones come first. Of the assumed ones those lead that depart from what is reported, then
-    those that were asked for, those with a reason of their own, the house defaults, and at the end
-    what only the run finds out. Those of one group that say the same share a line.
-
-    Parameters
-    ----------
-    rows
-        With ``setting``, ``value`` (as text), ``mark`` and ``reason``.
-    room
-        Columns.
+    those that were asked for, those of the setup and the images, the house defaults, and at the
+    end what only the run finds out. Those of one group that say the same share a line.
     """
-    house = _house_reasons()
-    rows = list(rows)
-    free = not any(row["mark"] == "reported" for row in rows)
+    lines = list(lines)
+    free = not any(line["mark"] == "reported" for line in lines)
     titles = ("Reported", CHOSEN[:1].upper() + CHOSEN[1:], "Assumed")
     for title in titles:
-        found = [row for row in rows if _title(row, free, titles) == title]
+        found = [line for line in lines if _title(line, free, titles) == title]
         if not found:
             continue
         click.secho(f"  {title} ({len(found)})", bold=True)
         if title != titles[0]:
-            found.sort(key=lambda row: _rank(row, house))
+            found.sort(key=_rank)
         for together in _alike(found):
             first = together[0]
-            names = [first["setting"], *(_short(row, first) for row in together[1:])]
-            text = f"{', '.join(names)}: {first['value']}"
-            paragraph(f"{text} — {first['reason']}" if first["reason"] else text, room, 4, 6)
+            names = [first["name"], *(_short(line, first) for line in together[1:])]
+            text = f"{', '.join(names)}: {shown(first['value'])}"
+            paragraph(f"{text} — {first['reason']}" if first["reason"] else text, 4, 6)
 
 
-def _title(row: Mapping[str, Any], free: bool, titles: Sequence[str]) -> str:
+def _title(line: Line, free: bool, titles: Sequence[str]) -> str:
     """Return under which title a setting stands; see :func:`summary`."""
-    if row["mark"] == "reported":
+    if line["mark"] == "reported":
         return titles[0]
-    return titles[1] if free and (row["reason"] or "").startswith(CHOSEN) else titles[2]
+    return titles[1] if free and is_chosen(line) else titles[2]
 
 
-def _house_reasons() -> frozenset[str]:
-    from replicate.setup.defaults import BY_TL_TYPE, COMMON
-
-    return frozenset(
-        reason for table in (COMMON, *BY_TL_TYPE.values()) for _, reason in table.values()
-    )
-
-
-def _rank(row: Mapping[str, Any], house: frozenset[str]) -> int:
-    reason = row["reason"] or ""
-    if "; reported: " in reason:
+def _rank(line: Line) -> int:
+    origin = line.get("origin")
+    if line.get("departs"):
         return 0
-    if CHOSEN in reason:
+    if origin == "chosen":
         return 1
-    if reason.startswith("known when "):
+    if origin == "found" and line["value"] is None:
         return 4
-    ours = reason.startswith(("house default", "the side that ")) or reason in house
-    return 3 if ours else 2
+    return 3 if origin == "house" and _group(line) != "data" else 2
 
 
-def _alike(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+def _alike(lines: Sequence[Line]) -> list[list[Line]]:
     """Bring together what has the same to say of settings of one group."""
-    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        found.setdefault((_group(row), row["value"], row["reason"]), []).append(row)
+    found: dict[tuple[str, str, str], list[Line]] = {}
+    for line in lines:
+        same = (_group(line), shown(line["value"]), line["reason"])
+        found.setdefault(same, []).append(line)
     return list(found.values())
 
 
-def _group(row: Mapping[str, Any]) -> str:
-    return str(row["setting"]).rpartition(".")[0]
+def _group(line: Line) -> str:
+    return str(line["name"]).rpartition(".")[0]
 
 
-def _short(row: Mapping[str, Any], first: Mapping[str, Any]) -> str:
+def _short(line: Line, first: Line) -> str:
     group = _group(first)
-    return str(row["setting"])[len(group) :] if group else str(row["setting"])
+    return str(line["name"])[len(group) :] if group else str(line["name"])

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from medtl_meta.cli.bar import progress_bar
-from medtl_meta.cli.options import database_option, opened
-from medtl_meta.cli.replicate.settings import compute_options, images_option, spec_options
+from medtl_meta.cli.options import database_option, opened, remark
+from medtl_meta.cli.replicate.settings import (
+    compute_options,
+    images_option,
+    planned,
+    spec_options,
+)
 from medtl_meta.cli.sections import SectionedCommand
-
-if TYPE_CHECKING:
-    from replicate.setup.specify import Specified
 
 
 @click.command(cls=SectionedCommand)
 @click.argument("setup", required=False)
 @images_option
-@spec_options
+@spec_options()
 @compute_options
 @click.option(
     "--no-download", is_flag=True, help="Do not fetch weights; take what is on this machine."
@@ -45,9 +46,7 @@ if TYPE_CHECKING:
 @database_option
 def run(
     setup: str | None,
-    images: str | None,
-    source: str | None,
-    chosen: Mapping[str, Any],
+    words: Mapping[str, Any],
     computing: Mapping[str, Any],
     no_download: bool,
     out: Path | None,
@@ -68,40 +67,47 @@ def run(
       medtl-meta replicate run --images busi/ --tl "fine-tuning" --unfreeze blocks:3 --seeds 0,1,2
     """
     from db.errors import ReplicationError
-    from medtl_meta.cli.replicate.plan import planned
-    from replicate.run import replicate
-    from replicate.training.compute import choose
+    from medtl_meta.cli.replicate.view import timing_words, write_run
+    from replicate.record import as_text, shown_again, write_record
 
     if out is not None:
         _check_place(out)
-    compute = choose(**computing)
-    specified, found = planned(setup, images, source, chosen, where)
-    if found is None:
-        found = _fetched(specified)
+    plan = planned(setup, words, where).with_images()
     with opened(where) as database, progress_bar() as progress:
-        try:
-            result = replicate(
-                specified.spec,
-                found,
-                ledger=specified.ledger,
-                reported=[value.to_dict() for value in specified.reported],
-                compute=compute,
-                database=database,
-                download=not no_download,
-                progress=progress,
-            )
-        except KeyboardInterrupt:
-            raise ReplicationError(
-                "Stopped by hand.", "What was done is kept: the same command goes on from there."
-            ) from None
-    if out is not None:
-        result.save_as(out)
-    if form == "json":
-        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        from medtl_meta.cli.replicate.result import write_result
+        finished = plan.finished(database)
+        if finished is None:
+            from replicate.training.compute import choose
 
-        write_result(result, specified)
+            try:
+                result = plan.run(
+                    compute=choose(**computing),
+                    database=database,
+                    download=not no_download,
+                    progress=progress,
+                )
+            except KeyboardInterrupt:
+                raise ReplicationError(
+                    "Stopped by hand.",
+                    "What was done is kept: the same command goes on from there.",
+                ) from None
+            record = result.to_dict()
+            resumed = result.earlier is not None and result.earlier.resumed
+        else:
+            record = finished.record
+            shared = record["leakage"]["shared"][0]
+            remark(f"{shared[:1].upper()}{shared[1:]}.")
+    if out is not None:
+        write_record(record, out)
+    if form == "json":
+        click.echo(as_text(record))
+        return
+    note = plan.specified.fidelity
+    write_run(record, full=False, fidelity=None if note is None else note.sentence)
+    if finished is not None:
+        remark(shown_again(finished.at))
+    else:
+        sittings = " of all sittings" if resumed else ""
+        remark(f"Time{sittings}: {timing_words(record['timing'])}.")
 
 
 def _check_place(out: Path) -> None:
@@ -113,18 +119,3 @@ def _check_place(out: Path) -> None:
         raise UsageError(f"--out {out}: there is no folder {folder}.", "Make it first.")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"--out {out}: {folder} cannot be written to.", "Name another place.")
-
-
-def _fetched(specified: Specified) -> Any:
-    """Open the images that the setup names, where they have a name to be fetched by."""
-    from db.errors import UsageError
-    from replicate.images.opening import open_images
-
-    source = specified.source
-    if source is None or source.images is None:
-        layout = f" ({source.title}: {source.get} {source.layout})" if source else ""
-        raise UsageError(
-            f"No images are given, and the setup's own cannot be fetched by name{layout}.",
-            "Give them with --images; --images phantom tries the setup on made images.",
-        )
-    return open_images(source.images, size=specified.spec.preprocessing.size)

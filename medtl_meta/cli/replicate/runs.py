@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from db.errors import UsageError
-from db.wording import method_words
+from db.wording import fixed, method_words, plural
 from medtl_meta.cli.options import database_option, format_option, opened, remark
-from medtl_meta.cli.output import UNKNOWN, write_rows
+from medtl_meta.cli.output import write_rows
 from metaanalysis import query as ask
+from replicate.record import record_of_rows, with_origins
 
 _TABLE = (
     "id", "kind", "study", "backbone", "tl_type", "dataset", "split", "state", "accuracy", "AUC",
@@ -29,7 +30,7 @@ _SPARE = (
     "backbone",
 )  # fmt: skip
 
-_DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "reason")
+_DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "reason", "origin")
 
 
 @click.command()
@@ -38,7 +39,9 @@ _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "r
 @click.option("--setup", metavar="NAME", help="Of this setup.")
 @click.option("--state", metavar="WORD", help="planned, running, finished, failed or interrupted.")
 @click.option("--backbone", metavar="NAME", help="That ran this network, or one in its stead.")
-@click.option("--tl", metavar="TYPE", help="Of this TL type, such as 'feature extractor'.")
+@click.option(
+    "--tl", "tl_type", metavar="TYPE", help="Of this TL type, such as 'feature extractor'."
+)
 @click.option(
     "--phantom/--real", default=None, help="Only runs of made images, or only of real ones."
 )
@@ -46,19 +49,7 @@ _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "r
 @click.option("--delete", is_flag=True, help="Delete the RUN that is named, with its outcome.")
 @format_option
 @database_option
-def runs(
-    run: str | None,
-    study: str | None,
-    setup: str | None,
-    state: str | None,
-    backbone: str | None,
-    tl: str | None,
-    phantom: bool | None,
-    limit: int | None,
-    delete: bool,
-    form: str,
-    where: str | None,
-) -> None:
+def runs(run: str | None, delete: bool, form: str, where: str | None, **filters: Any) -> None:
     """List the replications in the database, or show all of one.
 
     RUN is the beginning of a run's id. Shown of it: its ledger (every setting, reported or
@@ -72,8 +63,7 @@ def runs(
       medtl-meta replicate runs 3f9a
       medtl-meta replicate runs 3f9a --delete
     """
-    filters = (study, setup, state, backbone, tl, phantom, limit)
-    if run is not None and any(one is not None for one in filters):
+    if run is not None and any(one is not None for one in filters.values()):
         raise UsageError(
             "runs: give either one run or filters.", "medtl-meta replicate runs --help"
         )
@@ -92,16 +82,7 @@ def runs(
                 return
             _show(found, form)
             return
-        rows = ask.runs(
-            database,
-            study=study,
-            setup=setup,
-            state=state,
-            backbone=backbone,
-            tl_type=tl,
-            phantom=phantom,
-            limit=limit,
-        )
+        rows = ask.runs(database, **filters)
     if form in ("table", "markdown"):
         unsettled = any(row["state"] != "finished" for row in rows)
         spare = (*(name for name in _SPARE if name != "state"), "state") if unsettled else _SPARE
@@ -113,17 +94,14 @@ def runs(
         write_rows(rows, ask.RUN_COLUMNS, form)
     made = sum(row["kind"] == "phantom" for row in rows)
     phantoms = f", {made} of phantoms" if made else ""
-    remark(f"{len(rows)} run{'s' if len(rows) != 1 else ''}{phantoms}.")
+    remark(f"{plural(len(rows), 'run')}{phantoms}.")
 
 
 def _short(row: Mapping[str, Any], form: str) -> dict[str, Any]:
     """Return a run as a table has room for it; its id is cut, as its beginning names it too."""
-    values = {
-        name: UNKNOWN if row[name] is None else f"{row[name]:.3f}" for name in ("accuracy", "AUC")
-    }
     short = {
         **row,
-        **values,
+        **{name: fixed(row[name]) for name in ("accuracy", "AUC")},
         "tl_type": method_words(row["tl_type"], row["unfrozen"]),
         "created_at": row["created_at"][:10],
     }
@@ -166,12 +144,13 @@ def detail_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _show(found: Mapping[str, Any], form: str) -> None:
+    if form == "table":
+        from medtl_meta.cli.replicate.view import write_run
+
+        write_run(record_of_rows(found), full=True)
+        return
+    found = with_origins(found)
     if form == "json":
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    if form == "table":
-        from medtl_meta.cli.replicate.run_view import write_run
-
-        write_run(found)
     else:
         write_rows(detail_rows(found), _DETAIL_COLUMNS, form)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from db.errors import UsageError
 from db.vocabulary import Lexicon
 from db.wording import RECOMMENDED_IS
-from replicate.setup import overrides as words
+from medtl_meta.cli.options import opened, remark
+from medtl_meta.cli.replicate.ledger import CHOSEN
+from replicate.setup import overrides as known
+
+if TYPE_CHECKING:
+    from replicate.planning import Plan
+
+
+Command = Callable[..., Any]
 
 
 def _listed(lexicon: Lexicon) -> str:
@@ -20,19 +29,20 @@ def _listed(lexicon: Lexicon) -> str:
 #: Option, its type, placeholder, help; the name without dashes is its key in the mapping.
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--backbone", str, "NAME", "Network, by the literature's, torchvision's or timm's name."),
-    ("--tl", str, "TYPE", f"TL type: {_listed(words.TL_TYPE)} ({RECOMMENDED_IS})."),
+    ("--tl", str, "TYPE", f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS})."),
+    ("--seeds", str, "A,B,...", "One run with each seed."),
     ("--weights", str, "W", "Start weights: pretrained, random or a path."),
-    ("--head", str, "KIND", f"Classifier: {_listed(words.HEAD)}."),
+    ("--head", str, "KIND", f"Classifier: {_listed(known.HEAD)}."),
     ("--unfreeze", str, "EXTENT", "Trained from the end: blocks:2, layers:3, ratio:0.3, all."),
-    ("--batchnorm", str, "P", f"BatchNorm in evaluation mode: {_listed(words.BATCHNORM)}."),
+    ("--batchnorm", str, "P", f"BatchNorm in evaluation mode: {_listed(known.BATCHNORM)}."),
     ("--size", click.IntRange(16, 1024), "PIXELS", "Side of the network's input."),
-    ("--resize", str, "HOW", f"To a square: {_listed(words.RESIZE)}."),
-    ("--normalise", str, "HOW", f"Pixel values: {_listed(words.NORMALISE)}."),
-    ("--augment", str, "KIND", f"Random changes while training: {_listed(words.AUGMENT)}."),
+    ("--resize", str, "HOW", f"To a square: {_listed(known.RESIZE)}."),
+    ("--normalise", str, "HOW", f"Pixel values: {_listed(known.NORMALISE)}."),
+    ("--augment", str, "KIND", f"Random changes while training: {_listed(known.AUGMENT)}."),
     ("--epochs", click.IntRange(min=1), "N", "Passes over the training images."),
     ("--head-epochs", click.IntRange(min=0), "N", "Of them, first, with the head alone."),
     ("--batch-size", click.IntRange(min=1), "N", "Images a step."),
-    ("--optimiser", str, "NAME", f"{_listed(words.OPTIMISER)}."),
+    ("--optimiser", str, "NAME", f"{_listed(known.OPTIMISER)}."),
     ("--lr", click.FloatRange(min=0, min_open=True), "RATE", "Learning rate of the head."),
     (
         "--backbone-lr",
@@ -41,9 +51,9 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Learning rate of unfrozen layers.",
     ),
     ("--weight-decay", click.FloatRange(min=0), "W", "Weight decay."),
-    ("--schedule", str, "NAME", f"Of the learning rate: {_listed(words.SCHEDULE)}."),
+    ("--schedule", str, "NAME", f"Of the learning rate: {_listed(known.SCHEDULE)}."),
     ("--patience", click.IntRange(min=1), "N", "Stop after so many epochs without a better loss."),
-    ("--class-weights", str, "KIND", f"{_listed(words.CLASS_WEIGHTS)}."),
+    ("--class-weights", str, "KIND", f"{_listed(known.CLASS_WEIGHTS)}."),
     ("--split", str, "KIND", "group (patient), image, official, hold-out or k-fold."),
     ("--folds", click.IntRange(min=2), "K", "Cross-validation in so many folds."),
     ("--repeats", click.IntRange(min=1), "N", "Repeat the split with other divisions."),
@@ -54,38 +64,59 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Hold out this share for testing.",
     ),
     ("--validation", click.FloatRange(0, 1, max_open=True), "SHARE", "Share for validation."),
-    ("--seeds", str, "A,B,...", "One run with each seed."),
     ("--positive", str, "CLASS", "Class whose sensitivity is meant."),
     ("--max-images", click.IntRange(min=2), "N", "Use a sample of so many images."),
 )
 
 
-def spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that decide a replication.
-
-    The command gets them as one keyword argument, ``chosen``: value by path in the spec, only what
-    was given (see :func:`replicate.setup.overrides.overrides`).
-    """
-    names = [option.removeprefix("--").replace("-", "_") for option, *_ in _OPTIONS] + ["amp"]
+def _gathered(function: Command, into: str, names: Sequence[str]) -> Command:
+    """Give a function what was given of some options as one mapping, with what is there already."""
 
     @wraps(function)
     def command(*arguments: Any, **given: Any) -> Any:
-        chosen = words.overrides({name: given.pop(name) for name in names})
-        return function(*arguments, chosen=chosen, **given)
+        own = {name: given.pop(name) for name in names if name in given}
+        known = {name: value for name, value in own.items() if value is not None}
+        return function(*arguments, **{**given, into: given.get(into, {}) | known})
 
-    command = click.option(
-        "--amp", is_flag=True, default=None, help="Train in mixed precision (changes results)."
-    )(command)
-    for option, kind, placeholder, text in reversed(_OPTIONS):
-        command = click.option(option, type=kind, metavar=placeholder, help=text)(command)
     return command
 
 
-def images_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--images`` and ``--source``."""
+def spec_options(
+    left_out: Sequence[str] = (), **other_help: tuple[str, str]
+) -> Callable[[Command], Command]:
+    """Give a command the options that decide a replication.
+
+    The command gets what was given of them as one keyword argument, ``words``: word or number by
+    the option's name, as :func:`replicate.setup.overrides.overrides` takes them.
+
+    Parameters
+    ----------
+    left_out
+        Options that the command does not have.
+    other_help
+        Placeholder and help of options that mean something else there, by name.
+    """
+
+    def decorate(function: Command) -> Command:
+        named = {option.removeprefix("--").replace("-", "_"): rest for option, *rest in _OPTIONS}
+        command = _gathered(function, "words", (*named, "amp"))
+        for name, (kind, placeholder, text) in reversed(named.items()):
+            if name not in left_out:
+                metavar, said = other_help.get(name, (placeholder, text))
+                option = f"--{name.replace('_', '-')}"
+                command = click.option(option, type=kind, metavar=metavar, help=said)(command)
+        return click.option(
+            "--amp", is_flag=True, default=None, help="Train in mixed precision (changes results)."
+        )(command)
+
+    return decorate
+
+
+def images_option(function: Command) -> Command:
+    """Give a command ``--images`` and ``--source``, among its ``words``."""
     command = click.option(
         "--source", metavar="NAME", help="Which of the setup's sources the images are."
-    )(function)
+    )(_gathered(function, "words", ("images", "source")))
     return click.option(
         "--images",
         metavar="WHERE",
@@ -93,24 +124,45 @@ def images_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def compute_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def planned(name: str | None, words: Mapping[str, Any], where: str | None) -> Plan:
+    """Plan what a command asks for, and say what it had to choose.
+
+    Raises
+    ------
+    UsageError
+        Neither a setup nor images, or options that do not go together; where it gives no hint of
+        its own, that is the help of the command that was called.
+    NotFoundError
+        No such setup or study.
+    """
+    from replicate.planning import make_plan
+
+    try:
+        plan = make_plan(name, opening=lambda: opened(where), chosen=CHOSEN, **words)
+    except UsageError as error:
+        called = click.get_current_context().info_name
+        error.hint = error.hint or f"See medtl-meta replicate {called} --help."
+        raise
+    if plan.from_record and plan.specified.study is not None:
+        key = plan.specified.study.key
+        remark(f"{key} has no setup of its own: what its record holds, and house defaults.")
+    if plan.waits_for_images:
+        remark("No --images given: planned for the setup's own source.")
+    return plan
+
+
+def compute_options(function: Command) -> Command:
     """Give a command the options on where it computes, which change no result.
 
     The command gets them as one keyword argument, ``computing``: the arguments of
     :func:`replicate.training.compute.choose`.
     """
-
-    @wraps(function)
-    def command(*arguments: Any, **given: Any) -> Any:
-        names = ("device", "workers", "deterministic")
-        return function(*arguments, computing={name: given.pop(name) for name in names}, **given)
-
     command = click.option(
         "--deterministic/--fast",
         default=True,
         show_default=True,
         help="Only algorithms that give the same bits each time, or whatever is quickest.",
-    )(command)
+    )(_gathered(function, "computing", ("device", "workers", "deterministic")))
     command = click.option(
         "--workers", type=click.IntRange(min=0), metavar="N", help="Threads that decode images."
     )(command)

@@ -64,17 +64,12 @@ def test_a_contest_is_held_and_held_again_without_running(tmp_path: Path) -> Non
     assert not (out / "results.partial.csv").exists()
     assert "no evidence on medicine" in (out / "figure-contest-time.svg").read_text()
     assert str(tmp_path) not in rows[0]["command"]
-    first = (out / "results.csv").read_text()
     again = held(tmp_path, "--modality", "X-ray", "--modality", "CT")
     assert again.exit_code == 0
     # Seconds included: nothing was computed anew.
-    assert [row["auc"] for row in contest_rows.read(out / "results.csv")] == [
-        row["auc"] for row in rows
-    ]
-    assert (
-        first.splitlines()[1].split(",")[18:20]
-        == ((out / "results.csv").read_text().splitlines()[1].split(",")[18:20])
-    )
+    spent = ("auc", "baseline_accuracy", "features_seconds", "train_seconds")
+    for row, before in zip(contest_rows.read(out / "results.csv"), rows, strict=True):
+        assert [row[name] for name in spent] == [before[name] for name in spent]
 
 
 def test_earlier_results_are_drawn_by_another_metric(tmp_path: Path) -> None:
@@ -98,7 +93,6 @@ def test_what_lacks_weights_fails_alone(tmp_path: Path) -> None:
         assert (row["auc"] is None) == failed
         assert ("weights" in (row["error"] or "").lower()) == failed
     assert len(rows) == 2
-    assert "1 run failed" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 from db.database import Database
 from db.errors import MedtlError
-from medtl_meta.cli.replicate.plan import plan, setups
-from replicate.setup.specify import setup_names
+from medtl_meta.cli.replicate.plan import plan
+from medtl_meta.cli.replicate.setups import setups
+from replicate.setup.files import setup_names
 from replicate.spec import Ledger, Spec, settings_of
 
 
@@ -106,7 +107,7 @@ def test_json_holds_all_of_it() -> None:
     assert spec.id == result["id"]
     assert {line.name: line.value for line in ledger.lines} == settings_of(spec)
     epochs = next(line for line in ledger.lines if line.name == "training.epochs")
-    assert epochs.reason == "chosen on the command line"
+    assert (epochs.chosen, epochs.reason) == (True, "chosen on the command line")
     assert result["fidelity"]["level"] == "same task"
     assert result["source"]["url"].startswith("https://")
     assert result["estimate"]["images"] == 780

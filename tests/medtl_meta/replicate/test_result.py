@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+import os
+import shutil
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from medtl_meta.cli import bar
-from medtl_meta.cli.replicate.result import leakage_sentences, verdict_sentences, write_result
+from medtl_meta.cli.replicate.view import leakage_sentences, verdict_sentences, write_run
 from replicate.images.opening import open_images
 from replicate.outcome import RunResult
 from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.spec import Spec
 from replicate.training.compute import Compute
-from replicate.verdicts.comparison import Compared, Comparison
+from replicate.verdicts.comparison import Compared
 from replicate.verdicts.verdicts import Replicated, Reported, verdict
 from tests.replicate.test_run import SPEC
 
@@ -34,18 +38,18 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     )
 
 
-def printed(
-    result: RunResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> str:
-    monkeypatch.setenv("COLUMNS", "80")
-    write_result(result, cast(Any, SimpleNamespace(fidelity=None)))
-    return capsys.readouterr().out
+@pytest.fixture
+def record(result: RunResult) -> dict[str, Any]:
+    """Return the record of the run, to be changed at will."""
+    return deepcopy(result.to_dict())
 
 
 def test_a_result_is_told_once(
     result: RunResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = printed(result, monkeypatch, capsys)
+    monkeypatch.setenv("COLUMNS", "80")
+    write_run(result.to_dict(), full=False)
+    text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     assert text.count("evidence on a study") == 1, "the notice on phantoms"
     words = " ".join(text.split())
@@ -63,39 +67,70 @@ def test_a_result_is_told_once(
         assert f"{auc:.3f}" in line
 
 
-def test_leakage_is_summed_up_over_splits(result: RunResult) -> None:
-    texts = leakage_sentences(result)
+def test_leakage_is_summed_up_over_splits(record: dict[str, Any]) -> None:
+    texts = leakage_sentences(record)
     assert texts[0] == "Split: hold-out by group, 2 seeds, 2 models."
-    assert result.shared[0] in texts[1]
+    assert record["leakage"]["shared"][0] in texts[1]
     assert "No copies, exact or near." in texts
-    found = replace(result.leakage.near, groups=1, images=2)
-    folds = tuple(
-        replace(fold, near=near, exact=0)
-        for fold, near in zip(result.leakage.folds, (1, 4), strict=True)
-    )
-    leaking = replace(result, leakage=replace(result.leakage, near=found, folds=folds))
-    text = " ".join(leakage_sentences(leaking))
+    record["leakage"]["near"] |= {"groups": 1, "images": 2}
+    for fold, near in zip(record["leakage"]["folds"], (1, 4), strict=True):
+        fold |= {"near": near, "exact": 0}
+    text = " ".join(leakage_sentences(record))
     assert "with a copy in training or validation: 1 to 4 of " in text
     assert "No copies, exact or near." not in text
 
 
-def test_verdicts_that_say_the_same_share_a_line(result: RunResult) -> None:
-    assert len(verdict_sentences(result)) == 1
+def test_verdicts_that_say_the_same_share_a_line(record: dict[str, Any]) -> None:
+    assert len(verdict_sentences(record)) == 1
     reported, ours = Reported("accuracy", 0.9), Replicated("accuracy", 0.7, 0.68, 0.72)
     bare = [Replicated(name, 0.8, 0.7, 0.9) for name in ("AUC", "sensitivity")]
     compared = (
         Compared(reported, ours, verdict(reported, ours)),
         *(Compared(None, one, verdict(None, one)) for one in bare),
     )
-    real = replace(
-        result,
-        images=replace(result.images, phantom=False),
-        comparison=Comparison({}, compared),
-    )
-    texts = verdict_sentences(real)
+    record["run"]["kind"] = "replicated"
+    record["verdicts"] = [one.to_dict() for one in compared]
+    texts = verdict_sentences(record)
     assert texts[0].startswith("accuracy (reported 0.900, replicated 0.700): lower. The replicated")
     assert texts[1:] == ["AUC, sensitivity: not comparable. None is on record of the study."]
-    assert verdict_sentences(replace(real, comparison=None)) == ["Nothing to compare with."]
+    assert verdict_sentences({**record, "verdicts": []}) == ["Nothing to compare with."]
+
+
+def test_a_finished_run_is_shown_without_running_anything(tmp_path: Path) -> None:
+    """Neither torch nor pixels are needed; a model that is missing is run again."""
+    environment = os.environ | {
+        "COLUMNS": "100",
+        "MEDTL_META_DB": str(tmp_path / "db.sqlite"),
+        "MEDTL_META_RUNS": str(tmp_path / "runs"),
+        "MEDTL_META_CACHE": str(tmp_path / "cache"),
+    }
+    words = "replicate run --images phantom:oct?n=60&size=32 --backbone lenet --weights random "
+    words += "--size 32 --epochs 1 --device cpu --folds 2"
+    code = (
+        f"import sys; sys.argv = ['medtl-meta', *{words.split()!r}]; "
+        "import atexit; atexit.register(lambda: print('\\n@@', *sys.modules, file=sys.stderr)); "
+        "from medtl_meta.cli import main; main()"
+    )
+
+    def told() -> tuple[str, set[str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
+        )
+        return done.stdout, set(done.stderr.split("@@")[1].split())
+
+    first, modules = told()
+    assert "torch" in modules
+    again, modules = told()
+    assert again == first
+    assert not modules & {"torch", "torchvision", "sklearn", "pandas", "sqlalchemy"}
+    model = next((tmp_path / "runs").glob("*/seed-0/fold-0-1"))
+    shutil.rmtree(model)
+    third, modules = told()
+    assert (third, "torch" in modules, model.is_dir()) == (first, True, True)
 
 
 def test_help_lists_every_option_under_a_heading() -> None:
@@ -121,7 +156,7 @@ def test_few_lines_tell_of_many_models(
     with bar.progress_bar() as report:
         for model in range(1, 11):
             for done in (0, 5, 10):
-                report(Progress(f"training, model {model} of 10", done, 10, "epochs"))
+                report(Progress("training", done, 10, "epochs", model=f"model {model} of 10"))
                 now[0] += 5
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "training, model 1 of 10: 10 epochs"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,7 @@ import pytest
 from db.errors import MedtlError, ReplicationError, UsageError
 from replicate.contest import rows as contest_rows
 from replicate.contest.grid import (
-    COLUMNS,
-    RANDOM,
     Cell,
-    Conditions,
     Entrant,
     cells,
     hold,
@@ -25,18 +23,14 @@ from replicate.contest.grid import (
 )
 from replicate.contest.summary import PRETRAINED, summarise
 from replicate.evaluation.evaluate import evaluate
-from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.spec import (
-    RECOMMENDED,
-    TL_TYPES,
-    Augmentation,
     Ledger,
     Network,
     Spec,
-    Split,
     settings_of,
 )
+from replicate.terms import RANDOM, RECOMMENDED, TL_TYPES
 from tests.replicate.judged import predictions, probabilities
 
 BACKBONES = [Network(name="MobileNetV2"), Network(name="LeNet5")]
@@ -53,18 +47,6 @@ def drawn_set(name: str, *, phantom: bool = False, n: int = 40) -> ImageSet:
 
 
 @dataclass
-class DrawnResult:
-    """What a run would hand back; its predictions are drawn with the signal asked for."""
-
-    id: str
-    evaluation: Evaluation
-    timing: dict[str, float]
-    trained_parameters: int = 10
-    images_per_second: float | None = 50.0
-    features_cost: float | None = None
-
-
-@dataclass
 class DrawnRun:
     """Stands in for a real run; pretrained types have more signal. Knows what it was asked."""
 
@@ -72,7 +54,7 @@ class DrawnRun:
     asked: list[Spec] = field(default_factory=list)
     extracted: set[tuple[str, str]] = field(default_factory=set)
 
-    def __call__(self, spec: Spec, images: ImageSet, ledger: Ledger) -> DrawnResult:
+    def __call__(self, spec: Spec, images: ImageSet, ledger: Ledger) -> dict[str, Any]:
         self.asked.append(spec)
         tl_type = spec.transfer.tl_type
         if tl_type in self.fails:
@@ -87,12 +69,17 @@ class DrawnRun:
         if frozen:
             self.extracted.add(place)
         features = (8.0 if first else 0.1) if frozen else 0.0
-        return DrawnResult(spec.id, judged, {"features": features, "training": 2.0, "total": 11.0})
+        timing = {"features": features, "training": 2.0, "total": 11.0, "images_per_second": 50.0}
+        return {
+            "run": {"id": spec.id, "trained_parameters": 10},
+            "timing": {**timing, "features_cost": None},
+            **judged.to_dict(),
+        }
 
 
 def contest_rows_of(run: DrawnRun, sets: int = 3, seeds: tuple[int, ...] = (0, 1)) -> list[Any]:
     entrants = [Entrant(drawn_set("set" + "x" * i), "X-ray") for i in range(sets)]
-    runs = cells(entrants, BACKBONES, TL_TYPES, seeds, Conditions())
+    runs = cells(entrants, BACKBONES, TL_TYPES, seeds)
     return list(hold(runs, run, command="medtl-meta replicate contest"))
 
 
@@ -102,9 +89,9 @@ def rows() -> list[Any]:
     return contest_rows_of(DrawnRun())
 
 
-def by_tl(tl_type: str, conditions: Conditions | None = None) -> Cell:
+def by_tl(tl_type: str, settings: Mapping[str, Any] | None = None) -> Cell:
     entrant = Entrant(drawn_set("one"))
-    (cell,) = cells([entrant], BACKBONES[:1], [tl_type], [3], conditions or Conditions())
+    (cell,) = cells([entrant], BACKBONES[:1], [tl_type], [3], settings)
     return cell
 
 
@@ -142,20 +129,23 @@ def test_every_setting_stands_in_the_ledger_as_assumed() -> None:
 def test_what_does_not_fit_is_said_before_anything_runs() -> None:
     real, phantom = Entrant(drawn_set("a")), Entrant(drawn_set("b", phantom=True))
     with pytest.raises(UsageError, match="phantom and real"):
-        cells([real, phantom], BACKBONES, TL_TYPES, [0], Conditions())
+        cells([real, phantom], BACKBONES, TL_TYPES, [0])
     with pytest.raises(UsageError, match="given twice"):
-        cells([real, real], BACKBONES, TL_TYPES, [0], Conditions())
+        cells([real, real], BACKBONES, TL_TYPES, [0])
     with pytest.raises(UsageError, match="no seed"):
-        cells([real], BACKBONES, TL_TYPES, [], Conditions())
-    turned = Conditions(augmentation=Augmentation(rotation=10))
+        cells([real], BACKBONES, TL_TYPES, [])
+    turned = {"augmentation.rotation": 10}
     with pytest.raises(UsageError, match="no augmentation"):
         cells([real], BACKBONES, TL_TYPES, [0], turned)
+    for path in ("data.positive", "transfer.tl_type", "seeds"):
+        with pytest.raises(UsageError, match="cannot be equal for all"):
+            cells([real], BACKBONES, TL_TYPES, [0], {path: "x"})
 
 
 def test_rows_hold_values_costs_and_where_they_come_from(rows: list[Any]) -> None:
     assert len(rows) == 3 * 2 * len(TL_TYPES) * 2
     for row in rows:
-        assert tuple(row) == COLUMNS
+        assert list(row) == list(contest_rows.COLUMNS)
         assert row["error"] is None
         assert row["auc_low"] <= row["auc"] <= row["auc_high"]
         assert row["baseline_accuracy"] == 0.5
@@ -168,9 +158,9 @@ def test_the_split_in_words_is_what_was_divided() -> None:
     grouped = replace(images, groups=tuple(f"p{i // 2}" for i in range(len(images))))
     words = {}
     for kind in ("hold-out", "official"):
-        conditions = Conditions(split=Split(kind=kind))
+        settings = {"split.kind": kind}
         for name, entered in (("known", grouped), ("unknown", images)):
-            runs = cells([Entrant(entered)], BACKBONES[:1], [RANDOM], [0], conditions)
+            runs = cells([Entrant(entered)], BACKBONES[:1], [RANDOM], [0], settings)
             (row,) = hold(runs, DrawnRun())
             words[kind, name] = row["split"]
     assert words == {
@@ -186,6 +176,8 @@ def test_few_sets_have_no_intervals_and_no_ranks_to_tell_apart() -> None:
     for found, shown in ((few, False), (enough, True)):
         for rows in found.comparisons.values():
             assert all(math.isfinite(one.ci_low) == shown for one in rows)
+    assert few.critical_difference == pytest.approx(5.33, abs=0.005)
+    assert enough.critical_difference == pytest.approx(3.77, abs=0.005)
     (said,) = [note for note in few.notes if note.startswith("Nemenyi")]
     assert "cannot be told apart: they would have to differ by 5.33, and can by 5 at most" in said
     (said,) = [note for note in enough.notes if note.startswith("Nemenyi")]
@@ -201,7 +193,8 @@ def test_a_failed_cell_is_named_and_the_others_go_on() -> None:
     assert {row["error"] for row in failed} == {"Out of memory."}
     assert len(run.asked) == len(rows)
     found = summarise(rows)
-    assert any("runs failed" in note and "fine-tuning" in note for note in found.notes)
+    assert len(found.failed) == len(failed)
+    assert {tl_type for _, tl_type, _ in found.failed} == {"fine-tuning"}
     assert "fine-tuning" not in {row["tl_type"] for row in found.methods}
 
 
@@ -214,7 +207,7 @@ def test_rows_come_one_by_one_so_that_an_interrupt_loses_none() -> None:
     run = DrawnRun(fails={"fine-tuning": KeyboardInterrupt()})
     entrant = Entrant(drawn_set("a"))
     rows: list[Any] = []
-    going = hold(cells([entrant], BACKBONES, TL_TYPES, [0], Conditions()), run)
+    going = hold(cells([entrant], BACKBONES, TL_TYPES, [0]), run)
     with pytest.raises(KeyboardInterrupt):
         rows.extend(going)
     assert [row["tl_type"] for row in rows] == ["feature extractor", "feature extractor hybrid"]
@@ -225,7 +218,7 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "results.csv"
     contest_rows.write(rows, path)
     for row, back in zip(rows, contest_rows.read(path), strict=True):
-        for name in COLUMNS:
+        for name in contest_rows.COLUMNS:
             if isinstance(row[name], float):
                 assert back[name] == pytest.approx(row[name], rel=1e-5)
             else:
@@ -290,7 +283,7 @@ def test_a_method_that_lacks_a_set_is_not_ranked(rows: list[Any]) -> None:
     ]
     found = summarise(lacking)
     assert (RANDOM, "LeNet5") not in {(r["tl_type"], r["backbone"]) for r in found.methods}
-    assert any(f"{RANDOM}, LeNet5" in note for note in found.notes)
+    assert found.unranked == ((RANDOM, "LeNet5"),)
     (question,) = found.comparisons["pretrained against random"]
     assert question.sets == 2
     assert {row["sets"] for row in found.tl_types} == {2}

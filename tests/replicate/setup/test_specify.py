@@ -16,10 +16,13 @@ from db.errors import NotFoundError, UnknownTermError, UsageError
 from db.literature import read_studies
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.setup.defaults import BY_TL_TYPE, COMMON
+from replicate.setup.fidelity import Departure, Reduction
 from replicate.setup.files import PATHS, read_setup, setup_names
 from replicate.setup.ledger import completed
-from replicate.setup.specify import Specified, from_study, specify, specify_free
-from replicate.spec import TL_TYPES, settings_of
+from replicate.setup.of_study import from_study
+from replicate.setup.specify import Specified, specify, specify_free
+from replicate.spec import LedgerLine, settings_of
+from replicate.terms import TL_TYPES
 
 
 def pictures(name: str, *classes: str, phantom: bool = False) -> ImageSet:
@@ -28,9 +31,18 @@ def pictures(name: str, *classes: str, phantom: bool = False) -> ImageSet:
     return of_arrays(name, pixels, labels, classes, phantom=phantom)
 
 
+def entry(specified: Specified, path: str) -> LedgerLine:
+    return next(line for line in specified.ledger.lines if line.name == path)
+
+
 def line(specified: Specified, path: str) -> tuple[Any, str, str]:
-    found = next(line for line in specified.ledger.lines if line.name == path)
+    found = entry(specified, path)
     return found.value, found.mark, found.reason
+
+
+def departures(specified: Specified) -> tuple[Departure, ...]:
+    assert specified.fidelity is not None
+    return specified.fidelity.departures
 
 
 def accounted(specified: Specified) -> None:
@@ -105,11 +117,11 @@ def test_any_choice_is_marked_as_assumed(path: str) -> None:
     specified = specify(read_setup("pham2020"), source="sars_cov_2_ct", overrides=chosen)
     accounted(specified)
     before = dict(settings_of(specify(read_setup("pham2020"), source="sars_cov_2_ct").spec))
-    value, mark, reason = line(specified, path)
-    assert value == CHOICES[path]
-    if before[path] != value:
-        assert mark == "assumed"
-        assert reason.startswith("chosen by the caller")
+    found = entry(specified, path)
+    assert found.value == CHOICES[path]
+    if before[path] != found.value:
+        assert found.chosen
+        assert found.mark == "assumed"
 
 
 def test_every_setting_can_be_chosen() -> None:
@@ -123,9 +135,12 @@ def test_a_choice_that_replaces_a_reported_setting_is_a_departure() -> None:
     value, mark, reason = line(specified, "training.epochs")
     assert (value, mark) == (3, "assumed")
     assert reason.startswith("chosen; reported: 6 (curators' note")
+    assert entry(specified, "training.epochs").departs
+    assert departures(specified) == (Departure("training.epochs", 6, 3),)
     assert specified.fidelity is not None
-    assert specified.fidelity.departures == ("training.epochs: reported 6, run with 3",)
-    assert "It departs from what is reported in training.epochs" in specified.fidelity.sentence
+    assert specified.fidelity.sentence.endswith(
+        "It departs from what is reported in training.epochs: reported 6, run with 3."
+    )
 
 
 def test_the_reported_value_chosen_once_more_stays_reported() -> None:
@@ -141,8 +156,7 @@ def test_another_network_keeps_the_study_s_in_sight() -> None:
     assert specified.spec.network.reported == "VGG19"
     assert line(specified, "network.reported")[1] == "reported"
     assert line(specified, "network.name")[1] == "assumed"
-    assert specified.fidelity is not None
-    assert "reported VGG19, run with MobileNetV2" in specified.fidelity.sentence
+    assert departures(specified) == (Departure("network.name", "VGG19", "MobileNetV2"),)
     assert "reported for VGG19" not in str(specified.reported[0].note)
 
 
@@ -153,8 +167,7 @@ def test_a_network_that_the_study_tested_too_is_reported() -> None:
     assert "one of 4 in the record" in reason
     assert "chosen by the caller" in reason
     assert specified.spec.network.reported is None
-    assert specified.fidelity is not None
-    assert not specified.fidelity.departures
+    assert not departures(specified)
 
 
 def test_a_network_that_nobody_builds_is_replaced_and_says_so() -> None:
@@ -188,26 +201,24 @@ def test_any_setup_runs_with_any_tl_type(name: str, tl_type: str) -> None:
 def test_settings_of_another_tl_type_leave_with_it_and_stay_readable() -> None:
     chosen = {"transfer.tl_type": "feature extractor"}
     specified = specify(read_setup("lee2020a"), overrides=chosen)
-    value, mark, reason = line(specified, "transfer.unfreezing.amount")
-    assert (value, mark) == (None, "assumed")
-    assert "goes with feature extractor in place of fine-tuning" in reason
-    assert "reported: 6" in reason
+    found = entry(specified, "transfer.unfreezing.amount")
+    assert (found.value, found.origin, found.departs) == (None, "house", True)
+    assert "reported: 6" in found.reason
 
 
 def test_a_tl_type_that_the_record_does_not_name_is_a_departure() -> None:
     chosen = {"transfer.tl_type": "feature extractor"}
-    note = specify(read_setup("byra2019"), overrides=chosen).fidelity
-    assert note is not None
-    assert "run with feature extractor" in note.sentence
-    plain = specify(read_setup("byra2019")).fidelity
-    assert plain is not None
-    assert not plain.departures, "fine-tuned says nothing on how far"
+    found = departures(specify(read_setup("byra2019"), overrides=chosen))
+    assert [(one.path, one.run) for one in found] == [("transfer.tl_type", "feature extractor")]
+    plain = specify(read_setup("byra2019"))
+    assert not departures(plain), "fine-tuned says nothing on how far"
 
 
 def test_random_weights_and_classical_heads_imply_their_tl_type() -> None:
     random = specify(read_setup("byra2019"), overrides={"network.weights": "random"})
     assert random.spec.transfer.tl_type == "random initialisation"
-    assert line(random, "transfer.tl_type")[2].startswith("follows from another setting")
+    followed = entry(random, "transfer.tl_type")
+    assert (followed.origin, followed.implied, followed.chosen) == ("chosen", True, False)
     hybrid = specify(read_setup("pham2020"), overrides={"transfer.head.kind": "k-nn"})
     assert hybrid.spec.transfer.tl_type == "feature extractor hybrid"
     trained = specify(read_setup("deepak2019"), overrides={"transfer.head.kind": "linear"})
@@ -244,8 +255,7 @@ def test_images_are_recognised_by_their_classes() -> None:
         "pituitary",
     )
     assert specified.spec.split.by == "image", "the set does not name patients"
-    assert specified.fidelity is not None
-    assert "split.by: reported group, run with image" in specified.fidelity.departures
+    assert Departure("split.by", "group", "image") in departures(specified)
 
 
 def test_classes_keep_the_spelling_of_the_set() -> None:
@@ -274,9 +284,8 @@ def test_images_without_parts_have_no_official_split() -> None:
     setup = read_setup("kather2019")
     classes = tuple(setup.source("pathmnist").classes)
     specified = specify(setup, images=pictures("pathmnist", *classes))
-    value, mark, reason = line(specified, "split.kind")
-    assert (value, mark) == ("hold-out", "assumed")
-    assert reason.startswith("these images have no parts of their own; reported: official")
+    found = entry(specified, "split.kind")
+    assert (found.value, found.origin, found.departs) == ("hold-out", "found", True)
     asked = specify(
         setup, images=pictures("pathmnist", *classes), overrides={"split.kind": "official"}
     )
@@ -329,6 +338,7 @@ def test_a_run_without_a_study_assumes_everything() -> None:
     spec = specified.spec
     assert (spec.study, spec.setup, spec.fidelity, specified.fidelity) == (None,) * 4
     assert spec.network.name == "EfficientNetB0"
+    assert entry(specified, "network.name").chosen
     assert line(specified, "network.name")[2] == "chosen by the caller"
 
 
@@ -340,6 +350,7 @@ def test_found_hashes_enter_spec_and_ledger() -> None:
     found = dataclasses.replace(specified, spec=spec, ledger=ledger)
     accounted(found)
     assert found.spec.data.content == "ab" * 32
+    assert entry(found, "data.content").origin == "found"
     assert found.spec.id != specified.spec.id
 
 
@@ -398,9 +409,8 @@ def test_folders_that_are_called_like_the_studys_set_are_not_yet_that_set() -> N
 
 def test_a_sample_of_the_studys_data_is_a_departure() -> None:
     chosen = {"data.max_images": 300}
-    note = specify(read_setup("kather2019"), overrides=chosen).fidelity
-    assert note is not None
-    assert "data.max_images: reported all images, run with 300" in note.departures
+    found = departures(specify(read_setup("kather2019"), overrides=chosen))
+    assert Departure("data.max_images", None, 300) in found
 
 
 @pytest.mark.parametrize("name", ["kather2019", "byra2019", "minaee2020"])
@@ -413,13 +423,13 @@ def test_a_smaller_run_says_so_whatever_its_fidelity(name: str) -> None:
     chosen = {"data.max_images": 120, "preprocessing.size": 48, "training.epochs": 1}
     note = specify(setup, overrides=chosen).fidelity
     assert note is not None
-    assert "120" in note.sentence
-    for path, words, planned in (
-        ("preprocessing.size", "at 48 pixels instead of", size),
-        ("training.epochs", "for 1 epoch instead of", epochs),
+    for path, run, planned in (
+        ("data.max_images", 120, None),
+        ("preprocessing.size", 48, size),
+        ("training.epochs", 1, epochs),
     ):
-        reported = f"{path}: reported {planned}" in note.sentence
-        assert reported != (f"{words} {planned}" in note.sentence), "said, and said once"
+        departs = Departure(path, planned, run) in note.departures
+        assert departs != (Reduction(path, run, planned) in note.reduced), "said, and said once"
     same = specify(setup, overrides={"preprocessing.size": size}).fidelity
     assert same == plain.fidelity
 
@@ -433,7 +443,7 @@ def test_a_sample_is_one_only_where_images_are_left_out() -> None:
     )
     assert few is not None
     assert few.level == "same task"
-    assert "It is run on a sample of 4 images." in few.sentence
+    assert few.reduced == (Reduction("data.max_images", 4, None),)
     assert all_of_them is not None
     assert not all_of_them.reduced
 

@@ -1,0 +1,326 @@
+"""A run as a person reads it: what was run, on what, how well, and the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from db.wording import (
+    UNKNOWN,
+    extent_words,
+    fixed,
+    interval_words,
+    method_words,
+    metric_words,
+    plural,
+)
+from medtl_meta.cli.output import cell, write_rows
+from medtl_meta.cli.prose import heading, paragraph
+from medtl_meta.cli.replicate.ledger import summary, write_ledger
+from replicate.record import COSTS
+from replicate.verdicts.words import Code
+
+#: Metrics that a short view shows.
+SHOWN = ("accuracy", "balanced_accuracy", "auc", "sensitivity", "specificity")
+#: Of them, those that it shows for each class where there are more than two.
+BY_CLASS = ("auc", "sensitivity", "specificity")
+#: Phases whose time is shown, in the order in which they are gone through.
+PHASES = ("features", "training", "testing")
+#: Seeds that are shown one by one; of more only their standard deviation.
+FEW_SEEDS = 5
+#: What only a run in full says of itself at the top: name in the record, label.
+_FACTS = (
+    ("setup", "setup"), ("state", "state"), ("error", "error"), ("fidelity", "fidelity"),
+    ("created_at", "begun"), ("finished_at", "finished"),
+)  # fmt: skip
+#: And what was to be run, where it has not come so far that a sentence says more.
+_ASKED = (
+    ("dataset", "images"), ("backbone", "backbone"), ("backbone_reported", "in place of"),
+    ("tl_type", "TL type"),
+)  # fmt: skip
+#: Of the environment, what is said in one line.
+_MACHINE = ("system", "release", "machine", "cpu", "cores")
+
+Record = Mapping[str, Any]
+
+
+def write_run(record: Record, *, full: bool, fidelity: str | None = None) -> None:
+    """Write a run to stdout.
+
+    Parameters
+    ----------
+    record
+        See :mod:`replicate.record`.
+    full
+        Whether all metrics, the ledger line by line, cost and environment are written too.
+    fidelity
+        How near it comes to its study, in words.
+    """
+    run = record["run"]
+    phantom = run["kind"] == "phantom"
+    of = f" of {run['study']}" if full and run["study"] else ""
+    click.secho(
+        f"Run {run['id']}{of}: {run['kind']}{' values' if record['metrics'] else ''}", bold=True
+    )
+    if phantom:
+        paragraph("Made images: this tries the pipeline and is no evidence on a study.")
+    known = run["parameters"] is not None
+    for name, label in (*_FACTS, *(() if known else _ASKED)) if full else ():
+        if run.get(name) is not None:
+            said = method(record) if name == "tl_type" else run[name]
+            paragraph(f"{label + ':':<13}{said}", 2, 15)
+    if known:
+        _write_what(record)
+    if fidelity is not None and not phantom:
+        paragraph(f"Fidelity: {fidelity}", 2, 4)
+    if not full:
+        said = summary(record["ledger"], run["study"])
+        lists = f"medtl-meta replicate runs {run['id'][:6]} lists them"
+        paragraph(f"Ledger: {said} ({lists}).", 2, 4)
+    if texts := leakage_sentences(record):
+        heading("Split and leakage")
+        for text in texts:
+            paragraph(text, 2, 4)
+    if record["metrics"]:
+        _write_metrics(record, full)
+    _write_verdicts(record)
+    if full:
+        heading("Ledger")
+        write_ledger(record["ledger"])
+        _write_cost(record)
+        _write_environment(run["environment"])
+
+
+def method(record: Record) -> str:
+    """Return the TL type with its extent."""
+    transfer = record["spec"].get("transfer", {})
+    extent = transfer.get("unfreezing") or {}
+    name = transfer.get("tl_type") or record["run"].get("tl_type")
+    return method_words(name, extent_words(extent.get("kind"), extent.get("amount")))
+
+
+def _write_what(record: Record) -> None:
+    run, spec = record["run"], record["spec"]
+    network, reported = spec["network"]["name"], spec["network"]["reported"]
+    if reported and reported != network:
+        network += f" in place of {reported}"
+    paragraph(
+        f"Network: {network}, {method(record)}; weights: {run['weights']}; "
+        f"{run['trained_parameters']:,} of {run['parameters']:,} parameters trained.",
+        2,
+        4,
+    )
+    images, side = run["images"], spec["preprocessing"]["size"]
+    classes = ", ".join(f"{name} {count:,}" for name, count in images["classes"].items())
+    text = f"Images: {images['n']:,} of {images['name']} ({classes}), {side} x {side}."
+    paragraph(text, 2, 4)
+
+
+def leakage_sentences(record: Record) -> list[str]:
+    """Return in words how the images were divided and what the parts share, each thing once.
+
+    Splits of several seeds and folds are summed up: the first in full, of all the range.
+    """
+    leakage, spec = record["leakage"], record["spec"]
+    if "sentences" not in leakage:
+        return []
+    split, folds = spec["split"], leakage["folds"]
+    kind = f"{split['kind']} by {split['by']}" if split["kind"] != "official" else "official parts"
+    seeds, models = plural(len(spec["seeds"]), "seed"), plural(len(folds), "model")
+    texts = [f"Split: {kind}, {seeds}, {models}."]
+    grouped, copied = leakage["groups"] is not None, leakage["near"]["groups"] > 0
+    if folds:
+        first = leakage["shared"][0]
+        if len(folds) > 1:
+            first = f"First split{',' if grouped else ':'} {first}"
+        texts.append(f"{_begun(first)}.")
+        if grouped and len(folds) > 1:
+            shared = _range(folds, "groups")
+            texts.append(f"Test groups that training or validation shares, by split: {shared}.")
+        if copied:
+            texts.append(
+                f"Test images with a copy in training or validation: {_range(folds, 'near')} of "
+                f"{_range(folds, 'tested')}, {_range(folds, 'exact')} of them exact."
+            )
+    # Those of the set come first: exact copies, near copies, groups; then one a fold.
+    exact, near, groups = leakage["sentences"][:3]
+    texts += [_begun(exact), _begun(near)] if copied else ["No copies, exact or near."]
+    # Of unknown groups the split has spoken.
+    return [*texts, _begun(groups)] if grouped or not folds else texts
+
+
+def _range(folds: Sequence[Mapping[str, int]], name: str) -> str:
+    numbers = [fold[name] for fold in folds]
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _begun(text: str) -> str:
+    """Return a sentence with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def _write_metrics(record: Record, full: bool) -> None:
+    heading("Metrics")
+    above = (record["baseline"] or {}).get("above") or {}
+    seeds = record["per_seed"]
+    rows = []
+    for name, value in record["metrics"].items():
+        if not full and name not in SHOWN:
+            continue
+        row = {
+            "metric": metric_words(name),
+            "value": fixed(value["value"]),
+            "95% interval": interval_words(value["ci_low"], value["ci_high"]),
+            "n": value["n"],
+            "baseline": fixed(above[name]["baseline"]) if name in above else UNKNOWN,
+        }
+        if len(seeds) > 1:
+            own = [fixed(one.get(name)) for one in seeds.values()]
+            spread = fixed(value.get("sd_over_seeds"))
+            row["seeds"] = " ".join(own) if len(own) <= FEW_SEEDS else spread
+        rows.append(row)
+    headings = {"seeds": "by seed" if len(seeds) <= FEW_SEEDS else "SD over seeds"}
+    write_rows(rows, list(rows[0]), "table", headings=headings)
+    for text in record["remarks"]:
+        paragraph(str(text), 2, 4)
+    for text in record["run"]["notes"]:
+        paragraph(f"{_begun(text)}.", 2, 4)
+    classes = record["per_class"]
+    if full:
+        methods: dict[str, list[str]] = {}
+        for name, value in record["metrics"].items():
+            if value["method"]:
+                methods.setdefault(value["method"], []).append(metric_words(name))
+        for text, names in methods.items():
+            paragraph(f"{', '.join(names)}: {text}.", 2, 4)
+    if len(classes) > 2 or (full and classes):
+        heading("By class")
+        _write_classes(classes, full)
+    if full and record["per_fold"]:
+        paragraph("Values of each fold: --format csv.")
+    confusion = record["confusion"]
+    if full and confusion:
+        heading("Confusion (rows: true class, columns: predicted)")
+        names = confusion["classes"]
+        table = [
+            {"true": name, **dict(zip(names, counts, strict=True))}
+            for name, counts in zip(names, confusion["counts"], strict=True)
+        ]
+        write_rows(table, ("true", *names), "table")
+
+
+def _write_classes(classes: Mapping[str, Mapping[str, Any]], full: bool) -> None:
+    """Write a row a class: in full with all metrics, else with intervals of the first of them."""
+    rows = []
+    for label, values in classes.items():
+        row: dict[str, Any] = {"class": label}
+        for name, value in values.items():
+            if full:
+                row[metric_words(name)] = fixed(value["value"])
+            elif name in BY_CLASS:
+                row[metric_words(name)] = _bracketed(value)
+        if not full:
+            row["n"] = values["sensitivity"]["n"]
+        rows.append(row)
+    columns = list(rows[0])
+    # Metrics are left out from the last where there is no room.
+    write_rows(rows, columns, "table", spare=columns[:0:-1] if full else ())
+
+
+def _bracketed(value: Mapping[str, Any]) -> str:
+    low, high = value["ci_low"], value["ci_high"]
+    interval = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{fixed(value['value'])}{interval}"
+
+
+def _write_verdicts(record: Record) -> None:
+    texts = verdict_sentences(record)
+    if texts:
+        heading("Verdicts")
+    for text in texts:
+        paragraph(text, 2, 4)
+
+
+def verdict_sentences(record: Record) -> list[str]:
+    """Return the verdicts in words; metrics of which there is the same to say share a line."""
+    if record["run"]["kind"] == "phantom":
+        return ["Not comparable: phantom values are compared with nothing."]
+    if not record["verdicts"]:
+        return ["Nothing to compare with."]
+    together: dict[tuple[str, str], list[str]] = {}
+    bare: list[str] = []
+    for one in record["verdicts"]:
+        metric, reported = metric_words(one["metric"]), one["reported"]
+        if (one.get("why") or {}).get("code") == Code.NOT_REPORTED:
+            bare.append(metric)
+            continue
+        if reported is not None:
+            metric += f" of {reported['of_class']}" if reported["of_class"] else ""
+            values = (
+                f"reported {reported['value']:.3f}, replicated {one['replicated']['value']:.3f}"
+            )
+            metric += f" ({values})"
+        together.setdefault((one["verdict"], one["reason"]), []).append(metric)
+    texts = [
+        f"{', '.join(metrics)}: {verdict}. {reason}"
+        for (verdict, reason), metrics in together.items()
+    ]
+    if bare:
+        texts.append(f"{', '.join(bare)}: not comparable. None is on record of the study.")
+    return texts
+
+
+def timing_words(timing: Mapping[str, Any]) -> str:
+    """Return the seconds of each phase and the peak of memory, in words."""
+    from replicate.cost.estimate import duration, size
+
+    seconds = {name: value for name, value in timing.items() if name not in COSTS}
+    order = [*(name for name in PHASES if name in seconds)]
+    order += [name for name in seconds if name not in PHASES and name != "total"]
+    parts = []
+    for name in (*order, "total"):
+        if name in seconds:
+            value = seconds[name]
+            parts.append(f"{name} {f'{value:.1f} s' if value < 10 else duration(value)}")
+    if timing.get("peak_memory_bytes"):
+        parts.append(f"peak memory {size(timing['peak_memory_bytes'])}")
+    return ", ".join(parts)
+
+
+def _write_cost(record: Record) -> None:
+    timing = record["timing"]
+    lines = [f"Time: {words}."] if (words := timing_words(timing)) else []
+    if timing.get("images_per_second"):
+        lines.append(f"Throughput of the backbone: {timing['images_per_second']:.1f} images/s.")
+    frozen = record["run"]["frozen"]
+    for text in dict.fromkeys(frozen):
+        count = plural(frozen.count(text), "model")
+        lines.append(text if len(frozen) == 1 else f"{count}: {text}")
+    if lines:
+        heading("Cost")
+    for text in lines:
+        paragraph(text, 2, 4)
+
+
+def _write_environment(environment: Mapping[str, Any]) -> None:
+    if not environment:
+        return
+    heading("Environment")
+    machine = [f"{environment[name]}" for name in _MACHINE if environment.get(name) is not None]
+    if environment.get("cores") is not None:
+        machine[-1] += " cores"
+    texts = [", ".join(machine)]
+    texts += [
+        f"{name} {environment[name]}"
+        for name in ("medtl-meta", "python")
+        if environment.get(name) is not None
+    ]
+    for name, value in environment.items():
+        if isinstance(value, dict):
+            said = ", ".join(f"{key} {cell(one)}" for key, one in value.items() if one is not None)
+            texts.append(f"{name}: {said}")
+    for text in filter(None, texts):
+        paragraph(text, 2, 4)

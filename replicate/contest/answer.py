@@ -1,0 +1,161 @@
+"""The answer of a contest: its values, and what it rests on in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from db.wording import method_words, plural
+from replicate.contest.statistics import Friedman, PairedTest
+
+_ALPHA = 0.05
+#: What stands in the notes, as values.
+_ACCOUNT = ("critical_difference", "unranked", "failed", "undefined")
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """The answer of a contest.
+
+    Attributes
+    ----------
+    metric, phantom
+        What is compared, and whether on phantom images.
+    sets
+        Names of the data sets, by name.
+    points
+        A row a set and method: mean and standard deviation over seeds, cost.
+    methods
+        A row a TL type and backbone, best first: mean over sets, mean rank, cost, whether no other
+        is as good and cheaper.
+    tl_types
+        A row a TL type over the sets on which all TL types ran with all backbones: mean, mean rank.
+    friedman
+        Whether TL types differ at all; None with fewer than two sets or TL types.
+    comparisons
+        By question: the one that the contest is about first.
+    critical_difference
+        By how much mean ranks of TL types must differ (Nemenyi); None with fewer than two sets or
+        TL types.
+    unranked
+        TL type and backbone of methods that lack a set.
+    failed
+        Data set, TL type and backbone of every run that failed.
+    undefined
+        How many runs have no value of the metric, as it is undefined for what they tested.
+    """
+
+    metric: str
+    phantom: bool
+    sets: tuple[str, ...]
+    points: tuple[dict[str, Any], ...]
+    methods: tuple[dict[str, Any], ...]
+    tl_types: tuple[dict[str, Any], ...]
+    friedman: Friedman | None
+    comparisons: Mapping[str, tuple[PairedTest, ...]]
+    critical_difference: float | None
+    unranked: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str, str], ...]
+    undefined: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know, one sentence each."""
+        return _notes(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, JSON-able: what is not defined is None."""
+        return {
+            "metric": self.metric,
+            "kind": "phantom" if self.phantom else "replicated",
+            "sets": list(self.sets),
+            "methods": [_clean(row) for row in self.methods],
+            "tl_types": [_clean(row) for row in self.tl_types],
+            "friedman": None if self.friedman is None else _clean(asdict(self.friedman)),
+            "comparisons": {
+                question: [_clean(asdict(one)) for one in found]
+                for question, found in self.comparisons.items()
+            },
+            "points": [_clean(row) for row in self.points],
+            "notes": list(self.notes),
+            **{name: getattr(self, name) for name in _ACCOUNT},
+        }
+
+
+def _clean(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+
+
+def _notes(found: Summary) -> tuple[str, ...]:
+    """Return what a reader of a contest's summary must know, one sentence each."""
+    sets = len(found.sets)
+    notes = [
+        f"n = {sets} data sets; seeds are averaged within a set and are no evidence beyond it."
+    ]
+    if sets == 1:
+        notes = ["One data set: what is seen holds for it alone, and there is nothing to test."]
+    else:
+        notes += _tested(found.comparisons)
+    if found.critical_difference is not None:
+        distance, most = found.critical_difference, len(found.tl_types) - 1
+        of = f"{most + 1} TL types over {found.tl_types[0]['sets']} sets"
+        ranked = f"Nemenyi: mean ranks of {of}"
+        if distance > most:
+            notes.append(
+                f"{ranked} cannot be told apart: they would have to differ by {distance:.2f}, and "
+                f"can by {most} at most."
+            )
+        else:
+            notes.append(f"{ranked} differ beyond chance by {distance:.2f} or more.")
+    if found.unranked:
+        names = "; ".join(", ".join(method) for method in found.unranked)
+        notes.append(f"Not on all sets, so not ranked: {names}.")
+    if found.failed:
+        places = sorted({f"{name} ({tl}, {backbone})" for name, tl, backbone in found.failed})
+        notes.append(f"{plural(len(found.failed), 'run')} failed: {'; '.join(places)}.")
+    if found.undefined:
+        notes.append(
+            f"Without {found.metric}, as it is undefined for what they tested: "
+            f"{found.undefined} runs."
+        )
+    return tuple(notes)
+
+
+def _tested(comparisons: Mapping[str, Sequence[PairedTest]]) -> list[str]:
+    main = comparisons.get("pretrained against random")
+    notes = [f"{pair_words(main[0])}."] if main else []
+    for question, tests in comparisons.items():
+        least = min(len(tests) * one.smallest_p for one in tests)
+        if least > _ALPHA:
+            notes.append(
+                f"{question.capitalize()}: so few sets cannot reach p = {_ALPHA} at all after "
+                f"Holm's correction (at best {min(least, 1.0):.2g})."
+            )
+    return notes
+
+
+def pair_words(one: PairedTest) -> str:
+    """Return a test of one pair in words, with what it rests on."""
+    interval = ""
+    if math.isfinite(one.ci_low):
+        interval = f" (95% interval {one.ci_low:+.3f} to {one.ci_high:+.3f}, Student)"
+    return (
+        f"{one.first[:1].upper()}{one.first[1:]} minus {one.second}: {one.difference:+.3f}"
+        f"{interval}, better on {one.wins} of {one.sets} sets, {one.method}: p = {one.p:.2g} "
+        f"(the least they can give: {one.smallest_p:.2g})"
+    )
+
+
+def tl_type_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what each TL type is called, with how far it unfroze, where rows say it."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        extents = found.setdefault(row["tl_type"], [])
+        if (extent := row.get("unfrozen")) and extent not in extents:
+            extents.append(extent)
+    return {name: method_words(name, " or ".join(extents)) for name, extents in found.items()}

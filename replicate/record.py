@@ -1,0 +1,149 @@
+"""A run in the one form in which it is printed: of a result, of its file, of the database's rows.
+
+A record is what :meth:`replicate.outcome.RunResult.to_dict` returns, which is what ``result.json``
+holds. What a run does not have yet, as it is not finished, is missing there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from db.errors import ReplicationError
+from db.files import replace_file
+
+#: The file in a run's folder that holds what it came to, and those of its models below it.
+RESULT = "result.json"
+MODELS = "seed-*/fold-*/fold.npz"
+
+Record = dict[str, Any]
+
+
+class Finished(NamedTuple):
+    """What a finished run came to, and when its last model was done."""
+
+    record: Record
+    at: datetime
+
+
+def read_record(folder: Path) -> Finished | None:
+    """Return what a finished run came to; None where something is left to run.
+
+    It is finished where its result is there, and the model of each seed and fold with it.
+    """
+    try:
+        record: Record = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        times = [path.stat().st_mtime for path in folder.glob(MODELS)]
+    except (OSError, ValueError):
+        return None
+    if not times or len(times) != len(record["leakage"]["folds"]):
+        return None
+    return Finished(record, datetime.fromtimestamp(max(times), UTC))
+
+
+def as_text(record: Record) -> str:
+    """Return a record as JSON."""
+    return json.dumps(record, indent=2, ensure_ascii=False)
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write a record as JSON to a file, whole or not at all.
+
+    Raises
+    ------
+    ReplicationError
+        It cannot be written.
+    """
+    try:
+        replace_file(path.absolute(), as_text(record).encode())
+    except OSError as error:
+        raise ReplicationError(
+            f"{path}: cannot be written ({error.strerror or error}).",
+            "Make room or name another place; the same command then shows the result again.",
+        ) from None
+
+
+def shown_again(at: datetime) -> str:
+    """Return what a reader should know of a run that was finished before."""
+    return f"Finished on {at:%Y-%m-%d}; shown again, nothing was run."
+
+
+def record_of_rows(found: Mapping[str, Any]) -> Record:
+    """Return the record of a run out of the database.
+
+    Parameters
+    ----------
+    found
+        As of ``metaanalysis.query.run_details``.
+    """
+    run, parts = found["run"], {}
+    for part in ("spec", "outcome", "leakage", "environment"):
+        parts[part] = run[part] if isinstance(run[part], dict) else {}
+    outcome = parts["outcome"]
+    facts = ("id", "kind", "study_key", "setup", "fidelity", "state", "error", "dataset")
+    more = ("backbone", "backbone_reported", "tl_type", "created_at", "finished_at")
+    return {
+        "run": {
+            **{name: run.get(name) for name in (*facts, *more)},
+            **{name: outcome.get(name) for name in ("images", "weights", "parameters")},
+            "study": run["study_key"],
+            "trained_parameters": outcome.get("trained_parameters"),
+            "frozen": outcome.get("frozen") or [],
+            "notes": outcome.get("notes") or [],
+            "environment": parts["environment"],
+        },
+        "spec": parts["spec"],
+        "ledger": with_origins(found)["settings"],
+        "leakage": {"shared": outcome.get("shared") or [], **parts["leakage"]},
+        **_metrics(found["metrics"], outcome.get("spread") or {}),
+        **{name: outcome.get(name) for name in ("confusion", "baseline", "positive")},
+        "remarks": outcome.get("remarks") or [],
+        "codes": outcome.get("codes"),
+        "timing": {
+            **(outcome.get("timing") or {}),
+            **{name: outcome.get(name) for name in COSTS},
+        },
+        "verdicts": outcome.get("verdicts") or [],
+    }
+
+
+#: What stands beside the seconds of each phase.
+COSTS = ("features_cost", "images_per_second", "peak_memory_bytes")
+
+
+def with_origins(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's rows with the origin of each setting beside its mark.
+
+    A run keeps them with its outcome; of one that has none, or is of an earlier release, only the
+    marks are known.
+    """
+    run = found["run"]
+    if not isinstance(run["outcome"], dict):
+        return dict(found)
+    outcome = {**run["outcome"]}
+    origins = outcome.pop("origins", {})
+    settings = [{**row, **origins.get(row["name"], {})} for row in found["settings"]]
+    return {**found, "run": {**run, "outcome": outcome}, "settings": settings}
+
+
+def _metrics(rows: Sequence[Mapping[str, Any]], spread: Mapping[str, float]) -> Record:
+    """Return the rows as :meth:`replicate.evaluation.values.Evaluation.to_dict` groups them."""
+    record: Record = {"metrics": {}, "per_class": {}, "per_seed": {}, "per_fold": []}
+    for row in rows:
+        # The database has the vocabulary's spelling: AUC, F1.
+        metric = row["metric"].lower()
+        value = {name: row[name] for name in ("value", "ci_low", "ci_high", "n", "method")}
+        if row["class_label"] is not None:
+            record["per_class"].setdefault(row["class_label"], {})[metric] = value
+        elif row["fold"] is not None:
+            place = {name: row[name] for name in ("seed", "repeat", "fold")}
+            record["per_fold"].append({**place, metric: row["value"]})
+        elif row["seed"] is not None:
+            record["per_seed"].setdefault(str(row["seed"]), {})[metric] = row["value"]
+        else:
+            sd = {"sd_over_seeds": spread[metric]} if metric in spread else {}
+            record["metrics"][metric] = {**value, **sd}
+    return record
