@@ -25,7 +25,7 @@ from replicate.setup.overrides import overrides
 from replicate.setup.specify import Specified, specify, specify_free
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing import Unpack
 
     from replicate.cost.estimate import Estimate
     from replicate.outcome import RunResult

@@ -20,7 +20,7 @@ from replicate.spec import Network, Preprocessing
 from replicate.terms import TL_TYPES
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing import Unpack
 
 
 def contest_cells(
