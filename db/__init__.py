@@ -1,5 +1,5 @@
 """Where the literature lives: vocabulary, tables, loading and opening of the database."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["__version__"]
