@@ -148,7 +148,7 @@ _MOMENT = (
     (re.compile(r"(?<=Peak memory: )[^.]*(?=\.)"), "#"),
     (re.compile(r"^Database brought up to date.*\n", re.MULTILINE), ""),
     (re.compile(r"(?<=Time: )[^.]*\.(\d[^.]*\.)*(?=\n)"), "#"),
-    (re.compile(r"(under a second|a second|about a minute)"), "# s"),
+    (re.compile(r"(under a second|about a minute)"), "# s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?([+Z][\d:]*)?"), "<TIME>"),
     (re.compile(r"(?<![\w.])\d[\d,]*(\.\d+)?(e-\d+)?(?= (s|ms|min|[MG]i?B|images/s)\b)"), "#"),
     (re.compile(r'("(?:[a-z_]*seconds|training|features|evaluation|testing|leakage|loading|hashing|'

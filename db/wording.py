@@ -110,7 +110,9 @@ def p_words(p: float) -> str:
         return "p not defined"
     if p < LEAST_P:
         return f"p < {LEAST_P:.4f}"
-    return f"p = {p:.2g}" if p < 0.0995 else f"p = {p:.2f}"
+    # Two digits that count, and no fewer: 0.030, not 0.03.
+    places = 2 if p >= 0.0995 else 1 - math.floor(math.log10(float(f"{p:.1e}")))
+    return f"p = {p:.{places}f}"
 
 
 def p_cell(p: float) -> str | None:
