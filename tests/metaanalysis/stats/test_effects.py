@@ -204,5 +204,5 @@ def test_zero_cell_policies():
 
 
 def test_a_table_without_diseased_is_refused():
-    with pytest.raises(StatisticsError, match="no case with the finding"):
+    with pytest.raises(StatisticsError, match="Row 1"):
         diagnostic_pairs([[0, 0, 1, 5], [5, 1, 2, 6]])
