@@ -12,24 +12,26 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from db import __version__
 from db.errors import DataFileError, Problem
 from db.packaged import PackagedData
 from db.records import SecondCodingRecord, StudyRecord
 from db.rows import Row, StudyRows, study_rows
-from db.tables import dataset, metadata, run, study, study_dataset
+from db.tables import metadata, table
 from db.vocabulary import fold
 
 T = TypeVar("T")
+
+dataset, run, study, study_dataset = map(table, ("dataset", "run", "study", "study_dataset"))
 
 #: Studies written at a time: what bounds the memory of a large load.
 CHUNK = 1000
 
 #: Tables that hold rows of a study.
 CHILDREN = tuple(
-    name for name, table in metadata.tables.items() if "study_id" in table.columns and name != "run"
+    name for name, one in metadata.tables.items() if "study_id" in one.columns and name != "run"
 )
 
 #: Values that both coders read of a study, compared by ``db agreement``.
@@ -57,11 +59,6 @@ class LoadReport:
     def __str__(self) -> str:
         text = f"{self.added} added, {self.refreshed} refreshed, {self.removed} removed"
         return "; ".join([text, *self.skipped])
-
-
-def table(name: str) -> Table:
-    """Return a table by name."""
-    return metadata.tables[name]
 
 
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:

@@ -19,8 +19,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError
 from db.replications import RunValue
-from db.tables import run, run_metric, run_setting, study
+from db.tables import table
 from db.vocabulary import METRICS, fold
+
+run, run_metric, run_setting = map(table, ("run", "run_metric", "run_setting"))
+study = table("study")
 
 Failure = Literal["failed", "interrupted"]
 

@@ -22,7 +22,9 @@ from db.load import CHUNK, LoadReport, chunks, delete_studies, load_user_studies
 from db.packaged import cross_check, use_backbones
 from db.records import StudyRecord
 from db.rows import StudyRows, study_rows
-from db.tables import study
+from db.tables import table
+
+study = table("study")
 
 #: Fewer files than this are parsed faster in one process than others can be started.
 PARALLEL_FROM = 400

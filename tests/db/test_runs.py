@@ -16,7 +16,6 @@ from db.database import Database, open_database
 from db.engine import make_engine
 from db.errors import DatabaseError, NotFoundError, ReplicationError
 from db.export import export
-from db.load import table
 from db.location import locate
 from db.packaged import PackagedData
 from db.prepare import prepare, upgrade
@@ -32,6 +31,7 @@ from db.runs import (
     plain,
 )
 from db.state import SCHEMA_HEAD, VERSION_TABLE
+from db.tables import table
 from db.user import add_studies, remove_study
 from db.vocabulary import RUN_TL_TYPES
 from metaanalysis import query as reader
