@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,12 @@ HEADLINE = "headline metrics"
 
 #: Fields in the order in which they are shown.
 FIELDS = (*CATEGORICAL, "n_images", "n_patients", "n_test", HEADLINE)
+
+#: What is told of a field.
+COLUMNS = (
+    "field", "compared", "agreed", "percent", "kappa", "read_by_either", "only_first",
+    "only_second",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +74,9 @@ class FieldAgreement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything by name."""
-        return {
-            "field": self.field,
-            "compared": self.compared,
-            "agreed": self.agreed,
-            "percent": round(self.percent, 1),
-            "kappa": self.kappa,
-            "read_by_either": self.read,
-            "only_first": self.only_first,
-            "only_second": self.only_second,
-        }
+        more = {"percent": round(self.percent, 1), "read_by_either": self.read}
+        known = {**asdict(self), **more}
+        return {name: known[name] for name in COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +129,7 @@ def cohens_kappa(first: list[Hashable], second: list[Hashable]) -> float | None:
     if len(place) == 1:
         return 1.0
     table = np.zeros((len(place), len(place)))
-    for one, other in zip(first, second, strict=True):
-        table[place[one], place[other]] += 1
+    np.add.at(table, ([place[one] for one in first], [place[other] for other in second]), 1)
     return float(kappa(table, return_results=False))
 
 

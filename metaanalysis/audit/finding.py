@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from db.literature import Reported, Study
 from db.vocabulary import Lexicon
@@ -78,14 +77,6 @@ class Finding:
     source: str | None
     rows: tuple[str, ...] = ()
     values: tuple[tuple[str, int], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name, `rows` and `values` as lists."""
-        return {
-            **asdict(self),
-            "rows": list(self.rows),
-            "values": [list(one) for one in self.values],
-        }
 
     def speaks_of(self, study: Study, value: Reported) -> bool:
         """Return whether a reported value is among the rows that decide it."""

@@ -6,8 +6,8 @@ leaves them out unless they are asked for: they check the pipeline and are evide
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from db.database import Database
@@ -181,20 +181,15 @@ def run_details(database: Database, prefix: str) -> dict[str, Any]:
     NotFoundError
         No run of which the id begins so, or more than one.
     """
-    mine = {"id": find_run(database, prefix)}
-    run = read_runs(database, [mine["id"]])[mine["id"]]
-    settings = database.rows(
-        "SELECT name, value, mark, reason FROM run_setting WHERE run_id = :id ORDER BY name", mine
-    )
-    for setting in settings:
-        setting["value"] = None if setting["value"] is None else json.loads(setting["value"])
+    found = find_run(database, prefix)
+    run = read_runs(database, [found])[found]
     metrics = database.rows(
         "SELECT metric, value, ci_low, ci_high, n, method, split, seed, repeat, fold, class_label "
         "FROM run_metric WHERE run_id = :id ORDER BY id",
-        mine,
+        {"id": found},
     )
     row = {name: getattr(run, name) for name in (*RUN_FIELDS, "kind")}
-    return {"run": row, "settings": settings, "metrics": metrics}
+    return {"run": row, "settings": [asdict(line) for line in run.ledger], "metrics": metrics}
 
 
 def replicated(

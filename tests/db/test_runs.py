@@ -19,10 +19,8 @@ from db.export import export
 from db.location import locate
 from db.packaged import PackagedData
 from db.prepare import prepare, upgrade
-from db.replications import RunValue
+from db.replications import Run, RunValue, Setting
 from db.runs import (
-    RunRecord,
-    SettingRow,
     begin_run,
     delete_run,
     fail_run,
@@ -38,7 +36,7 @@ from metaanalysis import query as reader
 from replicate.spec import TL_TYPES
 from tests.study_files import write
 
-RECORD = RunRecord(
+RECORD = Run(
     id="0123456789ab",
     spec={"seeds": [0, 1], "data": {"name": "test set", "phantom": True}},
     phantom=True,
@@ -50,8 +48,8 @@ RECORD = RunRecord(
     tl_type="fine-tuning",
     fidelity="proxy",
     ledger=(
-        SettingRow("network.name", "MobileNetV2", "assumed", "stands in"),
-        SettingRow("training.epochs", 20, "reported", "abstract"),
+        Setting("network.name", "MobileNetV2", "assumed", "stands in"),
+        Setting("training.epochs", 20, "reported", "abstract"),
     ),
     environment={"python": "3.11"},
     data_hash="ff",

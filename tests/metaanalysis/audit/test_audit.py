@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -230,7 +231,7 @@ class TestAsking:
             audit(database, studies=["103"], checks=["claim", "joint"])
 
     def test_as_plain_data(self, findings: list[Finding]) -> None:
-        row = findings[0].to_dict()
+        row = asdict(findings[0])
         wanted = "id subject check verdict reported recomputed explanation source"
         assert set(wanted.split()) <= row.keys()
         assert isinstance(row["rows"], list)
