@@ -47,7 +47,8 @@ def begin_run(database: Database, begun: Run) -> str:
     values = {name: plain(getattr(begun, name)) for name in RUN_FIELDS}
     values |= {"state": "running", "created_at": datetime.now(UTC)}
     with database.writing() as connection:
-        values["study_id"] = _study_id(connection, begun.study_key)
+        own = select(study.c.id).where(study.c.key == begun.study_key)
+        values["study_id"] = connection.execute(own).scalar()
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         # Two processes that begin the same run at once: one inserts, the other sees its row.
         inserted = dialect.insert(run).values(values).on_conflict_do_nothing()
@@ -239,13 +240,6 @@ def _state(connection: Connection, run_id: str) -> str:
     if state is None:
         raise NotFoundError(f"no run {run_id!r}.", "medtl-meta replicate runs lists them.")
     return str(state)
-
-
-def _study_id(connection: Connection, key: str | None) -> int | None:
-    if key is None:
-        return None
-    found = connection.execute(select(study.c.id).where(study.c.key == key)).scalar()
-    return None if found is None else int(found)
 
 
 def _write_ledger(connection: Connection, begun: Run) -> None:

@@ -84,7 +84,7 @@ class Difference:
     """A value that the coders read differently (None: not seen), with what was decided."""
 
     key: str
-    ref: int
+    ref: int | None
     field: str
     first: Any
     second: Any
@@ -154,12 +154,9 @@ def agreement(database: Database | None = None) -> Agreement:
         rows = query.codings(base)
         stands = read_studies(base)
     read: dict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
-    refs, notes = {}, {}
     for row in rows:
-        place = (row["key"], row["field"])
-        read[place][row["coder"]] = row["value"]
-        refs[row["key"]] = row["ref"]
-        notes[place] = row["adjudication"]
+        read[row["key"], row["field"]][row["coder"]] = row["value"]
+    notes = {(row["key"], row["field"]): row["adjudication"] for row in rows}
     by_field: dict[str, list[tuple[str, str, dict[int, Any]]]] = defaultdict(list)
     for (key, field), values in read.items():
         by_field[HEADLINE if field.startswith("headline ") else field].append((key, field, values))
@@ -179,12 +176,11 @@ def agreement(database: Database | None = None) -> Agreement:
             )
         )
         for key, field, values in entries:
-            one, other = values.get(1), values.get(2)
+            one, other, study = values.get(1), values.get(2), stands[key]
             if _category(one) != _category(other):
-                now = getattr(stands[key], field, one)
-                decision = _decision(notes[key, field], now, one)
-                differences.append(Difference(key, refs[key], field, one, other, decision))
+                decision = _decision(notes[key, field], getattr(study, field, one), one)
+                differences.append(Difference(key, study.ref, field, one, other, decision))
     order = {name: place for place, name in enumerate(FIELDS)}
     fields.sort(key=lambda field: order[field.field])
-    differences.sort(key=lambda d: (order.get(d.field, len(order)), d.field, d.ref))
-    return Agreement(len(refs), fields, differences)
+    differences.sort(key=lambda d: (order.get(d.field, len(order)), d.field, d.ref or 0))
+    return Agreement(len({key for key, _ in read}), fields, differences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 import click
 
@@ -119,7 +119,7 @@ def audit(
         _write_table(shown)
     else:
         columns = (*COLUMNS, "values") if form == "json" else COLUMNS
-        write_rows([asdict(finding) for finding in shown], columns, form)
+        write_rows([finding.to_dict() for finding in shown], columns, form)
     remark(_sentence(found))
     if len(shown) < len(found):
         rest = "--verdict shows the others; json and csv have all." if not verdicts else ""

@@ -193,15 +193,13 @@ _LISTS = {
 
 
 def _fill_lists(database: Database, name: str, rows: dict[int, Row]) -> None:
-    for row in rows.values():
-        row[name] = None  # an empty list would say that there are none; unknown is None
     sql = f"{_LISTS[name]} WHERE {{among}} ORDER BY c.study_id, c.position"
+    found: dict[int, dict[str, None]] = {study_id: {} for study_id in rows}
     for item in database.rows_among(sql, "c.study_id", rows):
-        row = rows[item["study_id"]]
-        if row[name] is None:
-            row[name] = []
-        if item["v"] not in row[name]:
-            row[name].append(item["v"])
+        found[item["study_id"]][item["v"]] = None
+    for study_id, row in rows.items():
+        # An empty list would say that there are none; unknown is None.
+        row[name] = list(found[study_id]) or None
 
 
 def _fill_metrics(database: Database, columns: Sequence[str], rows: dict[int, Row]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -231,7 +230,7 @@ class TestAsking:
             audit(database, studies=["103"], checks=["claim", "joint"])
 
     def test_as_plain_data(self, findings: list[Finding]) -> None:
-        row = asdict(findings[0])
+        row = findings[0].to_dict()
         wanted = "id subject check verdict reported recomputed explanation source"
         assert set(wanted.split()) <= row.keys()
         assert isinstance(row["rows"], list)
