@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from db.errors import DataFileError, NotFoundError, Problem
+from db.errors import DataFileError, NotFoundError, Problem, gathering
 from db.records import Record
 from db.vocabulary import BASES
 
@@ -127,16 +127,23 @@ def _wording(fault: Any) -> str:
     return f"{fault['msg']}{shown}."
 
 
-def _problems(
-    error: ValidationError, path: Path, find_line: Callable[[Place], int | None], inside: Place = ()
-) -> list[Problem]:
-    """Turn the faults that pydantic found into problems with file, line and field."""
-    found = []
-    for fault in error.errors():
-        place = (*inside, *fault["loc"])
-        field = ".".join(str(step) for step in place)
-        found.append(Problem(path, find_line(place), field, _wording(fault)))
-    return found
+def _checked(
+    kind: type[R],
+    content: Any,
+    path: Path,
+    find_line: Callable[[Place], int | None],
+    inside: Place = (),
+) -> R:
+    """Return what a file holds as a record, or raise its faults with file, line and field."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for fault in error.errors():
+            place = (*inside, *fault["loc"])
+            field = ".".join(str(step) for step in place)
+            problems.append(Problem(path, find_line(place), field, _wording(fault)))
+        raise DataFileError(problems) from None
 
 
 def read_record(kind: type[R], path: Path) -> R:
@@ -148,12 +155,7 @@ def read_record(kind: type[R], path: Path) -> R:
         With one problem a fault: file, line, field, what is wrong.
     """
     text = read_text(path)
-    content = parse_yaml(text, path)
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        problems = _problems(error, path, lambda place: line_of(text, place))
-        raise DataFileError(problems) from None
+    return _checked(kind, parse_yaml(text, path), path, partial(line_of, text))
 
 
 def read_list(kind: type[R], path: Path) -> list[R]:
@@ -165,10 +167,8 @@ def read_list(kind: type[R], path: Path) -> list[R]:
     records: list[R] = []
     problems: list[Problem] = []
     for position, item in enumerate(content):
-        try:
-            records.append(kind.model_validate(item))
-        except ValidationError as error:
-            problems += _problems(error, path, lambda place: line_of(text, place), (position,))
+        with gathering(problems, path):
+            records.append(_checked(kind, item, path, partial(line_of, text), (position,)))
     if problems:
         raise DataFileError(problems)
     return records
@@ -197,13 +197,11 @@ def read_json_lines(kind: type[R], path: Path) -> Iterator[tuple[int, R]]:
                 if not line.strip():
                     continue
                 try:
-                    yield number, kind.model_validate(json.loads(line))
+                    content = json.loads(line)
                 except json.JSONDecodeError as error:
                     problem = Problem(path, number, "", f"broken JSON: {error.msg}")
                     raise DataFileError([problem]) from None
-                except ValidationError as error:
-                    problems = _problems(error, path, partial(_same_line, number))
-                    raise DataFileError(problems) from None
+                yield number, _checked(kind, content, path, partial(_same_line, number))
     except FileNotFoundError:
         raise NotFoundError(f"{path}: no such file.") from None
     except (OSError, UnicodeDecodeError) as error:

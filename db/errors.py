@@ -7,7 +7,8 @@ is a defect of ours and shows its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,17 @@ class Problem:
         return (
             f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
         )
+
+
+@contextmanager
+def gathering(problems: list[Problem], path: Path) -> Iterator[None]:
+    """Gather what a block finds at fault with a file, so that the others are read too."""
+    try:
+        yield
+    except DataFileError as error:
+        problems += error.problems
+    except MedtlError as error:
+        problems.append(Problem(path, None, "", error.message))
 
 
 class DataFileError(MedtlError):

@@ -12,36 +12,27 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from db import __version__
 from db.errors import DataFileError, Problem
 from db.packaged import PackagedData
-from db.records import SecondCodingRecord, StudyRecord
+from db.records import SecondCodingRecord, SecondValues, StudyRecord
 from db.rows import Row, StudyRows, study_rows
-from db.tables import dataset, metadata, run, study, study_dataset
+from db.tables import ORIGINS, metadata, table
 from db.vocabulary import fold
 
 T = TypeVar("T")
+
+dataset, run, study, study_dataset = map(table, ("dataset", "run", "study", "study_dataset"))
 
 #: Studies written at a time: what bounds the memory of a large load.
 CHUNK = 1000
 
 #: Tables that hold rows of a study.
 CHILDREN = tuple(
-    name for name, table in metadata.tables.items() if "study_id" in table.columns and name != "run"
-)
-
-#: Values that both coders read of a study, compared by ``db agreement``.
-CODED_FIELDS = (
-    "modality",
-    "subject",
-    "n_classes",
-    "n_images",
-    "n_patients",
-    "n_test",
-    "backbones",
-    "tl_types",
+    name for name, one in metadata.tables.items() if "study_id" in one.columns and name != "run"
 )
 
 
@@ -57,11 +48,6 @@ class LoadReport:
     def __str__(self) -> str:
         text = f"{self.added} added, {self.refreshed} refreshed, {self.removed} removed"
         return "; ".join([text, *self.skipped])
-
-
-def table(name: str) -> Table:
-    """Return a table by name."""
-    return metadata.tables[name]
 
 
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
@@ -112,36 +98,36 @@ def delete_studies(connection: Connection, ids: list[int]) -> None:
         connection.execute(delete(study).where(study.c.id.in_(chunk)))
 
 
-def _upsert(connection: Connection, rows: list[Row], existing: Mapping[str, int]) -> dict[str, int]:
-    """Insert studies or refresh those whose key exists; return the ids by key."""
-    new = [row for row in rows if row["key"] not in existing]
-    old = [{"b_id": existing[row["key"]], **row} for row in rows if row["key"] in existing]
-    if old:
-        columns = [column for column in old[0] if column != "b_id"]
-        statement = update(study).where(study.c.id == bindparam("b_id"))
-        connection.execute(statement.values({c: bindparam(c) for c in columns}), old)
-    ids = {row["key"]: existing[row["key"]] for row in rows if row["key"] in existing}
-    if new:
-        returned = connection.execute(insert(study).returning(study.c.id, study.c.key), new)
-        ids.update({key: study_id for study_id, key in returned})
-    return ids
+def _upsert(connection: Connection, name: str, rows: list[Row], key: str = "name") -> None:
+    """Insert rows, or refresh those whose key exists: what refers to them stays."""
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        new = dialect.insert(table(name))
+        renewed = {column: new.excluded[column] for column in rows[0] if column != key}
+        connection.execute(new.on_conflict_do_update(index_elements=[key], set_=renewed), rows)
 
 
 def _write_studies(
     connection: Connection, rows: list[StudyRows], existing: Mapping[str, int]
 ) -> dict[str, int]:
     """Write one chunk of studies with their children; return the ids by key."""
-    _delete_children(
-        connection, [existing[r.study["key"]] for r in rows if r.study["key"] in existing]
-    )
-    ids = _upsert(connection, [r.study for r in rows], existing)
+    keys = [r.study["key"] for r in rows]
+    _delete_children(connection, [existing[key] for key in keys if key in existing])
+    _upsert(connection, "study", [r.study for r in rows], "key")
+    ids = _ids(connection, study.c.key.in_(keys))
     _write_children(connection, ((ids[r.study["key"]], r) for r in rows))
     return ids
 
 
-def _ids(connection: Connection, origin: str) -> dict[str, int]:
-    found = connection.execute(select(study.c.key, study.c.id).where(study.c.origin == origin))
+def _ids(connection: Connection, which: ColumnElement[bool]) -> dict[str, int]:
+    found = connection.execute(select(study.c.key, study.c.id).where(which))
     return {row.key: row.id for row in found}
+
+
+def _of_both(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the ids by key of the packaged studies, and of the user's own."""
+    packaged, own = (_ids(connection, study.c.origin == origin) for origin in ORIGINS)
+    return packaged, own
 
 
 def _replace(connection: Connection, name: str, rows: list[Row]) -> None:
@@ -149,19 +135,9 @@ def _replace(connection: Connection, name: str, rows: list[Row]) -> None:
     _write(connection, name, rows)
 
 
-def _refresh_named(connection: Connection, name: str, rows: list[Row]) -> None:
-    """Refresh rows of a table whose primary key is ``name``, keeping rows that refer to them."""
-    target = table(name)
-    existing = set(connection.execute(select(target.c.name)).scalars())
-    _write(connection, name, [row for row in rows if row["name"] not in existing])
-    for row in rows:
-        if row["name"] in existing:
-            connection.execute(update(target).where(target.c.name == row["name"]).values(**row))
-
-
 def _load_backbones(connection: Connection, data: PackagedData) -> None:
     rows = [backbone.model_dump(exclude={"synonyms"}) for backbone in data.backbones]
-    _refresh_named(connection, "backbone", rows)
+    _upsert(connection, "backbone", rows)
     synonyms = {
         fold(word): {"folded": fold(word), "word": word, "backbone": backbone.name}
         for backbone in data.backbones
@@ -172,7 +148,7 @@ def _load_backbones(connection: Connection, data: PackagedData) -> None:
 
 def _load_datasets(connection: Connection, data: PackagedData) -> None:
     rows = [{"origin": "packaged", **record.model_dump()} for record in data.datasets]
-    _refresh_named(connection, "dataset", rows)
+    _upsert(connection, "dataset", rows)
     packaged = select(dataset.c.name).where(dataset.c.origin == "packaged")
     gone = set(connection.execute(packaged).scalars()) - {row["name"] for row in rows}
     for name in gone:
@@ -205,7 +181,7 @@ def _coding_rows(
         if coded.key not in ids:
             continue
         record, base = studies[coded.key], {"study_id": ids[coded.key]}
-        for name in CODED_FIELDS:
+        for name in SecondValues.model_fields:
             value = getattr(record.values, name)
             first, note = None, None
             if value is not None:
@@ -236,7 +212,7 @@ def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     _load_backbones(connection, data)
     _load_datasets(connection, data)
     _load_review(connection, data)
-    mine, theirs = _ids(connection, "packaged"), _ids(connection, "user")
+    mine, theirs = _of_both(connection)
     records = {}
     for record in data.studies:
         if record.key in theirs:
@@ -315,12 +291,11 @@ def load_user_studies(
         Keys, references or DOIs that other studies have; nothing may be kept.
     """
     report = LoadReport()
-    mine, packaged = _ids(connection, "user"), _ids(connection, "packaged")
-    dois = connection.execute(select(study.c.doi, study.c.key).where(study.c.doi.is_not(None)))
-    numbers = connection.execute(select(study.c.ref, study.c.key).where(study.c.ref.is_not(None)))
+    packaged, mine = _of_both(connection)
+    named = connection.execute(select(study.c.key, study.c.doi, study.c.ref)).all()
     owners: dict[str, dict[Any, str]] = {
-        "doi": {row.doi: row.key for row in dois},
-        "ref": {row.ref: row.key for row in numbers},
+        "doi": {row.doi: row.key for row in named},
+        "ref": {row.ref: row.key for row in named},
     }
     seen: set[str] = set()
     problems: list[Problem] = []

@@ -75,19 +75,14 @@ def locate(where: str | os.PathLike[str] | None = None) -> Location:
             raise UsageError(f"{asked}: names no file.", "Write sqlite:///path/to/file.sqlite.")
         return _file(Path(rest.removeprefix("/")))
     if scheme in _POSTGRES:
+        form = "Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
         try:
             parts = urlsplit(asked)
             _ = parts.port
         except ValueError as error:
-            raise UsageError(
-                f"not a usable database URL: {error}.",
-                "Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
-            ) from None
+            raise UsageError(f"not a usable database URL: {error}.", form) from None
         if not parts.path.strip("/"):
-            raise UsageError(
-                "the PostgreSQL URL names no database.",
-                "Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
-            )
+            raise UsageError("the PostgreSQL URL names no database.", form)
         return Location(f"postgresql+psycopg://{rest}", None)
     raise UsageError(
         f"databases of the kind {scheme!r} are not supported.",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from db.datafiles import line_of, read_list, read_record, read_text
 from db.datafolder import data_hash, folder
-from db.errors import DataFileError, MedtlError, Problem
+from db.errors import DataFileError, Problem, gathering
 from db.records import (
     BackboneRecord,
     DatasetRecord,
@@ -20,8 +19,6 @@ from db.records import (
     known_backbones,
 )
 from db.vocabulary import Lexicon
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +75,30 @@ def read(root: Path | None = None) -> PackagedData:
     """
     root = root or folder()
     problems: list[Problem] = []
-
-    def attempt(reading: Callable[[], T]) -> T | None:
-        try:
-            return reading()
-        except DataFileError as error:
-            problems.extend(error.problems)
-        except MedtlError as error:
-            problems.append(Problem(root, None, "", error.message))
-        return None
-
-    backbones = attempt(lambda: use_backbones(root))
-    if backbones is None:  # nothing else can be checked without the names
-        raise DataFileError(problems)
-    networks = attempt(lambda: read_list(NetworkRecord, root / "networks.yaml"))
-    datasets = attempt(lambda: read_list(DatasetRecord, root / "datasets.yaml"))
-    review = attempt(lambda: read_record(ReviewRecord, root / "review.yaml"))
-    coding = attempt(lambda: read_record(SecondCodingRecord, root / "second_coding.yaml"))
+    networks, datasets, review, coding = [], [], None, None
     studies: list[tuple[Path, StudyRecord]] = []
+    with gathering(problems, root):
+        backbones = use_backbones(root)
+    if problems:  # nothing else can be checked without the names
+        raise DataFileError(problems)
+    with gathering(problems, root):
+        networks = read_list(NetworkRecord, root / "networks.yaml")
+    with gathering(problems, root):
+        datasets = read_list(DatasetRecord, root / "datasets.yaml")
+    with gathering(problems, root):
+        review = read_record(ReviewRecord, root / "review.yaml")
+    with gathering(problems, root):
+        coding = read_record(SecondCodingRecord, root / "second_coding.yaml")
     for path in sorted((root / "studies").glob("*.yaml")):
-        record = attempt(lambda path=path: read_record(StudyRecord, path))  # type: ignore[misc]
-        if record is None:
-            continue
-        studies.append((path, record))
-        if record.key != path.stem:
-            problems.append(Problem(path, 1, "key", f"the file must be named {record.key}.yaml."))
+        with gathering(problems, root):
+            record = read_record(StudyRecord, path)
+            studies.append((path, record))
+            if record.key != path.stem:
+                fault = f"the file must be named {record.key}.yaml."
+                problems.append(Problem(path, 1, "key", fault))
     problems += cross_check(studies)
-    known = {dataset.name for dataset in datasets or ()}
-    for path, record in studies if datasets is not None else ():
+    known = {dataset.name for dataset in datasets}
+    for path, record in studies if datasets else ():
         for place, used in enumerate(record.datasets):
             if used.dataset is not None and used.dataset not in known:
                 text = f"{used.dataset!r} is not a name in datasets.yaml."
@@ -115,7 +108,7 @@ def read(root: Path | None = None) -> PackagedData:
         if coded.key not in keys:
             text = f"no study {coded.key!r}."
             problems.append(Problem(root / "second_coding.yaml", None, "key", text))
-    if problems or networks is None or datasets is None or review is None or coding is None:
+    if problems or review is None or coding is None:
         raise DataFileError(problems)
     return PackagedData(
         hash=data_hash(root),

@@ -258,12 +258,10 @@ class StudyRecord(Record):
     def _one_headline_a_metric(
         cls, metrics: tuple[ReportedMetric, ...]
     ) -> tuple[ReportedMetric, ...]:
-        seen: set[str] = set()
-        for metric in metrics:
-            if metric.headline and metric.metric in seen:
-                raise ValueError(f"{metric.metric} has two headline values; at most one is main.")
-            if metric.headline:
-                seen.add(metric.metric)
+        headlines = [metric.metric for metric in metrics if metric.headline]
+        for name in headlines:
+            if headlines.count(name) > 1:
+                raise ValueError(f"{name} has two headline values; at most one is main.")
         return metrics
 
 

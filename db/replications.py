@@ -40,50 +40,79 @@ class RunValue:
     split: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of the ledger: the path of a setting, what it is, and whether the paper says so."""
+
+    name: str
+    value: Any
+    mark: str
+    reason: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A replication as the database holds it; the same whatever database it comes from.
+    """A replication, as it begins and as the database holds it, whichever database that is.
 
     Attributes
     ----------
+    id
+        Hash of the specification (``Spec.id``).
     study_key, ref
         The study, also one that was removed since, and its reference number.
     created_at, finished_at
         In UTC, as ISO 8601.
+    spec
+        The specification (``Spec.model_dump(mode="json")``).
+    data_hash
+        Hash of the images and labels.
+    phantom
+        Whether the images are made ones: such a run is evidence of nothing but the pipeline.
+    backbone, backbone_reported
+        What is run, and the study's own where it stands in for that.
+    ledger
+        All settings, each marked reported or assumed.
     values
         Over all folds: of all seeds and classes, by seed, and by class.
-    reported_settings, assumed_settings
-        How many settings of the ledger the paper gives, and how many not.
     """
 
     id: str
-    study_id: int | None
-    study_key: str | None
-    setup: str | None
-    state: str
-    created_at: str
-    finished_at: str | None
+    study_id: int | None = None
+    study_key: str | None = None
+    setup: str | None = None
+    state: str = "running"
+    created_at: str | None = None
+    finished_at: str | None = None
     spec: Any
-    environment: Any
-    data_hash: str | None
-    error: str | None
+    environment: Any = None
+    data_hash: str | None = None
+    error: str | None = None
     phantom: bool
-    dataset: str | None
-    backbone: str | None
-    backbone_reported: str | None
-    tl_type: str | None
-    fidelity: str | None
-    leakage: Any
-    outcome: Any
+    dataset: str | None = None
+    backbone: str | None = None
+    backbone_reported: str | None = None
+    tl_type: str | None = None
+    fidelity: str | None = None
+    leakage: Any = None
+    outcome: Any = None
     ref: int | None = None
+    ledger: tuple[Setting, ...] = ()
     values: tuple[RunValue, ...] = ()
-    reported_settings: int = 0
-    assumed_settings: int = 0
 
     @property
     def kind(self) -> str:
         """``phantom`` (made images) or ``replicated``."""
         return "phantom" if self.phantom else "replicated"
+
+    @property
+    def reported_settings(self) -> int:
+        """How many settings of the ledger the paper gives."""
+        return sum(setting.mark == "reported" for setting in self.ledger)
+
+    @property
+    def assumed_settings(self) -> int:
+        """How many settings of the ledger the paper does not give."""
+        return sum(setting.mark == "assumed" for setting in self.ledger)
 
     @cached_property
     def pooled(self) -> dict[str, RunValue]:
@@ -118,7 +147,7 @@ RUN_FIELDS = tuple(f.name for f in fields(Run))[: [f.name for f in fields(Run)].
 
 
 def read_runs(database: Database, ids: Collection[str] | None = None) -> dict[str, Run]:
-    """Read runs with their values, by id: those of one study together, the oldest first.
+    """Read runs in full, by id: those of one study together, the oldest first.
 
     Parameters
     ----------
@@ -134,13 +163,13 @@ def read_runs(database: Database, ids: Collection[str] | None = None) -> dict[st
         "r.id",
         ids,
     )
-    marks: dict[str, dict[str, Any]] = defaultdict(dict)
+    ledgers: dict[str, list[Setting]] = defaultdict(list)
     for row in database.rows_among(
-        "SELECT run_id, mark, COUNT(*) AS n FROM run_setting WHERE {among} GROUP BY run_id, mark",
+        "SELECT run_id, name, value, mark, reason FROM run_setting WHERE {among} ORDER BY name",
         "run_id",
         ids,
     ):
-        marks[row["run_id"]][f"{row['mark']}_settings"] = int(row["n"])
+        ledgers[row.pop("run_id")].append(Setting(**{**row, "value": _decoded(row["value"])}))
     values: dict[str, list[RunValue]] = defaultdict(list)
     for row in database.rows_among(
         f"SELECT run_id, {', '.join(f.name for f in fields(RunValue))} FROM run_metric "
@@ -150,19 +179,24 @@ def read_runs(database: Database, ids: Collection[str] | None = None) -> dict[st
     ):
         values[row.pop("run_id")].append(RunValue(**row))
     return {
-        row["id"]: Run(**_comparable(row), values=tuple(values[row["id"]]), **marks[row["id"]])
+        row["id"]: Run(
+            **_comparable(row),
+            ledger=tuple(ledgers[row["id"]]),
+            values=tuple(values[row["id"]]),
+        )
         for row in rows
     }
 
 
 def _comparable(row: Row) -> Row:
     """Return a row of ``run`` that is the same whatever database it comes from."""
-    read = {
-        name: None if row[name] is None else json.loads(row[name])
-        for name in ("spec", "environment", "leakage", "outcome")
-    }
+    read = {name: _decoded(row[name]) for name in ("spec", "environment", "leakage", "outcome")}
     times = {name: _time(row[name]) for name in ("created_at", "finished_at")}
     return {**row, **read, **times, "phantom": bool(row["phantom"])}
+
+
+def _decoded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
 
 
 def _time(value: Any) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,60 +18,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.database import Database
 from db.errors import NotFoundError, ReplicationError
-from db.replications import RunValue
-from db.tables import run, run_metric, run_setting, study
+from db.replications import RUN_FIELDS, Run, RunValue
+from db.tables import table
 from db.vocabulary import METRICS, fold
+
+run, run_metric, run_setting = map(table, ("run", "run_metric", "run_setting"))
+study = table("study")
 
 Failure = Literal["failed", "interrupted"]
 
 
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """One line of the ledger: the path of a setting, what it is, and whether the paper says so."""
-
-    name: str
-    value: Any
-    mark: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """What is known of a run when it begins.
-
-    Attributes
-    ----------
-    id
-        Hash of the specification (``Spec.id``).
-    spec
-        The specification (``Spec.model_dump(mode="json")``).
-    phantom
-        Whether the images are made ones: such a run is evidence of nothing but the pipeline.
-    backbone, backbone_reported
-        What is run, and the study's own where it stands in for that.
-    ledger
-        All settings, each marked reported or assumed.
-    data_hash
-        Hash of the images and labels.
-    """
-
-    id: str
-    spec: Mapping[str, Any]
-    phantom: bool
-    study_key: str | None = None
-    setup: str | None = None
-    dataset: str | None = None
-    backbone: str | None = None
-    backbone_reported: str | None = None
-    tl_type: str | None = None
-    fidelity: str | None = None
-    ledger: Sequence[SettingRow] = ()
-    environment: Mapping[str, Any] | None = None
-    data_hash: str | None = None
-    leakage: Mapping[str, Any] | None = None
-
-
-def begin_run(database: Database, record: RunRecord) -> str:
+def begin_run(database: Database, begun: Run) -> str:
     """Write that a run begins, or begins again after it failed or was interrupted.
 
     Returns
@@ -87,36 +44,29 @@ def begin_run(database: Database, record: RunRecord) -> str:
     DatabaseError
         Nothing was written.
     """
-    values = {
-        **asdict(record),
-        "state": "running",
-        "created_at": datetime.now(UTC),
-        "spec": plain(record.spec),
-        "environment": plain(record.environment),
-        "leakage": plain(record.leakage),
-    }
-    del values["ledger"]
+    values = {name: plain(getattr(begun, name)) for name in RUN_FIELDS}
+    values |= {"state": "running", "created_at": datetime.now(UTC)}
     with database.writing() as connection:
-        values["study_id"] = _study_id(connection, record.study_key)
+        own = select(study.c.id).where(study.c.key == begun.study_key)
+        values["study_id"] = connection.execute(own).scalar()
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         # Two processes that begin the same run at once: one inserts, the other sees its row.
         inserted = dialect.insert(run).values(values).on_conflict_do_nothing()
         if connection.execute(inserted.returning(run.c.id)).first() is not None:
-            _write_ledger(connection, record)
+            _write_ledger(connection, begun)
             return "new"
         found = connection.execute(
-            select(run.c.state, run.c.spec).where(run.c.id == record.id).with_for_update()
+            select(run.c.state, run.c.spec).where(run.c.id == begun.id).with_for_update()
         ).one()
         if found.spec != values["spec"]:
             raise ReplicationError(
-                f"run {record.id}: the database holds another specification of this name.",
+                f"run {begun.id}: the database holds another specification of this name.",
                 "The run was made by another release; delete it, or use another database (--db).",
             )
         if found.state != "finished":
-            kept = {name: value for name, value in values.items() if name != "created_at"}
-            renewed = {**kept, "error": None, "finished_at": None}
-            connection.execute(update(run).where(run.c.id == record.id).values(renewed))
-            _write_ledger(connection, record)
+            del values["created_at"]
+            connection.execute(update(run).where(run.c.id == begun.id).values(values))
+            _write_ledger(connection, begun)
         return str(found.state)
 
 
@@ -142,7 +92,7 @@ def finish_run(
         metric, or the share of the largest class), ``seconds``, ``images_per_second``,
         ``peak_memory_bytes``, ``trained_parameters``, ``parameters``, ``frozen``, ``verdicts``.
     environment, leakage, data_hash
-        As of :class:`RunRecord`; None keeps what was written when the run began.
+        As of :class:`db.replications.Run`; None keeps what was written when the run began.
 
     Returns
     -------
@@ -292,17 +242,10 @@ def _state(connection: Connection, run_id: str) -> str:
     return str(state)
 
 
-def _study_id(connection: Connection, key: str | None) -> int | None:
-    if key is None:
-        return None
-    found = connection.execute(select(study.c.id).where(study.c.key == key)).scalar()
-    return None if found is None else int(found)
-
-
-def _write_ledger(connection: Connection, record: RunRecord) -> None:
-    connection.execute(delete(run_setting).where(run_setting.c.run_id == record.id))
+def _write_ledger(connection: Connection, begun: Run) -> None:
+    connection.execute(delete(run_setting).where(run_setting.c.run_id == begun.id))
     rows = [
-        {**asdict(line), "value": plain(line.value), "run_id": record.id} for line in record.ledger
+        {**asdict(line), "value": plain(line.value), "run_id": begun.id} for line in begun.ledger
     ]
     if rows:
         connection.execute(insert(run_setting), rows)

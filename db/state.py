@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from db.errors import DatabaseError
@@ -48,25 +47,6 @@ class State:
     release: str | None = None
 
 
-def refuse_foreign(place: str, tables: Collection[str]) -> None:
-    """Refuse a database that holds tables and is not one of ours."""
-    if tables:
-        named = ", ".join(sorted(tables)[:3])
-        raise DatabaseError(
-            f"{place}: holds tables of something else ({named}).",
-            "Name another database with --db or MEDTL_META_DB; nothing was written to this one.",
-        )
-
-
-def refuse_newer(place: str, revision: str | None) -> None:
-    """Refuse a database that a later release has migrated."""
-    if revision is not None and revision > SCHEMA_HEAD:
-        raise DatabaseError(
-            f"{place}: was made by a newer medtl-meta (tables {revision}, known {SCHEMA_HEAD}).",
-            "Run: pip install --upgrade medtl-meta",
-        )
-
-
 def state_of(reader: Reader, place: str, *, own_file: bool) -> State:
     """Read the state of a database.
 
@@ -86,11 +66,21 @@ def state_of(reader: Reader, place: str, *, own_file: bool) -> State:
     """
     tables = reader.tables()
     if VERSION_TABLE not in tables:
-        refuse_foreign(place, tables if own_file else tables & TABLES.keys())
+        if theirs := tables if own_file else tables & TABLES.keys():
+            named = ", ".join(sorted(theirs)[:3])
+            raise DatabaseError(
+                f"{place}: holds tables of something else ({named}).",
+                "Name another database with --db or MEDTL_META_DB; nothing was written to this "
+                "one.",
+            )
         return State()
     revisions = reader.rows(f"SELECT version_num FROM {VERSION_TABLE}")
     revision = str(revisions[0]["version_num"]) if revisions else None
-    refuse_newer(place, revision)
+    if revision is not None and revision > SCHEMA_HEAD:
+        raise DatabaseError(
+            f"{place}: was made by a newer medtl-meta (tables {revision}, known {SCHEMA_HEAD}).",
+            "Run: pip install --upgrade medtl-meta",
+        )
     if revision != SCHEMA_HEAD:
         return State(revision)
     missing = sorted(TABLES.keys() - tables)

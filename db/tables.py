@@ -13,27 +13,16 @@ A column that is NULL is unknown.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    CheckConstraint,
-    Column,
-    DateTime,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    false,
-    text,
-)
+from sqlalchemy import CheckConstraint, DateTime, Index, MetaData, Table, Text, false, text
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.orm import declared_attr
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
 
 from db import vocabulary as v
 
@@ -51,6 +40,11 @@ metadata = MetaData(
 )
 
 
+def table(name: str) -> Table:
+    """Return a table by name."""
+    return metadata.tables[name]
+
+
 class JsonText(TypeDecorator[Any]):
     """JSON as TEXT, so that a value reads back the same through any driver of any database."""
 
@@ -66,16 +60,6 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def _known(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
-    """Return columns of a kind that are always filled."""
-    return [Column(name, kind, nullable=False) for name in names]
-
-
-def _open(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
-    """Return columns of a kind that may be unknown."""
-    return [Column(name, kind) for name in names]
-
-
 def _one_of(column: str, terms: Sequence[str]) -> CheckConstraint:
     """Constrain a text column to a vocabulary (NULL passes: unknown is not a term)."""
     listed = ", ".join("'" + term.replace("'", "''") + "'" for term in terms)
@@ -87,295 +71,353 @@ def _fraction(column: str) -> CheckConstraint:
     return CheckConstraint(f"{column} >= 0 AND {column} <= 1", name=f"{column}_fraction")
 
 
-def _number() -> Column[int]:
-    """Return the number of a row."""
-    return Column("id", Integer, primary_key=True)
+def _long() -> Any:
+    """Return a column for text of any length, which may be unknown."""
+    return Field(default=None, sa_type=Text)
 
 
-def _of(table: str, **more: Any) -> Column[Any]:
-    """Return a column that belongs to a study or run, and is deleted with it."""
-    return Column(f"{table}_id", ForeignKey(f"{table}.id", ondelete="CASCADE"), **more)
+def _json() -> Any:
+    """Return a column for any value, which may be unknown."""
+    return Field(default=None, sa_type=JsonText, nullable=True)
 
 
-def _of_study() -> Column[Any]:
-    """Return the study of a row that has a number of its own."""
-    return _of("study", nullable=False, index=True)
+class _Row(SQLModel):
+    """A row of the table that is called as its class: ``study_tl_type`` for ``StudyTlType``."""
+
+    metadata = metadata
+
+    @declared_attr.directive
+    @classmethod
+    def __tablename__(cls) -> str:
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
-_COUNTS = ("n_classes", "n_images", "n_patients", "n_train", "n_val", "n_test")
+class _OfStudy(_Row):
+    """A numbered row that belongs to a study and is deleted with it."""
 
-# A reviewed study: citation, what was imaged and classified, how much data. `search_text` is what
-# `--text` searches, in lower case: one comparison a row instead of one a column.
-study = Table(
-    "study",
-    metadata,
-    _number(),
-    Column("key", String, nullable=False, unique=True),
-    Column("ref", Integer, unique=True),
-    Column("origin", String, nullable=False, index=True),
-    *_known(String, "authors", "title"),
-    *_open(String, "journal"),
-    Column("year", Integer, nullable=False, index=True),
-    *_open(String, "volume", "pages"),
-    Column("doi", String, index=True),
-    *_open(String, "pmid", "pmcid", "url"),
-    Column("modality", String, index=True),
-    Column("subject", String, index=True),
-    *_open(String, "anatomy", "task"),
-    Column("n_classes", Integer, index=True),
-    Column("n_images", Integer, index=True),
-    *_open(Integer, "n_patients", "n_train", "n_val", "n_test"),
-    *_open(String, "split_unit"),
-    *_open(Integer, "cv_folds"),
-    *_open(String, "pretrained_on", "classifier", "finetune_detail"),
-    Column("inclusion", String, nullable=False, index=True),
-    *_known(Boolean, "tl_seen", "retracted"),
-    *_open(Text, "data_note", "tl_note", "note"),
-    *_known(Text, "search_text"),
-    _one_of("origin", ORIGINS),
-    _one_of("modality", v.MODALITIES),
-    _one_of("subject", v.SUBJECTS),
-    _one_of("split_unit", v.SPLIT_UNITS),
-    _one_of("inclusion", v.INCLUSIONS),
-    CheckConstraint(
-        " AND ".join(f"({column} IS NULL OR {column} > 0)" for column in _COUNTS),
-        name="counts_positive",
-    ),
-)
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: int = Field(foreign_key="study.id", ondelete="CASCADE", index=True)
 
-# A network by its canonical name, placed in the review's groups.
-backbone = Table(
-    "backbone",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("family", String, nullable=False, index=True),
-    *_known(String, "review_group"),
-    *_open(String, "review_model", "depth_group"),
-    *_open(Integer, "year"),
-    *_open(String, "reference", "note"),
-    _one_of("family", v.FAMILIES),
-    _one_of("depth_group", v.DEPTH_GROUPS),
-)
 
-# Another spelling of a backbone's name; `folded` is its letters and digits.
-backbone_synonym = Table(
-    "backbone_synonym",
-    metadata,
-    Column("folded", String, primary_key=True),
-    *_known(String, "word"),
-    Column("backbone", ForeignKey("backbone.name", ondelete="CASCADE"), nullable=False, index=True),
-)
+class Study(_Row, table=True):
+    """A reviewed study: citation, what was imaged and classified, how much data."""
 
-# A backbone that a study tests, in the order in which the study lists them.
-study_backbone = Table(
-    "study_backbone",
-    metadata,
-    _of("study", primary_key=True),
-    Column("backbone", ForeignKey("backbone.name"), primary_key=True),
-    *_known(Integer, "position"),
-    Index("ix_study_backbone_search", "backbone", "study_id"),
-)
+    __table_args__ = (
+        _one_of("origin", ORIGINS),
+        _one_of("modality", v.MODALITIES),
+        _one_of("subject", v.SUBJECTS),
+        _one_of("split_unit", v.SPLIT_UNITS),
+        _one_of("inclusion", v.INCLUSIONS),
+        CheckConstraint(
+            " AND ".join(
+                f"({column} IS NULL OR {column} > 0)"
+                for column in ("n_classes", "n_images", "n_patients", "n_train", "n_val", "n_test")
+            ),
+            name="counts_positive",
+        ),
+    )
 
-# A TL type that a study tests.
-study_tl_type = Table(
-    "study_tl_type",
-    metadata,
-    _of("study", primary_key=True),
-    Column("tl_type", String, primary_key=True),
-    *_known(Integer, "position"),
-    _one_of("tl_type", v.TL_TYPES),
-    Index("ix_study_tl_type_search", "tl_type", "study_id"),
-)
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    ref: int | None = Field(default=None, unique=True)
+    origin: str = Field(index=True)
+    authors: str
+    title: str
+    journal: str | None = None
+    year: int = Field(index=True)
+    volume: str | None = None
+    pages: str | None = None
+    doi: str | None = Field(default=None, index=True)
+    pmid: str | None = None
+    pmcid: str | None = None
+    url: str | None = None
+    modality: str | None = Field(default=None, index=True)
+    subject: str | None = Field(default=None, index=True)
+    anatomy: str | None = None
+    task: str | None = None
+    n_classes: int | None = Field(default=None, index=True)
+    n_images: int | None = Field(default=None, index=True)
+    n_patients: int | None = None
+    n_train: int | None = None
+    n_val: int | None = None
+    n_test: int | None = None
+    split_unit: str | None = None
+    cv_folds: int | None = None
+    pretrained_on: str | None = None
+    classifier: str | None = None
+    finetune_detail: str | None = None
+    inclusion: str = Field(index=True)
+    tl_seen: bool
+    retracted: bool
+    data_note: str | None = _long()
+    tl_note: str | None = _long()
+    note: str | None = _long()
+    #: What `--text` searches, in lower case: one comparison a row instead of one a column.
+    search_text: str = Field(sa_type=Text)
 
-# A public medical image data set.
-dataset = Table(
-    "dataset",
-    metadata,
-    Column("name", String, primary_key=True),
-    *_known(String, "origin"),
-    Column("modality", String, index=True),
-    *_open(String, "modality_detail", "anatomy", "task"),
-    *_open(Integer, "year"),
-    *_open(String, "year_basis", "url"),
-    *_open(Integer, "n_images", "n_cases", "n_classes"),
-    *_open(String, "licence", "access", "loader"),
-    *_known(String, "evidence"),
-    *_open(String, "note"),
-    _one_of("origin", ORIGINS),
-    _one_of("modality", v.MODALITIES),
-    _one_of("access", v.ACCESS),
-)
 
-# A data set as a study names it, linked to the public data set where it is one we list.
-study_dataset = Table(
-    "study_dataset",
-    metadata,
-    _number(),
-    _of_study(),
-    *_known(Integer, "position"),
-    *_known(String, "name"),
-    *_open(Boolean, "public"),
-    *_open(String, "url"),
-    Column("dataset", ForeignKey("dataset.name", ondelete="SET NULL"), index=True),
-    *_known(String, "basis"),
-    *_open(String, "source"),
-    _one_of("basis", v.BASES),
-)
+class Backbone(_Row, table=True):
+    """A network by its canonical name, placed in the review's groups."""
 
-# An outcome as a study prints it (a fraction, 0..1); at most one headline a metric.
-reported_metric = Table(
-    "reported_metric",
-    metadata,
-    _number(),
-    _of_study(),
-    *_known(Integer, "position"),
-    *_known(String, "metric"),
-    *_known(Float, "value"),
-    *_open(Float, "ci_low", "ci_high", "sd"),
-    Column("backbone", ForeignKey("backbone.name"), index=True),
-    *_open(String, "tl_type", "task", "split"),
-    *_open(Integer, "n"),
-    *_known(Boolean, "headline"),
-    *_known(String, "basis"),
-    *_open(String, "source"),
-    _one_of("metric", v.METRICS),
-    _one_of("tl_type", v.TL_TYPES),
-    _one_of("split", v.SPLITS),
-    _one_of("basis", v.BASES),
-    _fraction("value"),
-    _fraction("ci_low"),
-    _fraction("ci_high"),
-    # With the study in the index a filter by metric need not visit the rows.
-    Index("ix_reported_metric_search", "metric", "headline", "value", "study_id"),
-    Index(
-        "uq_reported_metric_headline",
-        "study_id",
-        "metric",
-        unique=True,
-        sqlite_where=text("headline"),
-        postgresql_where=text("headline"),
-    ),
-)
+    __table_args__ = (_one_of("family", v.FAMILIES), _one_of("depth_group", v.DEPTH_GROUPS))
 
-# Where a value of a study was read. `value` is JSON: null means looked for and not seen.
-evidence = Table(
-    "evidence",
-    metadata,
-    _number(),
-    _of_study(),
-    *_known(String, "field"),
-    *_open(JsonText, "value"),
-    *_known(String, "basis"),
-    *_open(String, "source"),
-    *_open(Text, "note"),
-    _one_of("basis", v.BASES),
-    Index("uq_evidence", "study_id", "field", unique=True),
-)
+    name: str = Field(primary_key=True)
+    family: str = Field(index=True)
+    review_group: str
+    review_model: str | None = None
+    depth_group: str | None = None
+    year: int | None = None
+    reference: str | None = None
+    note: str | None = None
 
-# A further source that gives the same value.
-confirmation = Table(
-    "confirmation", metadata, _number(), _of_study(), *_known(String, "field", "source")
-)
 
-# A source that gives another value, and what is known about the difference.
-disagreement = Table(
-    "disagreement",
-    metadata,
-    _number(),
-    _of_study(),
-    *_known(String, "field"),
-    *_open(JsonText, "other_value"),
-    *_known(String, "source"),
-    *_open(Text, "note"),
-)
+class BackboneSynonym(_Row, table=True):
+    """Another spelling of a backbone's name; ``folded`` is its letters and digits."""
 
-# What one of two coders read, blind to the other; for the agreement between them.
-coding = Table(
-    "coding",
-    metadata,
-    _number(),
-    _of_study(),
-    *_known(Integer, "coder"),
-    *_known(String, "field"),
-    *_open(JsonText, "value"),
-    *_open(Text, "adjudication"),
-    Index("uq_coding", "study_id", "coder", "field", unique=True),
-    CheckConstraint("coder IN (1, 2)", name="coder_term"),
-)
+    folded: str = Field(primary_key=True)
+    word: str
+    backbone: str = Field(foreign_key="backbone.name", ondelete="CASCADE", index=True)
 
-# A number or a word that the review prints, under a dotted name such as `figure_4b.many`.
-review_fact = Table(
-    "review_fact",
-    metadata,
-    Column("name", String, primary_key=True),
-    *_known(String, "place"),
-    *_open(JsonText, "value"),
-)
 
-# A statement of the review that the evidence can support or contradict.
-review_claim = Table(
-    "review_claim",
-    metadata,
-    Column("id", String, primary_key=True),
-    *_known(Text, "claim"),
-    *_open(JsonText, "refs"),
-)
+class StudyBackbone(_Row, table=True):
+    """A backbone that a study tests, in the order in which the study lists them."""
 
-# What was loaded last: the hash of the packaged data and the release that loaded it.
-load_state = Table(
-    "load_state", metadata, Column("name", String, primary_key=True), *_known(String, "value")
-)
+    __table_args__ = (Index("ix_study_backbone_search", "backbone", "study_id"),)
 
-# A replication: one specification, named by its hash, with its outcome and surroundings.
-# `backbone` is what was run, `backbone_reported` what it stands in for. `phantom` runs are of made
-# images: they check the pipeline and say nothing on a study. `outcome` holds what is not a metric:
-# classes, confusion, baseline, timing, memory, what was frozen.
-run = Table(
-    "run",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("study_id", ForeignKey("study.id", ondelete="SET NULL"), index=True),
-    *_open(String, "study_key", "setup"),
-    *_known(String, "state"),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("finished_at", DateTime(timezone=True)),
-    *_known(JsonText, "spec"),
-    *_open(JsonText, "environment"),
-    *_open(String, "data_hash"),
-    *_open(Text, "error"),
-    Column("phantom", Boolean, nullable=False, server_default=false()),
-    *_open(String, "dataset", "backbone", "backbone_reported", "tl_type", "fidelity"),
-    *_open(JsonText, "leakage", "outcome"),
-    _one_of("state", v.RUN_STATES),
-    _one_of("fidelity", v.FIDELITIES),
-    _one_of("tl_type", v.RUN_TL_TYPES),
-)
+    study_id: int = Field(foreign_key="study.id", ondelete="CASCADE", primary_key=True)
+    backbone: str = Field(foreign_key="backbone.name", primary_key=True)
+    position: int
 
-# One line of a run's ledger: a setting, and whether the paper gives it or we assumed it.
-run_setting = Table(
-    "run_setting",
-    metadata,
-    _of("run", primary_key=True),
-    Column("name", String, primary_key=True),
-    *_open(JsonText, "value"),
-    *_known(String, "mark"),
-    *_open(Text, "reason"),
-    _one_of("mark", v.LEDGER_MARKS),
-)
 
-# A replicated outcome with its interval; seed, fold and class where it is of one of them. `method`
-# is that of the interval. A row without seed, fold and class is of all of them.
-run_metric = Table(
-    "run_metric",
-    metadata,
-    _number(),
-    _of("run", nullable=False, index=True),
-    *_known(String, "metric"),
-    *_known(Float, "value"),
-    *_open(Float, "ci_low", "ci_high"),
-    *_open(Integer, "n"),
-    *_open(String, "split"),
-    *_open(Integer, "seed", "fold"),
-    *_open(String, "class_label", "method"),
-    *_open(Integer, "repeat"),
-)
+class StudyTlType(_Row, table=True):
+    """A TL type that a study tests."""
+
+    __table_args__ = (
+        _one_of("tl_type", v.TL_TYPES),
+        Index("ix_study_tl_type_search", "tl_type", "study_id"),
+    )
+
+    study_id: int = Field(foreign_key="study.id", ondelete="CASCADE", primary_key=True)
+    tl_type: str = Field(primary_key=True)
+    position: int
+
+
+class Dataset(_Row, table=True):
+    """A public medical image data set."""
+
+    __table_args__ = (
+        _one_of("origin", ORIGINS),
+        _one_of("modality", v.MODALITIES),
+        _one_of("access", v.ACCESS),
+    )
+
+    name: str = Field(primary_key=True)
+    origin: str
+    modality: str | None = Field(default=None, index=True)
+    modality_detail: str | None = None
+    anatomy: str | None = None
+    task: str | None = None
+    year: int | None = None
+    year_basis: str | None = None
+    url: str | None = None
+    n_images: int | None = None
+    n_cases: int | None = None
+    n_classes: int | None = None
+    licence: str | None = None
+    access: str | None = None
+    loader: str | None = None
+    evidence: str
+    note: str | None = None
+
+
+class StudyDataset(_OfStudy, table=True):
+    """A data set as a study names it, linked to the public data set where it is one we list."""
+
+    __table_args__ = (_one_of("basis", v.BASES),)
+
+    position: int
+    name: str
+    public: bool | None = None
+    url: str | None = None
+    dataset: str | None = Field(
+        default=None, foreign_key="dataset.name", ondelete="SET NULL", index=True
+    )
+    basis: str
+    source: str | None = None
+
+
+class ReportedMetric(_OfStudy, table=True):
+    """An outcome as a study prints it (a fraction, 0..1); at most one headline a metric."""
+
+    __table_args__ = (
+        _one_of("metric", v.METRICS),
+        _one_of("tl_type", v.TL_TYPES),
+        _one_of("split", v.SPLITS),
+        _one_of("basis", v.BASES),
+        _fraction("value"),
+        _fraction("ci_low"),
+        _fraction("ci_high"),
+        # With the study in the index a filter by metric need not visit the rows.
+        Index("ix_reported_metric_search", "metric", "headline", "value", "study_id"),
+        Index(
+            "uq_reported_metric_headline",
+            "study_id",
+            "metric",
+            unique=True,
+            sqlite_where=text("headline"),
+            postgresql_where=text("headline"),
+        ),
+    )
+
+    position: int
+    metric: str
+    value: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    sd: float | None = None
+    backbone: str | None = Field(default=None, foreign_key="backbone.name", index=True)
+    tl_type: str | None = None
+    task: str | None = None
+    split: str | None = None
+    n: int | None = None
+    headline: bool
+    basis: str
+    source: str | None = None
+
+
+class Evidence(_OfStudy, table=True):
+    """Where a value of a study was read. ``value`` is JSON: null means looked for and not seen."""
+
+    __table_args__ = (
+        _one_of("basis", v.BASES),
+        Index("uq_evidence", "study_id", "field", unique=True),
+    )
+
+    field: str
+    value: Any = _json()
+    basis: str
+    source: str | None = None
+    note: str | None = _long()
+
+
+class Confirmation(_OfStudy, table=True):
+    """A further source that gives the same value."""
+
+    field: str
+    source: str
+
+
+class Disagreement(_OfStudy, table=True):
+    """A source that gives another value, and what is known about the difference."""
+
+    field: str
+    other_value: Any = _json()
+    source: str
+    note: str | None = _long()
+
+
+class Coding(_OfStudy, table=True):
+    """What one of two coders read, blind to the other; for the agreement between them."""
+
+    __table_args__ = (
+        Index("uq_coding", "study_id", "coder", "field", unique=True),
+        CheckConstraint("coder IN (1, 2)", name="coder_term"),
+    )
+
+    coder: int
+    field: str
+    value: Any = _json()
+    adjudication: str | None = _long()
+
+
+class ReviewFact(_Row, table=True):
+    """A number or a word that the review prints, under a dotted name such as ``figure_4b.many``."""
+
+    name: str = Field(primary_key=True)
+    place: str
+    value: Any = _json()
+
+
+class ReviewClaim(_Row, table=True):
+    """A statement of the review that the evidence can support or contradict."""
+
+    id: str = Field(primary_key=True)
+    claim: str = Field(sa_type=Text)
+    refs: Any = _json()
+
+
+class LoadState(_Row, table=True):
+    """What was loaded last: the hash of the packaged data and the release that loaded it."""
+
+    name: str = Field(primary_key=True)
+    value: str
+
+
+class Run(_Row, table=True):
+    """A replication: one specification, named by its hash, with its outcome and surroundings.
+
+    `backbone` is what was run, `backbone_reported` what it stands in for. `phantom` runs are of
+    made images: they check the pipeline and say nothing on a study. `outcome` holds what is not a
+    metric: classes, confusion, baseline, timing, memory, what was frozen.
+    """
+
+    __table_args__ = (
+        _one_of("state", v.RUN_STATES),
+        _one_of("fidelity", v.FIDELITIES),
+        _one_of("tl_type", v.RUN_TL_TYPES),
+    )
+
+    id: str = Field(primary_key=True)
+    study_id: int | None = Field(
+        default=None, foreign_key="study.id", ondelete="SET NULL", index=True
+    )
+    study_key: str | None = None
+    setup: str | None = None
+    state: str
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    finished_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    spec: Any = Field(sa_type=JsonText, nullable=False)
+    environment: Any = _json()
+    data_hash: str | None = None
+    error: str | None = _long()
+    phantom: bool = Field(sa_column_kwargs={"server_default": false()})
+    dataset: str | None = None
+    backbone: str | None = None
+    backbone_reported: str | None = None
+    tl_type: str | None = None
+    fidelity: str | None = None
+    leakage: Any = _json()
+    outcome: Any = _json()
+
+
+class RunSetting(_Row, table=True):
+    """One line of a run's ledger: a setting, and whether the paper gives it or we assumed it."""
+
+    __table_args__ = (_one_of("mark", v.LEDGER_MARKS),)
+
+    run_id: str = Field(foreign_key="run.id", ondelete="CASCADE", primary_key=True)
+    name: str = Field(primary_key=True)
+    value: Any = _json()
+    mark: str
+    reason: str | None = _long()
+
+
+class RunMetric(_Row, table=True):
+    """A replicated outcome with its interval; seed, fold and class where it is of one of them.
+
+    `method` is that of the interval. A row without seed, fold and class is of all of them.
+    """
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str = Field(foreign_key="run.id", ondelete="CASCADE", index=True)
+    metric: str
+    value: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int | None = None
+    split: str | None = None
+    seed: int | None = None
+    fold: int | None = None
+    class_label: str | None = None
+    method: str | None = None
+    repeat: int | None = None

@@ -17,12 +17,14 @@ from sqlalchemy import select
 from db.database import Database
 from db.datafiles import read_json_lines, read_record
 from db.datafolder import folder
-from db.errors import DataFileError, MedtlError, NotFoundError, Problem
+from db.errors import DataFileError, NotFoundError, Problem, gathering
 from db.load import CHUNK, LoadReport, chunks, delete_studies, load_user_studies
 from db.packaged import cross_check, use_backbones
 from db.records import StudyRecord
 from db.rows import StudyRows, study_rows
-from db.tables import study
+from db.tables import table
+
+study = table("study")
 
 #: Fewer files than this are parsed faster in one process than others can be started.
 PARALLEL_FROM = 400
@@ -57,13 +59,11 @@ def check_files(paths: Iterable[Path]) -> tuple[int, list[Problem]]:
     records: list[tuple[Path, StudyRecord]] = []
     files = study_files(paths)
     for path in files:
-        try:
+        with gathering(problems, path):
             if path.suffix == ".jsonl":
                 records += [(path, record) for _, record in read_json_lines(StudyRecord, path)]
             else:
                 records.append((path, read_record(StudyRecord, path)))
-        except DataFileError as error:
-            problems += error.problems
     given = {path.resolve() for path in files}
     others = [path for path in sorted((folder() / "studies").glob("*.yaml")) if path not in given]
     packaged = [(path, read_record(StudyRecord, path)) for path in others]
@@ -74,12 +74,8 @@ def _parse(paths: Sequence[Path]) -> tuple[list[StudyRows], list[Problem]]:
     rows: list[StudyRows] = []
     problems: list[Problem] = []
     for path in paths:
-        try:
+        with gathering(problems, path):
             rows.append(study_rows(read_record(StudyRecord, path), "user", path))
-        except DataFileError as error:
-            problems += error.problems
-        except MedtlError as error:
-            problems.append(Problem(path, None, "", error.message))
     return rows, problems
 
 
@@ -104,11 +100,9 @@ def _parse_all(files: list[Path]) -> Iterator[tuple[list[StudyRows], list[Proble
 def _stream(files: list[Path]) -> Iterator[StudyRows]:
     problems: list[Problem] = []
     for path in (path for path in files if path.suffix == ".jsonl"):
-        try:
+        with gathering(problems, path):
             for line, record in read_json_lines(StudyRecord, path):
                 yield study_rows(record, "user", path, line)
-        except DataFileError as error:
-            problems += error.problems
     for rows, found in _parse_all([path for path in files if path.suffix != ".jsonl"]):
         problems += found
         if not problems:  # with a fault nothing is kept; go on only to find the other faults

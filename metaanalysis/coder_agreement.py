@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,12 @@ HEADLINE = "headline metrics"
 
 #: Fields in the order in which they are shown.
 FIELDS = (*CATEGORICAL, "n_images", "n_patients", "n_test", HEADLINE)
+
+#: What is told of a field.
+COLUMNS = (
+    "field", "compared", "agreed", "percent", "kappa", "read_by_either", "only_first",
+    "only_second",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +74,9 @@ class FieldAgreement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything by name."""
-        return {
-            "field": self.field,
-            "compared": self.compared,
-            "agreed": self.agreed,
-            "percent": round(self.percent, 1),
-            "kappa": self.kappa,
-            "read_by_either": self.read,
-            "only_first": self.only_first,
-            "only_second": self.only_second,
-        }
+        more = {"percent": round(self.percent, 1), "read_by_either": self.read}
+        known = {**asdict(self), **more}
+        return {name: known[name] for name in COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Difference:
     """A value that the coders read differently (None: not seen), with what was decided."""
 
     key: str
-    ref: int
+    ref: int | None
     field: str
     first: Any
     second: Any
@@ -130,8 +129,7 @@ def cohens_kappa(first: list[Hashable], second: list[Hashable]) -> float | None:
     if len(place) == 1:
         return 1.0
     table = np.zeros((len(place), len(place)))
-    for one, other in zip(first, second, strict=True):
-        table[place[one], place[other]] += 1
+    np.add.at(table, ([place[one] for one in first], [place[other] for other in second]), 1)
     return float(kappa(table, return_results=False))
 
 
@@ -156,12 +154,9 @@ def agreement(database: Database | None = None) -> Agreement:
         rows = query.codings(base)
         stands = read_studies(base)
     read: dict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
-    refs, notes = {}, {}
     for row in rows:
-        place = (row["key"], row["field"])
-        read[place][row["coder"]] = row["value"]
-        refs[row["key"]] = row["ref"]
-        notes[place] = row["adjudication"]
+        read[row["key"], row["field"]][row["coder"]] = row["value"]
+    notes = {(row["key"], row["field"]): row["adjudication"] for row in rows}
     by_field: dict[str, list[tuple[str, str, dict[int, Any]]]] = defaultdict(list)
     for (key, field), values in read.items():
         by_field[HEADLINE if field.startswith("headline ") else field].append((key, field, values))
@@ -181,12 +176,11 @@ def agreement(database: Database | None = None) -> Agreement:
             )
         )
         for key, field, values in entries:
-            one, other = values.get(1), values.get(2)
+            one, other, study = values.get(1), values.get(2), stands[key]
             if _category(one) != _category(other):
-                now = getattr(stands[key], field, one)
-                decision = _decision(notes[key, field], now, one)
-                differences.append(Difference(key, refs[key], field, one, other, decision))
+                decision = _decision(notes[key, field], getattr(study, field, one), one)
+                differences.append(Difference(key, study.ref, field, one, other, decision))
     order = {name: place for place, name in enumerate(FIELDS)}
     fields.sort(key=lambda field: order[field.field])
-    differences.sort(key=lambda d: (order.get(d.field, len(order)), d.field, d.ref))
-    return Agreement(len(refs), fields, differences)
+    differences.sort(key=lambda d: (order.get(d.field, len(order)), d.field, d.ref or 0))
+    return Agreement(len({key for key, _ in read}), fields, differences)

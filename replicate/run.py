@@ -246,9 +246,10 @@ def _recorded(
     if database is None:
         yield
         return
-    from db.runs import RunRecord, SettingRow, begin_run
+    from db.replications import Run, Setting
+    from db.runs import begin_run
 
-    record = RunRecord(
+    begun = Run(
         id=spec.id,
         spec=spec.model_dump(mode="json"),
         phantom=images.phantom,
@@ -259,10 +260,12 @@ def _recorded(
         backbone_reported=spec.network.reported,
         tl_type=spec.transfer.tl_type,
         fidelity=spec.fidelity,
-        ledger=[SettingRow(line.name, line.value, line.mark, line.reason) for line in ledger.lines],
+        ledger=tuple(
+            Setting(line.name, line.value, line.mark, line.reason) for line in ledger.lines
+        ),
         data_hash=spec.data.content,
     )
-    begin_run(database, record)
+    begin_run(database, begun)
     try:
         yield
     except KeyboardInterrupt:

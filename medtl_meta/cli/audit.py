@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import fields
 
 import click
 
@@ -13,18 +14,8 @@ from metaanalysis.audit import ATTENTION, CHECKS, FAULTS, VERDICTS, Finding, tal
 from metaanalysis.audit import audit as run
 from metaanalysis.audit.finding import REVIEW
 
-COLUMNS = (
-    "id",
-    "subject",
-    "ref",
-    "check",
-    "verdict",
-    "reported",
-    "recomputed",
-    "explanation",
-    "source",
-    "rows",
-)
+#: Columns of every format; JSON also has the reported values by study and position.
+COLUMNS = tuple(field.name for field in fields(Finding) if field.name != "values")
 
 #: Longer statements are cut in a table; every other format has them whole.
 CUT = 100

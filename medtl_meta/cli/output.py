@@ -46,6 +46,11 @@ def _is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     )
 
 
+def chosen(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return rows with these columns alone, in this order."""
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
 def write_rows(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
@@ -74,8 +79,7 @@ def write_rows(
     """
     match form:
         case "json":
-            chosen = [{name: row.get(name) for name in columns} for row in rows]
-            click.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+            click.echo(json.dumps(chosen(rows, columns), indent=2, ensure_ascii=False))
         case "csv":
             click.echo(_csv(rows, columns), nl=False)
         case "markdown":

@@ -74,13 +74,8 @@ def metric_context(metric: dict[str, Any]) -> str:
 
 def _citation(study: dict[str, Any]) -> str:
     text = f"{study['authors'].removesuffix('.')}. {study['title'].removesuffix('.')}."
-    if study["journal"]:
-        text += f" {study['journal']}"
-    text += f" {study['year']}"
-    if study["volume"]:
-        text += f";{study['volume']}"
-    if study["pages"]:
-        text += f":{study['pages']}"
+    for sign, name in ((" ", "journal"), (" ", "year"), (";", "volume"), (":", "pages")):
+        text += f"{sign}{study[name]}" if study[name] else ""
     return f"{text}."
 
 

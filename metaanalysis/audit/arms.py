@@ -15,16 +15,9 @@ OWN_PRINT = ("fulltext", "abstract", "title")
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """How many cases a value rests on.
+    """How many cases a value rests on, and where that number comes from, in words.
 
-    Attributes
-    ----------
-    n
-        The number.
-    said
-        Where it comes from, in words.
-    assumed
-        True where the row itself does not give it, so that it may be of other cases.
+    It is `assumed` where the row itself does not give it, so that it may be of other cases.
     """
 
     n: int

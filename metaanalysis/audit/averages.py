@@ -82,19 +82,14 @@ def averaging(study: Study, metric: Reported) -> Averaging:
     return Averaging(runs=1 if _SINGLE.search(task) else None)
 
 
-def fold_sizes(n: int, folds: int) -> tuple[int, int, int]:
-    """Return the size of the smaller folds, and how many there are of these and of larger ones."""
-    size, larger = divmod(n, folds)
-    return size, folds - larger, larger
-
-
 def mean_of_folds(printed: Printed, n: int, folds: int) -> bool:
     """Return whether a mean of the folds' proportions can round to the number.
 
     Folds are as equal as can be: sizes m and m + 1. The mean is (s / m + t / (m + 1)) / folds,
     with s and t the counts in all folds of a size.
     """
-    size, small, large = fold_sizes(n, folds)
+    size, large = divmod(n, folds)
+    small = folds - large
     if size == 0:
         return False
     low, high = printed.low * folds, printed.high * folds

@@ -32,7 +32,7 @@ def extremes(study: Study) -> Iterator[Finding]:
             yield say(SUSPICIOUS, "Worse than chance: the classes may be exchanged.")
 
 
-def _majority(study: Study) -> dict[int, tuple[float, float, str]]:
+def _majority(study: Study) -> dict[int, tuple[float, float]]:
     """Return, by position of the accuracy, the range of the majority class's share."""
     known = {}
     for arm in arms(study):
@@ -41,35 +41,33 @@ def _majority(study: Study) -> dict[int, tuple[float, float, str]]:
         found = judge(study, arm)
         if found is None or not found.fits:
             continue
-        if found.positives is not None:
-            low, high = (
-                found.positives.low / found.positives.n,
-                found.positives.high / found.positives.n,
-            )
+        if (span := found.positives) is not None:
+            low, high = span.low / span.n, span.high / span.n
         elif found.shares is not None:
             low, high = found.shares
         else:
             continue
         ends = (max(low, 1 - low), max(high, 1 - high))
         least = 0.5 if low <= 0.5 <= high else min(ends)
-        known[arm.rows["accuracy"].position] = (least, max(ends), "sensitivity and specificity")
+        known[arm.rows["accuracy"].position] = (least, max(ends))
     return known
 
 
-def _judge(study: Study, metric: Reported, share: tuple[float, float, str] | None) -> Finding:
+def _judge(study: Study, metric: Reported, share: tuple[float, float] | None) -> Finding:
     accuracy = fraction(metric.value)
     say = on_study(study, "baseline", metric)
     if share is not None:
-        low, high, why = share
+        low, high = share
         said = f"{low:.1%}" if round(low, 3) == round(high, 3) else f"{low:.1%} to {high:.1%}"
         recomputed = f"majority class {said}"
+        said += " of the cases by sensitivity and specificity"
         if accuracy.high < low:
-            text = f"Always the larger class would do better: it has {said} of the cases by {why}."
+            text = f"Always the larger class would do better: it has {said}."
             return say(SUSPICIOUS, text, recomputed=recomputed)
         if accuracy.low >= high:
-            text = f"Above the larger class alone, which has {said} of the cases by {why}."
+            text = f"Above the larger class alone, which has {said}."
             return say(CONSISTENT, text, recomputed=recomputed)
-        text = f"The larger class has {said} of the cases by {why}: it may do as well alone."
+        text = f"The larger class has {said}: it may do as well alone."
         return say(NOT_CHECKABLE, text, recomputed=recomputed)
     if study.n_classes is not None and accuracy.high < 1 / study.n_classes:
         text = (

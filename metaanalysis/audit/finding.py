@@ -37,7 +37,7 @@ FAULTS = (INCONSISTENT, CONTRADICTED)
 REVIEW = "review"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What one check found.
 
@@ -72,20 +72,17 @@ class Finding:
     ref: int | None
     check: str
     verdict: str
-    reported: str | None
-    recomputed: str | None
+    reported: str | None = None
+    recomputed: str | None = None
     explanation: str
-    source: str | None
+    source: str | None = None
     rows: tuple[str, ...] = ()
     values: tuple[tuple[str, int], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, `rows` and `values` as lists."""
-        return {
-            **asdict(self),
-            "rows": list(self.rows),
-            "values": [list(one) for one in self.values],
-        }
+        lists = {"rows": list(self.rows), "values": [list(one) for one in self.values]}
+        return {**asdict(self), **lists}
 
     def speaks_of(self, study: Study, value: Reported) -> bool:
         """Return whether a reported value is among the rows that decide it."""
@@ -140,24 +137,20 @@ def _finding(
     verdict: str,
     explanation: str,
     *,
-    reported: str | None = None,
-    recomputed: str | None = None,
-    source: str | None = None,
     rows: Sequence[Shown] = (),
+    **printed: str | None,
 ) -> Finding:
-    """Return a finding with its rows in words."""
+    """Return a finding with its rows in words; `printed` is reported, recomputed and source."""
     return Finding(
         id=name.replace(" ", "-"),
         subject=subject,
         ref=ref,
         check=check,
         verdict=verdict,
-        reported=reported,
-        recomputed=recomputed,
         explanation=explanation,
-        source=source,
         rows=tuple(row if isinstance(row, str) else described(*row) for row in rows),
         values=tuple((row[0].key, row[1].position) for row in rows if not isinstance(row, str)),
+        **printed,
     )
 
 

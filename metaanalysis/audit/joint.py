@@ -37,10 +37,8 @@ class Judged:
 
     Attributes
     ----------
-    arm
-        The arm.
-    rows
-        Its rates.
+    arm, rows
+        The arm, and its rates.
     mean
         The sign that they are means; None where there is none.
     cases

@@ -18,15 +18,7 @@ _MOST_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A number with the unit of its last digit; exact, since 0.755 has no binary form.
-
-    Attributes
-    ----------
-    value
-        The number.
-    unit
-        Of its last digit.
-    """
+    """A number with the unit of its last digit; exact, since 0.755 has no binary form."""
 
     value: Fraction
     unit: Fraction

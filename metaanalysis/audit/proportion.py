@@ -44,19 +44,17 @@ def _averaged(
 ) -> Finding:
     """Judge a value that the rows call a mean and that no single count gives."""
     n = found.n
-    if how.folds and mean_of_folds(printed, n, how.folds):
+    number, kind = how.folds or how.runs, "folds" if how.folds else "runs"
+    if number and (
+        mean_of_folds(printed, n, number)
+        if how.folds
+        else mean_of_runs(printed, n, number) is not None
+    ):
         return say(
             CONSISTENT,
-            f"No count of {n:,} gives it; a mean over {how.folds} folds can.",
-            recomputed=f"mean of {how.folds} folds",
+            f"No count of {n:,} gives it; a mean over {number} {kind} can.",
+            recomputed=f"mean of {number} {kind}",
         )
-    if how.runs and mean_of_runs(printed, n, how.runs) is not None:
-        return say(
-            CONSISTENT,
-            f"No count of {n:,} gives it; a mean over {how.runs} runs can.",
-            recomputed=f"mean of {how.runs} runs",
-        )
-    number = how.folds or how.runs
     if number:
         # Folds need not be as equal as can be, nor splits of the same size.
         certain = how.equal and _certain(metric, found)

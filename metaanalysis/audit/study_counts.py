@@ -97,21 +97,17 @@ def counts(study: Study) -> Iterator[Finding]:
     for metric in study.metrics:
         if metric.n is None:
             continue
-        say = on_study(study, _CHECK, metric)
         most = max((n for n in (images, patients) if n is not None), default=None)
         if most is not None and images is not None and metric.n > most:
-            yield say(
-                SUSPICIOUS,
-                f"Rests on {metric.n:,} cases, more than the {most:,} that the study has in all; "
-                "they may be of another kind.",
-                reported=f"n = {metric.n:,}",
-                recomputed=f"at most {most:,}",
-            )
+            limit, of = most, f"more than the {most:,} that the study has in all"
         elif metric.split == "test" and study.n_test is not None and metric.n > study.n_test:
-            yield say(
-                SUSPICIOUS,
-                f"Rests on {metric.n:,} cases, and the test set has {study.n_test:,} "
-                f"{study.split_unit or 'cases'}; they may be of another kind.",
-                reported=f"n = {metric.n:,}",
-                recomputed=f"at most {study.n_test:,}",
-            )
+            limit = study.n_test
+            of = f"and the test set has {limit:,} {study.split_unit or 'cases'}"
+        else:
+            continue
+        yield on_study(study, _CHECK, metric)(
+            SUSPICIOUS,
+            f"Rests on {metric.n:,} cases, {of}; they may be of another kind.",
+            reported=f"n = {metric.n:,}",
+            recomputed=f"at most {limit:,}",
+        )

@@ -37,10 +37,11 @@ class Positives:
     n: int
 
 
-def _bounds(rates: Rates, name: str) -> tuple[float, float]:
+def _ends(rates: Rates, name: str) -> tuple[Fraction, Fraction]:
+    """Return the smallest and largest value of a rate; 0 and 1 where it is not printed."""
     if name not in rates:
-        return 0.0, 1.0
-    return max(float(rates[name].low), 0.0), min(float(rates[name].high), 1.0)
+        return Fraction(0), Fraction(1)
+    return max(rates[name].low, Fraction(0)), min(rates[name].high, Fraction(1))
 
 
 def _count_range(rate: Printed | None, n: int) -> tuple[int, int]:
@@ -64,19 +65,19 @@ def _true_negatives(
         high = np.minimum(high, correct[1] - true_positives)
     # A printed value has a width, so that its lower bound is below 1 and its upper one above 0.
     if "precision" in rates:
-        least, most = _bounds(rates, "precision")
+        least, most = map(float, _ends(rates, "precision"))
         # precision = tp / (tp + fp), fp = negatives - tn
         high = np.minimum(high, negatives - true_positives * (1 / most - 1))
         if least > 0:
             low = np.maximum(low, negatives - true_positives * (1 / least - 1))
     if "NPV" in rates:
-        least, most = _bounds(rates, "NPV")
+        least, most = map(float, _ends(rates, "NPV"))
         # NPV = tn / (tn + fn)
         low = np.maximum(low, missed * least / (1 - least))
         if most < 1:
             high = np.minimum(high, missed * most / (1 - most))
     if "F1" in rates:
-        least, most = _bounds(rates, "F1")
+        least, most = map(float, _ends(rates, "F1"))
         # F1 = 2 tp / (2 tp + fp + fn)
         high = np.minimum(high, negatives + missed - 2 * true_positives * (1 / most - 1))
         if least > 0:
@@ -148,42 +149,36 @@ def prevalence(rates: Rates) -> tuple[float, float] | None:
     Each rate is bounded by the corners of what sensitivity and specificity can be, so that the
     range is too wide rather than too narrow. All bounds are linear in the prevalence.
     """
-    zero, one = Fraction(0), Fraction(1)
-
-    def ends(name: str) -> tuple[Fraction, Fraction]:
-        if name not in rates:
-            return zero, one
-        return max(zero, rates[name].low), min(one, rates[name].high)
-
-    (s_low, s_high), (p_low, p_high) = ends("sensitivity"), ends("specificity")
+    s_low, s_high = _ends(rates, "sensitivity")
+    p_low, p_high = _ends(rates, "specificity")
     ranges = []
     if "accuracy" in rates:
-        low, high = ends("accuracy")
+        low, high = _ends(rates, "accuracy")
         ranges += [
             _at_least(p_high - low, s_high - p_high),  # best case s x + p (1 - x) >= low
             _at_least(high - p_low, p_low - s_low),
         ]
     if "precision" in rates:
-        low, high = ends("precision")
+        low, high = _ends(rates, "precision")
         # s x (1 - v) - v (1 - p)(1 - x) >= 0, and the other way round
         ranges += [
             _at_least(-low * (1 - p_high), s_high * (1 - low) + low * (1 - p_high)),
             _at_least(high * (1 - p_low), -s_low * (1 - high) - high * (1 - p_low)),
         ]
     if "NPV" in rates:
-        low, high = ends("NPV")
+        low, high = _ends(rates, "NPV")
         # p (1 - x)(1 - v) - v (1 - s) x >= 0, and the other way round
         ranges += [
             _at_least(p_high * (1 - low), -p_high * (1 - low) - low * (1 - s_high)),
             _at_least(-p_low * (1 - high), p_low * (1 - high) + high * (1 - s_low)),
         ]
     if "F1" in rates:
-        low, high = ends("F1")
+        low, high = _ends(rates, "F1")
         # 2 s x - v (s x + x + (1 - p)(1 - x)) >= 0, and the other way round
         ranges += [
             _at_least(-low * (1 - p_high), s_high * (2 - low) - low * p_high),
             _at_least(high * (1 - p_low), -s_low * (2 - high) + high * p_low),
         ]
-    low_end = max((low for low, _ in ranges), default=zero)
-    high_end = min((high for _, high in ranges), default=one)
+    low_end = max((low for low, _ in ranges), default=Fraction(0))
+    high_end = min((high for _, high in ranges), default=Fraction(1))
     return (float(low_end), float(high_end)) if low_end <= high_end else None

@@ -34,6 +34,10 @@ class Parameters:
         self.values[name] = value
         return f":{name}"
 
+    def add_all(self, values: Iterable[Any]) -> str:
+        """Take values and return their placeholders, for ``IN (...)``."""
+        return ", ".join(self.add(value) for value in values)
+
 
 #: Builds the SQL of a condition, with its values added to the parameters.
 Build = Callable[[Parameters], str]
@@ -133,19 +137,16 @@ def _any_of(parts: Iterable[str]) -> str:
 
 
 def _terms(name: str, column: str, terms: Sequence[str]) -> Condition:
-    def holds(parameters: Parameters) -> str:
-        return f"{column} IN ({', '.join(parameters.add(term) for term in terms)})"
-
-    return Condition(name, holds, f"{column} IS NULL")
+    return Condition(name, lambda p: f"{column} IN ({p.add_all(terms)})", f"{column} IS NULL")
 
 
 def _child_terms(name: str, source: str, column: str, terms: Sequence[str]) -> Condition:
-    def holds(parameters: Parameters) -> str:
-        listed = ", ".join(parameters.add(term) for term in terms)
-        return f"s.id IN (SELECT c.study_id FROM {source} WHERE {column} IN ({listed}))"
-
-    table = source.split()[0]
-    return Condition(name, holds, f"NOT EXISTS (SELECT 1 FROM {table} u WHERE u.study_id = s.id)")
+    among = f"s.id IN (SELECT c.study_id FROM {source} WHERE {column} IN"
+    return Condition(
+        name,
+        lambda p: f"{among} ({p.add_all(terms)}))",
+        f"NOT EXISTS (SELECT 1 FROM {source.split()[0]} u WHERE u.study_id = s.id)",
+    )
 
 
 def _family(families: Sequence[str]) -> Condition:
@@ -155,11 +156,9 @@ def _family(families: Sequence[str]) -> Condition:
 
 def _ranges(name: str, option: str, column: str, texts: Sequence[str]) -> Condition:
     ranges = [parse_range(text, option) for text in texts]
-
-    def holds(parameters: Parameters) -> str:
-        return _any_of(one.sql(column, parameters) for one in ranges)
-
-    return Condition(name, holds, f"{column} IS NULL")
+    return Condition(
+        name, lambda p: _any_of(one.sql(column, p) for one in ranges), f"{column} IS NULL"
+    )
 
 
 def _pattern(word: str) -> str:
@@ -249,17 +248,16 @@ class Filters:
         UsageError
             A filter that does not exist.
         """
-        for name, given in words.items():
-            alone = [given] if isinstance(given, str) else given
-            if isinstance(alone, (list, tuple)) and any(not str(item).strip() for item in alone):
-                raise UsageError(f"--{name}: an empty word says nothing.", "Leave the option out.")
         names = Lexicon("filter", cls.__dataclass_fields__)
         clean: dict[str, tuple[str, ...]] = {}
-        for name, value in words.items():
-            if value is None:
+        for name, given in words.items():
+            if given is None:
                 continue
-            alone = isinstance(value, (str, int, float))
-            clean[names.resolve(name)] = tuple(str(item) for item in ([value] if alone else value))
+            alone = isinstance(given, (str, int, float))
+            texts = tuple(str(item) for item in ([given] if alone else given))
+            if any(not text.strip() for text in texts):
+                raise UsageError(f"--{name}: an empty word says nothing.", "Leave the option out.")
+            clean[names.resolve(name)] = texts
         return cls(**clean)
 
     def conditions(self, backbones: Lexicon, anatomies: Callable[[], set[str]]) -> list[Condition]:
@@ -359,27 +357,22 @@ class Filters:
 
     def _text(self) -> Condition:
         """Ask for every word of one option somewhere in the study; options are alternatives."""
-
-        def holds(parameters: Parameters) -> str:
-            return _any_of(
-                " AND ".join(
-                    _contains(["s.search_text"], [word], parameters) for word in text.split()
-                )
+        return Condition(
+            "text",
+            lambda p: _any_of(
+                " AND ".join(_contains(["s.search_text"], [word], p) for word in text.split())
                 for text in self.text
-            )
-
-        return Condition("text", holds, None)
+            ),
+            None,
+        )
 
     def _dataset(self) -> Condition:
-        def holds(parameters: Parameters) -> str:
-            columns = ("LOWER(d.name)", "LOWER(d.dataset)")
-            return (
-                "s.id IN (SELECT d.study_id FROM study_dataset d WHERE "
-                f"{_contains(columns, self.dataset, parameters)})"
-            )
-
+        columns = ("LOWER(d.name)", "LOWER(d.dataset)")
         return Condition(
             "data set",
-            holds,
+            lambda p: (
+                "s.id IN (SELECT d.study_id FROM study_dataset d WHERE "
+                f"{_contains(columns, self.dataset, p)})"
+            ),
             "NOT EXISTS (SELECT 1 FROM study_dataset u WHERE u.study_id = s.id)",
         )

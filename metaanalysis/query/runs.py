@@ -6,8 +6,8 @@ leaves them out unless they are asked for: they check the pipeline and are evide
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from db.database import Database
@@ -16,7 +16,6 @@ from db.reader import Row
 from db.replications import RUN_FIELDS, Run, RunValue, read_runs
 from db.vocabulary import METRICS, RUN_STATES, RUN_TL_TYPES, SYNONYMS, Lexicon, fold
 from db.wording import extent_words
-from metaanalysis.query.filters import Parameters
 from metaanalysis.query.study import find_study
 
 #: Columns of :func:`runs`: `kind` is ``replicated`` or ``phantom`` (made images);
@@ -104,19 +103,16 @@ def find_runs(
     UnknownTermError
         No such state or TL type.
     """
-    parameters = Parameters()
-    conditions = ["1 = 1"]
-    if study is not None:
-        conditions.append(f"study_key = {parameters.add(_study_key(database, study))}")
-    if state is not None:
-        known = Lexicon("state", RUN_STATES)
-        conditions.append(f"state = {parameters.add(known.resolve(state))}")
-    if tl_type is not None:
-        conditions.append(f"tl_type = {parameters.add(run_tl_types().resolve(tl_type))}")
+    asked = {
+        "study_key": None if study is None else _study_key(database, study),
+        "state": None if state is None else Lexicon("state", RUN_STATES).resolve(state),
+        "tl_type": None if tl_type is None else run_tl_types().resolve(tl_type),
+    }
+    conditions = ["1 = 1", *(f"{name} = :{name}" for name, word in asked.items() if word)]
     found = database.rows(
         "SELECT id, setup, phantom, backbone, backbone_reported FROM run "
         f"WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id",
-        parameters.values,
+        {name: word for name, word in asked.items() if word},
     )
     kept = [
         row["id"]
@@ -181,20 +177,15 @@ def run_details(database: Database, prefix: str) -> dict[str, Any]:
     NotFoundError
         No run of which the id begins so, or more than one.
     """
-    mine = {"id": find_run(database, prefix)}
-    run = read_runs(database, [mine["id"]])[mine["id"]]
-    settings = database.rows(
-        "SELECT name, value, mark, reason FROM run_setting WHERE run_id = :id ORDER BY name", mine
-    )
-    for setting in settings:
-        setting["value"] = None if setting["value"] is None else json.loads(setting["value"])
+    found = find_run(database, prefix)
+    run = read_runs(database, [found])[found]
     metrics = database.rows(
         "SELECT metric, value, ci_low, ci_high, n, method, split, seed, repeat, fold, class_label "
         "FROM run_metric WHERE run_id = :id ORDER BY id",
-        mine,
+        {"id": found},
     )
     row = {name: getattr(run, name) for name in (*RUN_FIELDS, "kind")}
-    return {"run": row, "settings": settings, "metrics": metrics}
+    return {"run": row, "settings": [asdict(line) for line in run.ledger], "metrics": metrics}
 
 
 def replicated(

@@ -10,6 +10,7 @@ from db.errors import UsageError
 from db.literature import REPORTED_FIELDS
 from db.reader import Row
 from db.vocabulary import METRICS, Lexicon
+from db.wording import plural
 from metaanalysis.query.facts import Coverage, backbone_names, coverage
 from metaanalysis.query.filters import Condition, Filters, Parameters
 
@@ -75,8 +76,6 @@ DEFAULT_COLUMNS = (
     "retracted",
 )
 
-_BOOLEANS = ("retracted",)
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -107,12 +106,12 @@ class Selection:
 
     def sentences(self) -> list[str]:
         """Return what was selected from what, and what was left out, in sentences."""
-        studies = "study matches" if self.matched == 1 else "studies match"
+        matching = plural(self.matched, "study matches", "studies match")
         shown = f" ({len(self.rows)} shown)" if len(self.rows) < self.matched else ""
-        lines = [f"{self.matched} {studies}{shown}. {self.coverage}"]
+        lines = [f"{matching}{shown}. {self.coverage}"]
         if self.possible:
             lacking = ", ".join(f"{name} ({n})" for name, n in self.unknown.items() if n)
-            more = "1 more study" if self.possible == 1 else f"{self.possible} more studies"
+            more = plural(self.possible, "more study")
             lines.append(f"{more} might match if this were known of them: {lacking}.")
         return [*lines, *self.notes]
 
@@ -157,11 +156,6 @@ def _where(conditions: Sequence[Condition], parameters: Parameters) -> str:
     return " AND ".join(condition.holds(parameters) for condition in conditions) or "1 = 1"
 
 
-def _count(database: Database, where: str, parameters: Parameters) -> int:
-    sql = f"SELECT COUNT(*) AS n FROM study s WHERE {where}"
-    return int(database.rows(sql, parameters.values)[0]["n"])
-
-
 def _unknown(
     database: Database, conditions: Sequence[Condition], matched: int
 ) -> tuple[int, dict[str, int]]:
@@ -199,15 +193,13 @@ _LISTS = {
 
 
 def _fill_lists(database: Database, name: str, rows: dict[int, Row]) -> None:
-    for row in rows.values():
-        row[name] = None  # an empty list would say that there are none; unknown is None
     sql = f"{_LISTS[name]} WHERE {{among}} ORDER BY c.study_id, c.position"
+    found: dict[int, dict[str, None]] = {study_id: {} for study_id in rows}
     for item in database.rows_among(sql, "c.study_id", rows):
-        row = rows[item["study_id"]]
-        if row[name] is None:
-            row[name] = []
-        if item["v"] not in row[name]:
-            row[name].append(item["v"])
+        found[item["study_id"]][item["v"]] = None
+    for study_id, row in rows.items():
+        # An empty list would say that there are none; unknown is None.
+        row[name] = list(found[study_id]) or None
 
 
 def _fill_metrics(database: Database, columns: Sequence[str], rows: dict[int, Row]) -> None:
@@ -253,9 +245,7 @@ def select(
     conditions = _conditions(database, filters)
     parameters = Parameters()
     where = _where(conditions, parameters)
-    ordered = f"ORDER BY {_order(sort)}"
-    if limit is not None:
-        ordered += f" LIMIT {parameters.add(limit)}"
+    ordered = f"ORDER BY {_order(sort)}" + ("" if limit is None else f" LIMIT {limit:d}")
     own = [column for column in wanted if column in STUDY_COLUMNS]
     fields = ", ".join(["s.id", *(f"s.{column}" for column in own)])
     found = database.rows(
@@ -268,17 +258,15 @@ def select(
     metrics = [column for column in wanted if column in METRIC_COLUMNS]
     if metrics:
         _fill_metrics(database, metrics, rows)
-    result = []
     for row in rows.values():
-        for name in _BOOLEANS:
-            if name in row:
-                row[name] = bool(row[name])
-        result.append({name: row[name] for name in wanted})
+        if "retracted" in row:
+            row["retracted"] = bool(row["retracted"])
+    result = [{name: row[name] for name in wanted} for row in rows.values()]
     if limit is None or len(result) < limit:
         matched = len(result)
     else:
-        counted = Parameters()
-        matched = _count(database, _where(conditions, counted), counted)
+        sql = f"SELECT COUNT(*) AS n FROM study s WHERE {where}"
+        matched = int(database.rows(sql, parameters.values)[0]["n"])
     possible, unknown = _unknown(database, conditions, matched)
     notes = [note for condition in conditions for note in condition.notes]
     return Selection(result, matched, coverage(database), possible, unknown, notes)

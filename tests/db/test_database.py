@@ -20,12 +20,11 @@ from db.database import Database, open_database
 from db.datafolder import data_hash
 from db.engine import make_engine
 from db.errors import DatabaseError, UsageError
-from db.load import table
 from db.location import default_path, locate
 from db.packaged import PackagedData
 from db.prepare import MIGRATIONS, prepare, upgrade
 from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
-from db.tables import metadata
+from db.tables import metadata, table
 from db.user import add_studies
 from tests.study_files import write
 

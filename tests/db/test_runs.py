@@ -16,14 +16,11 @@ from db.database import Database, open_database
 from db.engine import make_engine
 from db.errors import DatabaseError, NotFoundError, ReplicationError
 from db.export import export
-from db.load import table
 from db.location import locate
 from db.packaged import PackagedData
 from db.prepare import prepare, upgrade
-from db.replications import RunValue
+from db.replications import Run, RunValue, Setting
 from db.runs import (
-    RunRecord,
-    SettingRow,
     begin_run,
     delete_run,
     fail_run,
@@ -32,13 +29,14 @@ from db.runs import (
     plain,
 )
 from db.state import SCHEMA_HEAD, VERSION_TABLE
+from db.tables import table
 from db.user import add_studies, remove_study
 from db.vocabulary import RUN_TL_TYPES
 from metaanalysis import query as reader
 from replicate.spec import TL_TYPES
 from tests.study_files import write
 
-RECORD = RunRecord(
+RECORD = Run(
     id="0123456789ab",
     spec={"seeds": [0, 1], "data": {"name": "test set", "phantom": True}},
     phantom=True,
@@ -50,8 +48,8 @@ RECORD = RunRecord(
     tl_type="fine-tuning",
     fidelity="proxy",
     ledger=(
-        SettingRow("network.name", "MobileNetV2", "assumed", "stands in"),
-        SettingRow("training.epochs", 20, "reported", "abstract"),
+        Setting("network.name", "MobileNetV2", "assumed", "stands in"),
+        Setting("training.epochs", 20, "reported", "abstract"),
     ),
     environment={"python": "3.11"},
     data_hash="ff",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from db.database import Database
-from db.replications import RunValue
-from db.runs import RunRecord, SettingRow, begin_run, finish_run
+from db.replications import Run, RunValue, Setting
+from db.runs import begin_run, finish_run
 
-KARRI = RunRecord(
+KARRI = Run(
     id="aaaa00000001",
     spec={
         "seeds": [0, 1, 2],
@@ -25,8 +25,8 @@ KARRI = RunRecord(
     tl_type="fine-tuning",
     fidelity="same task",
     ledger=(
-        SettingRow("network.name", "MobileNetV2", "assumed", "no weights of GoogLeNet"),
-        SettingRow("data.name", "OCT", "reported", "title"),
+        Setting("network.name", "MobileNetV2", "assumed", "no weights of GoogLeNet"),
+        Setting("data.name", "OCT", "reported", "title"),
     ),
 )
 THREE = {"classes": ["AMD", "DME", "normal"], "baseline": {"accuracy": 0.5}}
@@ -45,7 +45,7 @@ def metrics(value: float, half: float = 0.02, sd: float = 0.0, auc: float = 0.97
 
 def add(
     database: Database,
-    record: RunRecord,
+    record: Run,
     values: Sequence[RunValue],
     outcome: dict[str, Any] | None = None,
 ) -> None:

@@ -14,8 +14,14 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-WORD, TEXT, WHOLE, REAL, FLAG = sa.String(), sa.Text(), sa.Integer(), sa.Float(), sa.Boolean()
-TIME = sa.DateTime(timezone=True)
+TYPES: dict[str, Any] = {
+    "": sa.String(),
+    "text": sa.Text(),
+    "int": sa.Integer(),
+    "real": sa.Float(),
+    "bool": sa.Boolean(),
+    "time": sa.DateTime(timezone=True),
+}
 
 BASES = (
     "abstract", "fulltext", "title", "review text", "secondary", "inferred", "record",
@@ -31,10 +37,11 @@ TL_TYPES = (
 )  # fmt: skip
 
 
-def _columns(kind: Any, names: str) -> Iterator[sa.Column[Any]]:
-    """Give columns of one kind; a name with ! must be known."""
-    for name in names.split():
-        yield sa.Column(name.rstrip("!"), kind, nullable=not name.endswith("!"))
+def _columns(names: str) -> Iterator[sa.Column[Any]]:
+    """Give columns, each as ``name:type``; one with ! must be known, one without type is a word."""
+    for column in names.split():
+        name, _, kind = column.rstrip("!").partition(":")
+        yield sa.Column(name, TYPES[kind], nullable=not column.endswith("!"))
 
 
 def _term(table: str, column: str, words: Sequence[str]) -> sa.CheckConstraint:
@@ -59,6 +66,13 @@ def _index(table: str, *columns: str) -> None:
         op.create_index(op.f(f"ix_{table}_{column}"), table, [column], unique=False)
 
 
+def _child(table: str, parent: str, *parts: Any) -> None:
+    """Make a table of numbered rows that belong to a row of another, and are deleted with it."""
+    belongs = _of(table, f"{parent}_id", f"{parent}.id", "CASCADE")
+    op.create_table(table, *parts, belongs, _key(table, "id"))
+    _index(table, f"{parent}_id")
+
+
 def _search(table: str, *columns: str) -> None:
     op.create_index(f"ix_{table}_search", table, list(columns), unique=False)
 
@@ -66,9 +80,7 @@ def _search(table: str, *columns: str) -> None:
 def upgrade() -> None:
     op.create_table(
         "backbone",
-        *_columns(WORD, "name! family! review_group! review_model depth_group"),
-        *_columns(WHOLE, "year"),
-        *_columns(WORD, "reference note"),
+        *_columns("name! family! review_group! review_model depth_group year:int reference note"),
         _term("backbone", "depth_group", ("shallow", "deep")),
         _term("backbone", "family", (
             "AlexNet", "DenseNet", "EfficientNet", "Inception", "Inception-ResNet", "LeNet",
@@ -80,11 +92,10 @@ def upgrade() -> None:
 
     op.create_table(
         "dataset",
-        *_columns(WORD, "name! origin! modality modality_detail anatomy task"),
-        *_columns(WHOLE, "year"),
-        *_columns(WORD, "year_basis url"),
-        *_columns(WHOLE, "n_images n_cases n_classes"),
-        *_columns(WORD, "licence access loader evidence! note"),
+        *_columns(
+            "name! origin! modality modality_detail anatomy task year:int year_basis url "
+            "n_images:int n_cases:int n_classes:int licence access loader evidence! note"
+        ),
         _term("dataset", "access", ("open", "registration", "credentialed")),
         _term("dataset", "modality", MODALITIES),
         _term("dataset", "origin", ("packaged", "user")),
@@ -92,35 +103,28 @@ def upgrade() -> None:
     )
     _index("dataset", "modality")
 
-    op.create_table("load_state", *_columns(WORD, "name! value!"), _key("load_state", "name"))
+    op.create_table("load_state", *_columns("name! value!"), _key("load_state", "name"))
     op.create_table(
         "review_claim",
-        *_columns(WORD, "id!"),
-        *_columns(TEXT, "claim! refs"),
+        *_columns("id! claim:text! refs:text"),
         _key("review_claim", "id"),
     )
     op.create_table(
         "review_fact",
-        *_columns(WORD, "name! place!"),
-        *_columns(TEXT, "value"),
+        *_columns("name! place! value:text"),
         _key("review_fact", "name"),
     )
 
     counts = ("n_classes", "n_images", "n_patients", "n_train", "n_val", "n_test")
     op.create_table(
         "study",
-        *_columns(WHOLE, "id!"),
-        *_columns(WORD, "key!"),
-        *_columns(WHOLE, "ref"),
-        *_columns(WORD, "origin! authors! title! journal"),
-        *_columns(WHOLE, "year!"),
-        *_columns(WORD, "volume pages doi pmid pmcid url modality subject anatomy task"),
-        *_columns(WHOLE, " ".join(counts)),
-        *_columns(WORD, "split_unit"),
-        *_columns(WHOLE, "cv_folds"),
-        *_columns(WORD, "pretrained_on classifier finetune_detail inclusion!"),
-        *_columns(FLAG, "tl_seen! retracted!"),
-        *_columns(TEXT, "data_note tl_note note search_text!"),
+        *_columns(
+            "id:int! key! ref:int origin! authors! title! journal year:int! volume pages "
+            "doi pmid pmcid url modality subject anatomy task n_classes:int n_images:int "
+            "n_patients:int n_train:int n_val:int n_test:int split_unit cv_folds:int "
+            "pretrained_on classifier finetune_detail inclusion! tl_seen:bool! "
+            "retracted:bool! data_note:text tl_note:text note:text search_text:text!"
+        ),
         _term("study", "inclusion", ("overview block", "cited", "uncertain", "added")),
         _term("study", "modality", MODALITIES),
         _term("study", "origin", ("packaged", "user")),
@@ -144,68 +148,48 @@ def upgrade() -> None:
 
     op.create_table(
         "backbone_synonym",
-        *_columns(WORD, "folded! word! backbone!"),
+        *_columns("folded! word! backbone!"),
         _of("backbone_synonym", "backbone", "backbone.name", "CASCADE"),
         _key("backbone_synonym", "folded"),
     )
     _index("backbone_synonym", "backbone")
 
-    op.create_table(
+    _child(
         "coding",
-        *_columns(WHOLE, "id! study_id! coder!"),
-        *_columns(WORD, "field!"),
-        *_columns(TEXT, "value adjudication"),
+        "study",
+        *_columns("id:int! study_id:int! coder:int! field! value:text adjudication:text"),
         sa.CheckConstraint("coder IN (1, 2)", name=op.f("ck_coding_coder_term")),
-        _of("coding", "study_id", "study.id", "CASCADE"),
-        _key("coding", "id"),
     )
-    _index("coding", "study_id")
     op.create_index("uq_coding", "coding", ["study_id", "coder", "field"], unique=True)
 
-    op.create_table(
+    _child(
         "confirmation",
-        *_columns(WHOLE, "id! study_id!"),
-        *_columns(WORD, "field! source!"),
-        _of("confirmation", "study_id", "study.id", "CASCADE"),
-        _key("confirmation", "id"),
+        "study",
+        *_columns("id:int! study_id:int! field! source!"),
     )
-    _index("confirmation", "study_id")
 
-    op.create_table(
+    _child(
         "disagreement",
-        *_columns(WHOLE, "id! study_id!"),
-        *_columns(WORD, "field!"),
-        *_columns(TEXT, "other_value"),
-        *_columns(WORD, "source!"),
-        *_columns(TEXT, "note"),
-        _of("disagreement", "study_id", "study.id", "CASCADE"),
-        _key("disagreement", "id"),
+        "study",
+        *_columns("id:int! study_id:int! field! other_value:text source! note:text"),
     )
-    _index("disagreement", "study_id")
 
-    op.create_table(
+    _child(
         "evidence",
-        *_columns(WHOLE, "id! study_id!"),
-        *_columns(WORD, "field!"),
-        *_columns(TEXT, "value"),
-        *_columns(WORD, "basis! source"),
-        *_columns(TEXT, "note"),
+        "study",
+        *_columns("id:int! study_id:int! field! value:text basis! source note:text"),
         _term("evidence", "basis", BASES),
-        _of("evidence", "study_id", "study.id", "CASCADE"),
-        _key("evidence", "id"),
     )
-    _index("evidence", "study_id")
     op.create_index("uq_evidence", "evidence", ["study_id", "field"], unique=True)
 
-    op.create_table(
+    _child(
         "reported_metric",
-        *_columns(WHOLE, "id! study_id! position!"),
-        *_columns(WORD, "metric!"),
-        *_columns(REAL, "value! ci_low ci_high sd"),
-        *_columns(WORD, "backbone tl_type task split"),
-        *_columns(WHOLE, "n"),
-        *_columns(FLAG, "headline!"),
-        *_columns(WORD, "basis! source"),
+        "study",
+        *_columns(
+            "id:int! study_id:int! position:int! metric! value:real! ci_low:real "
+            "ci_high:real sd:real backbone tl_type task split n:int headline:bool! basis! "
+            "source"
+        ),
         _term("reported_metric", "basis", BASES),
         _term("reported_metric", "metric", (
             "accuracy", "AUC", "sensitivity", "specificity", "precision", "NPV", "F1",
@@ -220,12 +204,9 @@ def upgrade() -> None:
             for name in ("ci_high", "ci_low", "value")
         ),
         _of("reported_metric", "backbone", "backbone.name"),
-        _of("reported_metric", "study_id", "study.id", "CASCADE"),
-        _key("reported_metric", "id"),
     )  # fmt: skip
     _index("reported_metric", "backbone")
     _search("reported_metric", "metric", "headline", "value", "study_id")
-    _index("reported_metric", "study_id")
     op.create_index(
         "uq_reported_metric_headline",
         "reported_metric",
@@ -237,13 +218,10 @@ def upgrade() -> None:
 
     op.create_table(
         "run",
-        *_columns(WORD, "id!"),
-        *_columns(WHOLE, "study_id"),
-        *_columns(WORD, "study_key setup state!"),
-        *_columns(TIME, "created_at! finished_at"),
-        *_columns(TEXT, "spec! environment"),
-        *_columns(WORD, "data_hash"),
-        *_columns(TEXT, "error"),
+        *_columns(
+            "id! study_id:int study_key setup state! created_at:time! finished_at:time "
+            "spec:text! environment:text data_hash error:text"
+        ),
         _term("run", "state", ("planned", "running", "finished", "failed", "interrupted")),
         _of("run", "study_id", "study.id", "SET NULL"),
         _key("run", "id"),
@@ -252,59 +230,45 @@ def upgrade() -> None:
 
     op.create_table(
         "study_backbone",
-        *_columns(WHOLE, "study_id!"),
-        *_columns(WORD, "backbone!"),
-        *_columns(WHOLE, "position!"),
+        *_columns("study_id:int! backbone! position:int!"),
         _of("study_backbone", "backbone", "backbone.name"),
         _of("study_backbone", "study_id", "study.id", "CASCADE"),
         _key("study_backbone", "study_id", "backbone"),
     )
     _search("study_backbone", "backbone", "study_id")
 
-    op.create_table(
+    _child(
         "study_dataset",
-        *_columns(WHOLE, "id! study_id! position!"),
-        *_columns(WORD, "name!"),
-        *_columns(FLAG, "public"),
-        *_columns(WORD, "url dataset basis! source"),
+        "study",
+        *_columns(
+            "id:int! study_id:int! position:int! name! public:bool url dataset basis! source"
+        ),
         _term("study_dataset", "basis", BASES),
         _of("study_dataset", "dataset", "dataset.name", "SET NULL"),
-        _of("study_dataset", "study_id", "study.id", "CASCADE"),
-        _key("study_dataset", "id"),
     )
-    _index("study_dataset", "dataset", "study_id")
+    _index("study_dataset", "dataset")
 
     op.create_table(
         "study_tl_type",
-        *_columns(WHOLE, "study_id!"),
-        *_columns(WORD, "tl_type!"),
-        *_columns(WHOLE, "position!"),
+        *_columns("study_id:int! tl_type! position:int!"),
         _term("study_tl_type", "tl_type", TL_TYPES),
         _of("study_tl_type", "study_id", "study.id", "CASCADE"),
         _key("study_tl_type", "study_id", "tl_type"),
     )
     _search("study_tl_type", "tl_type", "study_id")
 
-    op.create_table(
+    _child(
         "run_metric",
-        *_columns(WHOLE, "id!"),
-        *_columns(WORD, "run_id! metric!"),
-        *_columns(REAL, "value! ci_low ci_high"),
-        *_columns(WHOLE, "n"),
-        *_columns(WORD, "split"),
-        *_columns(WHOLE, "seed fold"),
-        *_columns(WORD, "class_label"),
-        _of("run_metric", "run_id", "run.id", "CASCADE"),
-        _key("run_metric", "id"),
+        "run",
+        *_columns(
+            "id:int! run_id! metric! value:real! ci_low:real ci_high:real n:int split "
+            "seed:int fold:int class_label"
+        ),
     )
-    _index("run_metric", "run_id")
 
     op.create_table(
         "run_setting",
-        *_columns(WORD, "run_id! name!"),
-        *_columns(TEXT, "value"),
-        *_columns(WORD, "mark!"),
-        *_columns(TEXT, "reason"),
+        *_columns("run_id! name! value:text mark! reason:text"),
         _term("run_setting", "mark", ("reported", "assumed")),
         _of("run_setting", "run_id", "run.id", "CASCADE"),
         _key("run_setting", "run_id", "name"),

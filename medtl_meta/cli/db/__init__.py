@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from db.errors import DataFileError
+from db.wording import plural
 from medtl_meta.cli.options import (
     chosen_formats,
     chosen_place,
@@ -18,7 +20,7 @@ from medtl_meta.cli.options import (
     out_option,
     remark,
 )
-from medtl_meta.cli.output import width, write_rows
+from medtl_meta.cli.output import chosen, width, write_rows
 
 EXISTING = click.Path(path_type=Path, readable=False)
 
@@ -79,7 +81,7 @@ def check(paths: tuple[Path, ...]) -> None:
         count, problems = check_files(paths)
         if problems:
             raise DataFileError(problems)
-        click.echo(f"{count} file{'s' if count != 1 else ''} checked: no problem.")
+        click.echo(f"{plural(count, 'file')} checked: no problem.")
         return
     from db.packaged import read
 
@@ -191,34 +193,27 @@ def agreement(form: str, where: str | None) -> None:
     Example:
       medtl-meta db agreement
     """
+    from metaanalysis.coder_agreement import COLUMNS
     from metaanalysis.coder_agreement import agreement as compare
 
     with opened(where) as base:
         found = compare(base)
-    differences = [
-        {
-            "ref": difference.ref,
-            "key": difference.key,
-            "field": difference.field,
-            "first": difference.first,
-            "second": difference.second,
-            "decision": difference.adjudication,
-        }
-        for difference in found.differences
-    ]
-    fields = [
-        {**row, "kappa": None if row["kappa"] is None else round(row["kappa"], 3)}
-        for row in (field.to_dict() for field in found.fields)
-    ]
-    for row in fields:
-        del row["read_by_either"]
+    differences = [{**asdict(one), "decision": one.adjudication} for one in found.differences]
+    columns = ("ref", "key", "field", "first", "second", "decision")
+    fields = chosen(
+        [
+            {**field.to_dict(), "kappa": None if field.kappa is None else round(field.kappa, 3)}
+            for field in found.fields
+        ],
+        [name for name in COLUMNS if name != "read_by_either"],
+    )
     if form == "json":
-        both = {"studies": found.studies, "fields": fields, "differences": differences}
+        both = {"studies": found.studies, "fields": fields}
+        both["differences"] = chosen(differences, columns)
         click.echo(json.dumps(both, indent=2, ensure_ascii=False))
         return
     write_rows(fields, tuple(fields[0]), form)
     click.echo()
-    columns = ("ref", "key", "field", "first", "second", "decision")
     write_rows(differences, columns, form, spare=("ref",) if width() < 100 else ())
     remark(
         f"{found.studies} studies coded twice; {len(differences)} differences. Kappa is given for "
