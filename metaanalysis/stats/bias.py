@@ -23,18 +23,6 @@ from metaanalysis.stats.notes import Note
 from metaanalysis.stats.regression import regress
 from metaanalysis.stats.result_tables import BiasTestResult
 from metaanalysis.stats.studies import EffectSizes, studies_of
-from metaanalysis.stats.trim_fill import trim_and_fill
-
-__all__ = [
-    "begg",
-    "deeks",
-    "egger",
-    "fail_safe_n",
-    "peese",
-    "pet",
-    "pet_peese",
-    "trim_and_fill",
-]
 
 FEW_STUDIES = 10
 #: With more studies Kendall's p is the normal one even without ties.
@@ -258,8 +246,8 @@ def deeks(
     """
     pairs = diagnostic_pairs(tables, zero_cells=zero_cells, correction=correction)
     studies = _testable(pairs.log_dor(), None, "Deeks' test")
-    diseased = pairs.counts[:, :2].sum(axis=1)
-    healthy = pairs.counts[:, 2:].sum(axis=1)
+    diseased = pairs.tables.counts[:, :2].sum(axis=1)
+    healthy = pairs.tables.counts[:, 2:].sum(axis=1)
     size = 4.0 * diseased * healthy / (diseased + healthy)
     name = "1/sqrt(effective sample size)"
     return _weighted_line(studies, 1.0 / np.sqrt(size), size, name, "Deeks", level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,13 +71,10 @@ def _vector_by_cell(values: ArrayLike, column: str) -> FloatArray:
     return np.array(cells, dtype=np.float64)
 
 
-def names(labels: Sequence[object] | None, length: int) -> tuple[str, ...]:
-    """Labels as text; row numbers where none are given."""
-    if labels is None:
-        return tuple(str(row) for row in range(1, length + 1))
-    if len(labels) != length:
-        raise StatisticsError(f"'labels' has {len(labels)} rows where {length} are expected.")
-    return tuple(str(label) for label in labels)
+class FileRow(str):
+    """A row that has no name but its place in a file: ``row 7``."""
+
+    __slots__ = ()
 
 
 @dataclass
@@ -102,14 +99,17 @@ class RowCheck:
 
     @classmethod
     def of(cls, length: int, labels: Sequence[object] | None, missing: Missing) -> RowCheck:
-        """Return the check of so many rows as the caller calls them."""
-        return cls(names(labels, length), missing)
+        """Return the check of so many rows as the caller calls them; else by their numbers."""
+        if labels is None:
+            labels = range(1, length + 1)
+        if len(labels) != length:
+            raise StatisticsError(f"'labels' has {len(labels)} rows where {length} are expected.")
+        return cls(tuple(one if isinstance(one, str) else str(one) for one in labels), missing)
 
     def _place(self, index: int, column: str) -> str:
         label, row = self.labels[index], self.rows[index]
-        # Rows of a file without names are called by their place in the file.
-        if label.startswith("row ") and label[4:].isdigit():
-            return f"Row {label[4:]}, column {column!r}"
+        if isinstance(label, FileRow):
+            return f"{label.capitalize()}, column {column!r}"
         name = f" ({label})" if label != str(row) else ""
         return f"Row {row}{name}, column {column!r}"
 
@@ -149,13 +149,15 @@ class RowCheck:
         beyond = f"is more than {columns[1]!r} of the same row"
         self.fault(count > size, columns[0], count, beyond)
 
-    def kept_labels(self) -> tuple[str, ...]:
-        """Labels of the rows that remain."""
-        return tuple(self.labels[index] for index in np.flatnonzero(self.keep))
-
-    def kept_rows(self) -> tuple[int, ...]:
-        """Numbers, from 1, of the rows that remain."""
-        return tuple(self.rows[index] for index in np.flatnonzero(self.keep))
+    def account(self) -> dict[str, Any]:
+        """Return names and numbers of the rows that remain, how many were given, what is out."""
+        kept = np.flatnonzero(self.keep)
+        return {
+            "labels": tuple(self.labels[index] for index in kept),
+            "rows": tuple(self.rows[index] for index in kept),
+            "given": len(self.labels),
+            "excluded": tuple(self.excluded),
+        }
 
     def require(self, minimum: int, what: str) -> None:
         """Raise unless at least `minimum` rows remain."""

@@ -10,7 +10,7 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -152,8 +152,7 @@ def correlation_p(r: float, n: float) -> float:
     return distributions.two_sided_p(statistic, n - 2.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Printed:
+class _Printed(NamedTuple):
     """A printed number as the interval of values that round to it."""
 
     value: float

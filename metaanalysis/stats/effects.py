@@ -33,22 +33,14 @@ from metaanalysis.stats.notes import Note
 from metaanalysis.stats.studies import EffectSizes
 from metaanalysis.stats.transforms import (
     BackTransform,
-    Scale,
     arcsine,
+    back_transform_named,
     freeman_tukey,
     harmonic_mean,
-    logit,
 )
 
 ProportionScale = Literal["raw", "log", "logit", "arcsine", "freeman-tukey"]
 GroupMeasure = Literal["log-risk-ratio", "log-odds-ratio", "risk-difference"]
-_BACK: dict[str, Scale] = {
-    "raw": "identity",
-    "log": "exp",
-    "logit": "logit",
-    "arcsine": "arcsine",
-    "freeman-tukey": "freeman-tukey",
-}
 
 
 def proportions(
@@ -113,7 +105,7 @@ def proportions(
         effect,
         variance,
         f"{transform} proportion",
-        BackTransform(_BACK[transform], middle),
+        back_transform_named(transform, middle),
         size=size[keep],
         events=count[keep],
         warnings=warnings,
@@ -216,8 +208,8 @@ def auc(
     variance = hanley_mcneil(effect, positive[keep], negative[keep])
     if transform == "logit":
         variance = variance / (effect * (1.0 - effect)) ** 2
-        effect = logit(effect)
-    back = BackTransform(_BACK[transform])
+        effect = special.logit(effect)
+    back = back_transform_named(transform)
     size = positive[keep] + negative[keep]
     return EffectSizes.kept(
         check, effect, variance, f"{transform} AUC", back, size=size, warnings=warnings
@@ -285,7 +277,7 @@ def from_interval(
         effect[check.keep],
         variance[check.keep],
         "effect" if transform == "raw" else f"{transform} effect",
-        BackTransform(_BACK[transform]),
+        back_transform_named(transform),
         warnings=check.note(skewed, "interval-lopsided", scale=transform),
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -105,14 +105,15 @@ def glmm(
     common = _common(data)
     lrt = max(0.0, 2.0 * (best.height - common.height))
     q = max(0.0, 2.0 * (_saturated(data) - common.height))
-    analysed = studies.used() | {
-        "effect": tuple(described.effect.tolist()),
-        "variance": tuple(described.variance.tolist()),
-        "measure": "logit proportion (binomial-normal)",
-        "back": described.back,
-    }
+    analysed = replace(
+        studies,
+        effect=described.effect,
+        variance=described.variance,
+        measure="logit proportion (binomial-normal)",
+        back=described.back,
+    )
     return PoolResult(
-        **analysed,
+        **analysed.used(),
         **values,
         tau2=best.tau**2,
         i2=i2,
@@ -196,7 +197,6 @@ def _maximum(data: Counts) -> _Fit:
 
 def _profile_mu(data: Counts, best: _Fit, level: float) -> tuple[float, float]:
     floor = best.height - 0.5 * distributions.chi2_quantile(level, 1.0)
-
     fine = data.refined() if best.tau > 0.5 * _STEEP_TAU else data
 
     def excess(mu: float) -> float:

@@ -7,6 +7,7 @@ J R Stat Soc A 172:137 (prediction).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,15 +121,20 @@ def heterogeneity_intervals(bounds: tuple[float, float], typical: float) -> dict
     return {"tau2_ci": bounds, "i2_ci": (low[0], high[0]), "h2_ci": (low[1], high[1])}
 
 
-def omnibus(beta: FloatArray, covariance: FloatArray, df: float | None) -> tuple[float, float]:
-    """Test that all of some coefficients are 0: chi-square (`df` None) or F, with its p.
+def omnibus(
+    beta: FloatArray, covariance: FloatArray, columns: Sequence[int], df: float | None
+) -> tuple[float, float]:
+    """Test that some coefficients are all 0: chi-square (`df` None) or F, with its p.
 
     Parameters
     ----------
     beta, covariance
-        Shapes (m,) and (m, m).
+        Of all coefficients: shapes (p,) and (p, p).
+    columns
+        Positions of those to test.
     """
-    m = beta.size
+    picked = list(columns)
+    beta, covariance, m = beta[picked], covariance[np.ix_(picked, picked)], len(picked)
     if not np.any(covariance):
         return NAN, NAN
     found = float(beta @ np.linalg.solve(covariance, beta))

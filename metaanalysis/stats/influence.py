@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions
-from metaanalysis.stats.columns import FloatArray, vector
+from metaanalysis.stats.columns import BoolArray, FloatArray, vector
 from metaanalysis.stats.design import build_design
 from metaanalysis.stats.inference import Settings, settings
 from metaanalysis.stats.least_squares import Fit, fit_one, intercept_only
@@ -53,13 +53,8 @@ def leave_one_out(
         As in `pool`.
     """
     studies = studies_of(effect, variance, 3, "Leave-one-out")
-    model = settings(method, test, level)
-    places = np.arange(studies.k)
-    rows = [
-        _table_row(studies, i, pool_studies(studies.take(places != i), model))
-        for i in range(studies.k)
-    ]
-    return _table("leave-one-out", studies, model, rows)
+    others = ~np.eye(studies.k, dtype=np.bool_)
+    return _pooled_parts("leave-one-out", studies, studies, others, settings(method, test, level))
 
 
 def cumulative(
@@ -87,7 +82,6 @@ def cumulative(
     that is what so few studies can say.
     """
     studies = studies_of(effect, variance, 2, "A cumulative meta-analysis")
-    model = settings(method, test, level)
     ordered = replace(studies, warnings=(), excluded=())
     if order is not None:
         keys = vector(studies.beside(order, "order"), "order")
@@ -95,15 +89,18 @@ def cumulative(
             row = studies.rows[int(np.flatnonzero(np.isnan(keys))[0])]
             raise StatisticsError(f"Row {row}, column 'order': missing (NaN).")
         ordered = ordered.take(np.argsort(keys, kind="stable"))
-    places = np.arange(studies.k)
+    first = np.tri(studies.k, dtype=np.bool_)
+    return _pooled_parts("cumulative", studies, ordered, first, settings(method, test, level))
+
+
+def _pooled_parts(
+    kind: str, studies: EffectSizes, ordered: EffectSizes, parts: BoolArray, model: Settings
+) -> TableResult:
+    """Pool the part of the ordered studies that belongs to each of them, shape (k, k), and all."""
     rows = [
-        _table_row(ordered, i, pool_studies(ordered.take(places <= i), model))
-        for i in range(studies.k)
+        _table_row(ordered, i, pool_studies(ordered.take(part), model))
+        for i, part in enumerate(parts)
     ]
-    return _table("cumulative", studies, model, rows)
-
-
-def _table(kind: str, studies: EffectSizes, model: Settings, rows: list[Row]) -> TableResult:
     full = pool_studies(studies, model, tau2_interval="q-profile")
     return TableResult(
         kind=kind,

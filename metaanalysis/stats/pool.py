@@ -7,7 +7,7 @@ k - 1 for Knapp-Hartung) unless another is named. Sources: see `inference`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,17 +15,9 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from db.errors import StatisticsError
-from metaanalysis.stats import distributions, tau2
+from metaanalysis.stats import distributions, inference, tau2
 from metaanalysis.stats.columns import BoolArray, FloatArray, choose
-from metaanalysis.stats.inference import (
-    Settings,
-    heterogeneity_intervals,
-    settings,
-    wald,
-)
-from metaanalysis.stats.inference import (
-    prediction as predicted,
-)
+from metaanalysis.stats.inference import Settings, heterogeneity_intervals, settings, wald
 from metaanalysis.stats.least_squares import fit, fit_one, intercept_only
 from metaanalysis.stats.notes import Note
 from metaanalysis.stats.results import NAN, PoolResult
@@ -133,9 +125,7 @@ def pool_studies(
         q_df=k - 1,
         q_p=distributions.chi2_p(q, k - 1),
         k=k,
-        method=model.method,
-        test=model.test,
-        level=model.level,
+        **asdict(model),
         log_likelihood=tau2.log_likelihood(
             effect, variance, between, restricted=model.method == "REML"
         ),
@@ -163,7 +153,7 @@ def _predict(
         df = float(k - int(distribution[4]))
         if df < 1:
             return {"pi_distribution": f"{distribution}: too few studies"}
-    return predicted(estimate, se, between, df, model.level)
+    return inference.prediction(estimate, se, between, df, model.level)
 
 
 def _common_heterogeneity(q: float, k: int) -> tuple[float, float]:

@@ -133,18 +133,8 @@ class EffectSizes:
         **more: Any,
     ) -> EffectSizes:
         """Return the rows that a check has left, whose effects and variances are given."""
-        return cls(
-            effect,
-            variance,
-            check.kept_labels(),
-            check.kept_rows(),
-            len(check.labels),
-            measure,
-            back,
-            missing=check.missing,
-            excluded=tuple(check.excluded),
-            **more,
-        )
+        more |= {"measure": measure, "back": back, "missing": check.missing}
+        return cls(effect, variance, **check.account(), **more)
 
     @property
     def k(self) -> int:

@@ -13,7 +13,7 @@ from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
 from db.replications import RunValue
 from metaanalysis.analyses.pooling import pool_sample
-from metaanalysis.samples import from_replications
+from metaanalysis.samples.replications import from_replications
 from metaanalysis.samples.sample import Remark
 from tests.replicate.made_runs import KARRI, THREE, add, metrics
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 
 from db.errors import StatisticsError
 from metaanalysis.stats.diagnostic_pairs import diagnostic_pairs
@@ -24,7 +25,6 @@ from metaanalysis.stats.transforms import (
     freeman_tukey,
     inverse_arcsine,
     inverse_freeman_tukey,
-    logit,
 )
 from tests.metaanalysis.stats.golden_values import (
     BCG,
@@ -82,7 +82,6 @@ def test_pritz_effects():
 
 
 def test_transforms_of_metafor_test_misc_transf():
-    close(logit(0.1), -2.197225, atol=5e-7)
     close(arcsine(0.1), 0.321751, atol=5e-7)
     close(freeman_tukey(1, 10), 0.373394, atol=5e-7)
     close(inverse_freeman_tukey(0.373394, 10), 0.1, atol=5e-6)
