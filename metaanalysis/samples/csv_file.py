@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,14 @@ def _is_number(text: str) -> bool:
 
 @dataclass
 class Table:
-    """A CSV file as text: its columns, and for each record its cells and its row in the file.
+    """A CSV file as text: its columns, and by its row in the file the cells of each record.
 
     What is missing where a number is read is an error, or leaves its row out.
     """
 
     name: str
     columns: tuple[str, ...]
-    records: tuple[tuple[int, dict[str, str]], ...]
+    records: dict[int, dict[str, str]]
     missing: Missing = "error"
     #: Row without a value -> the first column in which it has none.
     gone: dict[int, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Table:
     @property
     def rows(self) -> tuple[FileRow, ...]:
         """Return what the records are called that have no other name."""
-        return tuple(FileRow(f"row {row}") for row, _ in self.records)
+        return tuple(FileRow(f"row {row}") for row in self.records)
 
     def column(self, word: str, option: str) -> str:
         """Return the column that `word` means.
@@ -77,36 +77,31 @@ class Table:
         """Return what is wrong with a cell."""
         return StatisticsError(f"{self.name}, row {row}, column {column!r}: {words}.", hint)
 
-    def gap(self, row: int, column: str) -> None:
-        """Leave out a row that lacks a value, or raise."""
-        if self.missing == "error":
-            raise self.fault(
-                row,
-                column,
-                "no value",
-                "Complete the row, or leave such rows out with --missing exclude.",
-            )
-        self.gone.setdefault(row, column)
+    def known(self, column: str) -> Iterator[tuple[int, str]]:
+        """Yield row and text of the cells that have a value; a row without one is left out."""
+        for row, cells in self.records.items():
+            if cells[column].lower() not in NO_VALUE:
+                yield row, cells[column]
+                continue
+            if self.missing == "error":
+                hint = "Complete the row, or leave such rows out with --missing exclude."
+                raise self.fault(row, column, "no value", hint)
+            self.gone.setdefault(row, column)
 
     def without(self, labels: Sequence[str]) -> tuple[LeftOut, ...]:
         """Return the rows that are left out, by their names."""
         return tuple(
             LeftOut(label, label, "no-value", {"column": self.gone[row]})
-            for (row, _), label in zip(self.records, labels, strict=True)
+            for row, label in zip(self.records, labels, strict=True)
             if row in self.gone
         )
 
     def numbers(self, column: str, role: str = "") -> list[float | None]:
         """Return a column of numbers, None where there is none."""
-        found: list[float | None] = []
-        for row, cells in self.records:
-            text = cells[column]
-            if text.lower() in NO_VALUE:
-                self.gap(row, column)
-                found.append(None)
-                continue
+        found: dict[int, float] = {}
+        for row, text in self.known(column):
             try:
-                number = float(text)
+                found[row] = number = float(text)
             except ValueError:
                 hint = "Write a point, not a comma, before the decimals." if "," in text else ""
                 raise self.fault(row, column, f"{text!r} is not a number", hint) from None
@@ -115,27 +110,21 @@ class Table:
             for holds, words in _RULES.get(role, ()):
                 if not holds(number):
                     raise self.fault(row, column, f"{text} {words}")
-            found.append(number)
-        return found
+        return [found.get(row) for row in self.records]
 
     def moderator(self, column: str, *, factor: bool, hint: str) -> tuple[Any, ...]:
         """Return a column as numbers, or as text where no cell is a number (in a factor: not all).
 
         One text among numbers is more often a slip of the pen than a level of its own.
         """
-        known: dict[int, Any] = {}
-        for row, cells in self.records:
-            if cells[column].lower() in NO_VALUE:
-                self.gap(row, column)
-            else:
-                known[row] = cells[column]
+        known: dict[int, Any] = dict(self.known(column))
         texts = [row for row, text in known.items() if not _is_number(text)]
         if texts and len(texts) < len(known) and not factor:
             words = f"{known[texts[0]]!r} is not a number, as other cells of the column are"
             raise self.fault(texts[0], column, words, hint)
         if not texts:
             known = {row: float(text) for row, text in known.items()}
-        return tuple(known.get(row) for row, _ in self.records)
+        return tuple(known.get(row) for row in self.records)
 
 
 def read_table(path: Path, missing: Missing = "error") -> Table:
@@ -166,7 +155,7 @@ def read_table(path: Path, missing: Missing = "error") -> Table:
         for number, name in enumerate(columns, start=1):
             if columns.index(name) != number - 1:
                 raise StatisticsError(f"{path}: row 1 names the column {name!r} twice.")
-        records = []
+        records = {}
         before = reader.line_num
         for cells in reader:
             row, before = before + 1, reader.line_num
@@ -178,12 +167,12 @@ def read_table(path: Path, missing: Missing = "error") -> Table:
                     f"{len(columns)}.",
                     "Put a cell that holds the separator into quotes.",
                 )
-            records.append((row, dict(zip(columns, (c.strip() for c in cells), strict=True))))
+            records[row] = dict(zip(columns, (c.strip() for c in cells), strict=True))
     except csv.Error as error:
         raise StatisticsError(f"{path}: row {reader.line_num}: {error}.") from None
     if not records:
         raise StatisticsError(f"{path}: the selection is empty: no row below the header.")
-    return Table(path.name, columns, tuple(records), missing)
+    return Table(path.name, columns, records, missing)
 
 
 #: What a CSV can hold, by the roles of its columns.
@@ -212,7 +201,7 @@ def _check_pairs(
     kind: Kind, columns: Mapping[str, list[float | None]], table: Table, named: Mapping[str, str]
 ) -> None:
     """Check what holds between the cells of one row."""
-    for position, (row, _) in enumerate(table.records):
+    for position, row in enumerate(table.records):
         of = {role: values[position] for role, values in columns.items()}
         if any(number is None for number in of.values()):
             continue
@@ -279,8 +268,8 @@ def from_csv(
     labels: tuple[str, ...] = table.rows
     if label is not None:
         name = table.column(label, "--label")
-        named_by = zip(table.records, labels, strict=True)
-        labels = tuple(record[name] or row for (_, record), row in named_by)
+        named_by = zip(table.records.values(), labels, strict=True)
+        labels = tuple(record[name] or row for record, row in named_by)
     wanted = [table.column(word, option) for word in moderators]
     as_text = {table.column(word, "--factor") for word in factors}
     for name in sorted(as_text.difference(wanted)):
@@ -293,11 +282,11 @@ def from_csv(
         for name in wanted
     }
     if cluster is None:
-        clusters = tuple(str(row) for row, _ in table.records)
+        clusters = tuple(str(row) for row in table.records)
     else:
         name = table.column(cluster, "--cluster")
-        clusters = tuple(record[name] for _, record in table.records)
-        for (row, _), text in zip(table.records, clusters, strict=True):
+        clusters = tuple(record[name] for record in table.records.values())
+        for row, text in zip(table.records, clusters, strict=True):
             if text.lower() in NO_VALUE:
                 raise table.fault(row, name, "no value, so that its study cannot be told")
     sample = Sample(
@@ -312,7 +301,7 @@ def from_csv(
         source="given",
         candidates=len(table.records),
     )
-    known = sample.take([row not in table.gone for row, _ in table.records])
+    known = sample.take([row not in table.gone for row in table.records])
     if not known.k:
         raise StatisticsError(f"{sample.origin}: the selection is empty, every row lacks a value.")
     return replace(known, left_out=table.without(labels))

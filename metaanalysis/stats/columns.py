@@ -79,7 +79,7 @@ class FileRow(str):
 
 @dataclass
 class RowCheck:
-    """Collects what is wrong with rows, then raises or lists it.
+    """Collects what is wrong with rows, or to be said of them, then raises or lists it.
 
     A *fault* (a negative variance) always raises. A *gap* (a missing n) raises unless the
     caller chose ``missing="exclude"``; nothing is ever filled in.
@@ -90,6 +90,7 @@ class RowCheck:
     #: Numbers of the rows in the caller's input; default 1, 2, ...
     rows: tuple[int, ...] = ()
     excluded: list[Exclusion] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.missing not in ("error", "exclude"):
@@ -163,10 +164,11 @@ class RowCheck:
         """Raise unless at least `minimum` rows remain."""
         require(int(np.count_nonzero(self.keep)), minimum, what, self.excluded)
 
-    def note(self, where: BoolArray, code: str, **values: object) -> tuple[Note, ...]:
-        """Return a note of the kept rows where `where` is true; none if there are none."""
+    def note(self, where: BoolArray, code: str, **values: object) -> None:
+        """Note something of the kept rows where `where` is true, if there are any."""
         found = [self.rows[index] for index in np.flatnonzero(where & self.keep)]
-        return (Note.of(code, found, **values),) if found else ()
+        if found:
+            self.notes.append(Note.of(code, found, **values))
 
 
 def require(k: int, minimum: int, what: str, excluded: Sequence[Exclusion] = ()) -> None:

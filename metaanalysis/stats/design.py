@@ -69,7 +69,7 @@ class Design:
 def encoded(
     name: str, values: ArrayLike, levels: Sequence[str], *, whole: bool = False
 ) -> FloatArray:
-    """Return the columns of new values of a moderator, shape (k, number of columns).
+    """Return the columns of values of a moderator, shape (k, number of columns).
 
     Parameters
     ----------
@@ -94,11 +94,7 @@ def encoded(
                 f"Row {row}, column {name!r}: {text!r} is not a level of the factor.",
                 f"Known: {', '.join(levels)}.",
             )
-    return _dummies(texts, levels if whole else levels[1:])
-
-
-def _dummies(texts: Sequence[str], levels: Sequence[str]) -> FloatArray:
-    return np.array([[float(text == level) for level in levels] for text in texts])
+    return np.array([[float(text == level) for level in levels[not whole :]] for text in texts])
 
 
 def _texts(values: ArrayLike) -> list[str]:
@@ -135,28 +131,24 @@ def build_design(
     columns = ["intercept"] if coding.intercept else []
     found: list[Moderator] = []
     counts: dict[str, dict[str, int]] = {}
-    all_levels_kept = coding.intercept
+    whole = not coding.intercept
     for name, values in moderators.items():
+        levels: tuple[str, ...] = ()
+        if is_factor(values):
+            texts = _texts(values)
+            levels = _levels(name, texts, coding.reference.get(name))
+            counts[name] = {level: texts.count(level) for level in levels}
+        block = encoded(name, values, levels, whole=whole)
+        if not levels and np.ptp(block) == 0:
+            raise StatisticsError(
+                f"Moderator {name!r} has the one value {block[0, 0]:g} in all {len(block)} "
+                "studies: it can explain nothing."
+            )
         start = len(columns)
-        if not is_factor(values):
-            numbers = vector(values, name)
-            if np.ptp(numbers) == 0:
-                raise StatisticsError(
-                    f"Moderator {name!r} has the one value {numbers[0]:g} in all "
-                    f"{numbers.size} studies: it can explain nothing."
-                )
-            blocks.append(numbers[:, None])
-            columns.append(name)
-            found.append(Moderator(name, (), (start,)))
-            continue
-        texts = _texts(values)
-        levels = _levels(name, texts, coding.reference.get(name))
-        counts[name] = {level: texts.count(level) for level in levels}
-        shown = levels[1:] if all_levels_kept else levels
-        all_levels_kept = True
-        blocks.append(_dummies(texts, shown))
-        columns.extend(f"{name}[{level}]" for level in shown)
-        found.append(Moderator(name, levels, tuple(range(start, start + len(shown)))))
+        columns += [f"{name}[{level}]" for level in levels[not whole :]] or [name]
+        blocks.append(block)
+        found.append(Moderator(name, levels, tuple(range(start, len(columns)))))
+        whole = whole and not levels
     matrix = np.hstack(blocks)
     _check_rank(matrix, found, columns)
     return Design(matrix, tuple(columns), tuple(found), coding.intercept, counts)

@@ -36,7 +36,6 @@ from metaanalysis.stats.transforms import (
     arcsine,
     back_transform_named,
     freeman_tukey,
-    harmonic_mean,
 )
 
 ProportionScale = Literal["raw", "log", "logit", "arcsine", "freeman-tukey"]
@@ -83,7 +82,7 @@ def proportions(
     check.counts(count, size)
     check.require(1, "An analysis of proportions")
     whole = np.isclose(count, np.round(count), rtol=0, atol=1e-9)
-    warnings = check.note(~whole, "fractions", column="events")
+    check.note(~whole, "fractions", column="events")
     used, total = count, size
     edge = (count == 0) | (count == size)
     if transform in ("raw", "log", "logit") and (check.keep & edge).any():
@@ -94,12 +93,13 @@ def proportions(
                 f"{transform} value with a variance.",
                 "Give a correction, or use the GLMM, which needs none.",
             )
-        warnings += check.note(edge, "edge-corrected", correction=correction)
+        check.note(edge, "edge-corrected", correction=correction)
         used = np.where(edge, count + correction, count)
         total = np.where(edge, size + 2 * correction, size)
     keep = check.keep
     effect, variance = _proportion_effect(used[keep], total[keep], transform)
-    middle = harmonic_mean(size[keep]) if transform == "freeman-tukey" else float("nan")
+    # A pooled double arcsine is inverted at the harmonic mean of n.
+    middle = float(keep.sum() / np.sum(1.0 / size[keep]))
     return EffectSizes.kept(
         check,
         effect,
@@ -108,7 +108,6 @@ def proportions(
         back_transform_named(transform, middle),
         size=size[keep],
         events=count[keep],
-        warnings=warnings,
     )
 
 
@@ -186,7 +185,6 @@ def auc(
     positive = absent if n_positive is None else vector(n_positive, "n_positive", values.size)
     negative = absent if n_negative is None else vector(n_negative, "n_negative", values.size)
     check = RowCheck.of(values.size, labels, missing)
-    warnings: tuple[Note, ...] = ()
     if n is not None and assumed_prevalence is not None:
         if not 0 < assumed_prevalence < 1:
             raise StatisticsError("assumed_prevalence must lie between 0 and 1.")
@@ -194,7 +192,7 @@ def auc(
         split = (np.isnan(positive) | np.isnan(negative)) & ~np.isnan(total)
         positive = np.where(split, assumed_prevalence * total, positive)
         negative = np.where(split, total - assumed_prevalence * total, negative)
-        warnings = check.note(split, "prevalence-assumed", prevalence=assumed_prevalence)
+        check.note(split, "prevalence-assumed", prevalence=assumed_prevalence)
     check.finite(values, "auc")
     check.fault((values < 0) | (values > 1), "auc", values, "is not between 0 and 1")
     check.finite(positive, "n_positive")
@@ -211,9 +209,7 @@ def auc(
         effect = special.logit(effect)
     back = back_transform_named(transform)
     size = positive[keep] + negative[keep]
-    return EffectSizes.kept(
-        check, effect, variance, f"{transform} AUC", back, size=size, warnings=warnings
-    )
+    return EffectSizes.kept(check, effect, variance, f"{transform} AUC", back, size=size)
 
 
 def hanley_mcneil(area: FloatArray, positive: FloatArray, negative: FloatArray) -> FloatArray:
@@ -271,6 +267,7 @@ def from_interval(
         effect, lower, upper = (np.asarray(move(numbers)) for numbers in cells.values())
         width = upper - lower
         skewed = np.abs(effect - 0.5 * (lower + upper)) > 0.1 * width
+    check.note(skewed, "interval-lopsided", scale=transform)
     variance = (width / (2.0 * distributions.z_quantile(0.5 + 0.5 * level))) ** 2
     return EffectSizes.kept(
         check,
@@ -278,7 +275,6 @@ def from_interval(
         variance[check.keep],
         "effect" if transform == "raw" else f"{transform} effect",
         back_transform_named(transform),
-        warnings=check.note(skewed, "interval-lopsided", scale=transform),
     )
 
 
@@ -313,6 +309,7 @@ def two_groups(
     keep = check.keep
     cells = [treated, size_t - treated, control, size_c - control]
     zero: BoolArray = np.min(cells, axis=0) == 0
+    check.note(zero, "zero-cell-corrected", correction=correction)
     a, b, c, d = (np.where(zero, cell + correction, cell)[keep] for cell in cells)
     n1, n2 = a + b, c + d
     if measure == "log-risk-ratio":
@@ -328,7 +325,6 @@ def two_groups(
         measure.replace("-", " "),
         BackTransform("identity" if measure == "risk-difference" else "exp"),
         size=(size_t + size_c)[keep],
-        warnings=check.note(zero, "zero-cell-corrected", correction=correction),
     )
 
 
@@ -370,6 +366,7 @@ def paired_differences(
         f"leaves no variance of the difference at correlation {correlation:g}",
     )  # fmt: skip
     check.require(1, "An analysis of differences")
+    check.notes.append(Note.of("correlation-assumed", correlation=correlation))
     keep = check.keep
     return EffectSizes.kept(
         check,
@@ -377,5 +374,4 @@ def paired_differences(
         variance[keep],
         "paired difference",
         BackTransform(),
-        warnings=(Note.of("correlation-assumed", correlation=correlation),),
     )

@@ -25,7 +25,6 @@ from metaanalysis.stats.binomial_normal import Counts, climb, hermite
 from metaanalysis.stats.columns import FloatArray, check_level, choose, require
 from metaanalysis.stats.effects import counts_of, proportions
 from metaanalysis.stats.inference import heterogeneity_intervals, prediction, wald
-from metaanalysis.stats.least_squares import intercept_only
 from metaanalysis.stats.notes import Note
 from metaanalysis.stats.results import PoolResult
 from metaanalysis.stats.studies import EffectSizes
@@ -97,7 +96,7 @@ def glmm(
     if interval == "profile":
         values["ci_low"], values["ci_high"] = _profile_mu(data, best, level)
     values |= prediction(best.mu, se, best.tau**2, df, level)
-    typical = tau2.typical_variance(described.effect, described.variance, intercept_only(k))
+    typical = tau2.typical_variance(described.effect, described.variance)
     notes = _notes(data, best, studies)
     if tau2_interval != "none":
         values |= _heterogeneity_bounds(data, best, level, typical, notes)

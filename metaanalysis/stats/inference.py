@@ -78,13 +78,6 @@ def settings(method: str = "REML", test: str | None = None, level: float = 0.95)
     return Settings(name, chosen, check_level(level))
 
 
-def wald_statistic(estimate: float, se: float) -> float:
-    """Estimate over standard error; infinite, or NaN for 0/0, where the error is 0."""
-    if se > 0:
-        return estimate / se
-    return math.copysign(math.inf, estimate) if estimate != 0 else NAN
-
-
 def wald(estimate: float, se: float, df: float | None, level: float) -> dict[str, Any]:
     """Return an estimate with its test of 0 and its interval, by the names that results use.
 
@@ -93,7 +86,9 @@ def wald(estimate: float, se: float, df: float | None, level: float) -> dict[str
     df
         Degrees of freedom of t; None for z.
     """
-    statistic = wald_statistic(estimate, se)
+    # Without an error the statistic is infinite, or NaN for 0/0.
+    endless = math.copysign(math.inf, estimate) if estimate != 0 else NAN
+    statistic = estimate / se if se > 0 else endless
     half = distributions.critical_value(level, df) * se
     return {
         "estimate": estimate,

@@ -17,7 +17,7 @@ from metaanalysis.stats import distributions
 from metaanalysis.stats.columns import BoolArray, FloatArray, vector
 from metaanalysis.stats.design import build_design
 from metaanalysis.stats.inference import Settings, settings
-from metaanalysis.stats.least_squares import Fit, fit_one, intercept_only
+from metaanalysis.stats.least_squares import Fit, fit_one
 from metaanalysis.stats.pool import pool_studies
 from metaanalysis.stats.record import Row
 from metaanalysis.stats.result_tables import InfluenceResult, TableResult
@@ -146,16 +146,15 @@ def influence(
     """
     model = settings(method, test, level)
     studies = studies_of(effect, variance, 3, "Influence analysis")
-    design = intercept_only(studies.k)
-    if moderators is not None:
-        studies, columns = studies.complete(moderators)
-        design = build_design(columns, studies.k).matrix
+    studies, columns = studies.complete(moderators or {})
+    design = build_design(columns, studies.k).matrix
     k, p = design.shape
     if k - 1 <= p:
         raise StatisticsError(f"{k} studies are too few to delete one beside {p} coefficients.")
     whole = _Fitted(studies.effect, studies.variance, design, model)
     rows = [_diagnostics(studies, design, whole, model, i) for i in range(k)]
-    flags = {row["label"]: found for row in rows if (found := _flags(row, k, p))}
+    limits = _cutoffs(k, p)
+    flags = {row["label"]: found for row in rows if (found := _flags(row, limits))}
     return InfluenceResult(
         kind="influence",
         method=model.method,
@@ -163,7 +162,7 @@ def influence(
         table=tuple(rows),
         full=pool_studies(studies, model) if p == 1 else None,
         influential=flags,
-        cutoffs=_cutoffs(k, p),
+        cutoffs=limits,
         excluded=studies.excluded,
         warnings=studies.warnings,
     )
@@ -230,12 +229,11 @@ def _cutoffs(k: int, p: int) -> dict[str, float]:
     }
 
 
-def _flags(row: Row, k: int, p: int) -> tuple[str, ...]:
-    cook, limits = row["cook"], _cutoffs(k, p)
-    measures = {
-        "dffits": abs(row["dffits"]) > limits["dffits"],
-        "cook": math.isfinite(cook) and cook > limits["cook"],
-        "hat": row["hat"] > limits["hat"],
-        "dfbetas": max(abs(value) for value in row["dfbetas"]) > limits["dfbetas"],
+def _flags(row: Row, limits: Mapping[str, float]) -> tuple[str, ...]:
+    sizes = {
+        "dffits": abs(row["dffits"]),
+        "cook": row["cook"] if math.isfinite(row["cook"]) else 0.0,
+        "hat": row["hat"],
+        "dfbetas": max(abs(value) for value in row["dfbetas"]),
     }
-    return tuple(name for name, hit in measures.items() if hit)
+    return tuple(name for name, size in sizes.items() if size > limits[name])

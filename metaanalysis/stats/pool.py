@@ -95,9 +95,8 @@ def pool_studies(
     between = known_tau2
     if between is None or model.common:
         between = model.between(effect, variance)
-    design = intercept_only(k)
-    fitted = fit_one(effect, 1.0 / (variance + between), design)
-    q = float(fit_one(effect, 1.0 / variance, design).q[0])
+    fitted = fit_one(effect, 1.0 / (variance + between))
+    q = float(fit_one(effect, 1.0 / variance).q[0])
     estimate = float(fitted.coefficients[0, 0])
     se = math.sqrt(float(fitted.covariance[0, 0, 0]))
     df: float | None = None
@@ -110,7 +109,7 @@ def pool_studies(
     if model.common or k < 2:
         i2, h2 = _common_heterogeneity(q, k)
     else:
-        i2, h2 = tau2.i2_h2(between, tau2.typical_variance(effect, variance, design))
+        i2, h2 = tau2.i2_h2(between, tau2.typical_variance(effect, variance))
     percent = 100.0 * fitted.weights[0] / fitted.weights[0].sum()
     return PoolResult(
         **studies.used(),
@@ -178,7 +177,7 @@ def _intervals(
     if math.isnan(bounds[0]):
         warnings.append(Note.of("tau2-interval-empty"))
         return {}
-    typical = tau2.typical_variance(effect, variance, intercept_only(studies.k))
+    typical = tau2.typical_variance(effect, variance)
     return heterogeneity_intervals(bounds, typical)
 
 

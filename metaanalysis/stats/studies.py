@@ -134,6 +134,7 @@ class EffectSizes:
     ) -> EffectSizes:
         """Return the rows that a check has left, whose effects and variances are given."""
         more |= {"measure": measure, "back": back, "missing": check.missing}
+        more["warnings"] = tuple(check.notes)
         return cls(effect, variance, **check.account(), **more)
 
     @property

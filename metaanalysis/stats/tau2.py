@@ -312,10 +312,10 @@ def log_likelihood(
     return value
 
 
-def typical_variance(effect: FloatArray, variance: FloatArray, design: FloatArray) -> float:
-    """Variance of a typical study, (k-p)/tr(P) at tau2 = 0, that I2 and H2 are built on."""
-    fitted = fit_one(effect, 1.0 / variance, design)
-    return float((effect.size - design.shape[1]) / fitted.trace_projection()[0])
+def typical_variance(effect: FloatArray, variance: FloatArray) -> float:
+    """Variance of a typical study, (k-1)/tr(P) at tau2 = 0, that I2 and H2 are built on."""
+    fitted = fit_one(effect, 1.0 / variance)
+    return float((effect.size - 1) / fitted.trace_projection()[0])
 
 
 def i2_h2(tau2: float, typical: float) -> tuple[float, float]:

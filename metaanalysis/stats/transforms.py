@@ -130,9 +130,3 @@ def inverse_freeman_tukey(value: ArrayLike, n: ArrayLike) -> NDArray[np.float64]
     proportion = np.where(angle <= lowest, 0.0, proportion)
     proportion = np.where(angle >= highest, 1.0, proportion)
     return np.where(np.isnan(angle), np.nan, proportion)
-
-
-def harmonic_mean(n: ArrayLike) -> float:
-    """Harmonic mean of sample sizes, at which a pooled double arcsine is inverted."""
-    size = np.asarray(n, dtype=np.float64)
-    return float(size.size / np.sum(1.0 / size))
