@@ -133,17 +133,17 @@ class RowCheck:
             self.keep[index] = False
             self.excluded.append(Exclusion(self.rows[index], self.labels[index], code, column))
 
-    def finite(self, values: FloatArray, column: str) -> None:
-        """Missing values are gaps, infinite ones are faults."""
-        self.fault(np.isinf(values), column, values, "is infinite")
-        self.gap(np.isnan(values), column)
+    def finite(self, /, **columns: FloatArray) -> None:
+        """Missing values are gaps, infinite ones are faults, column by column."""
+        for column, values in columns.items():
+            self.fault(np.isinf(values), column, values, "is infinite")
+            self.gap(np.isnan(values), column)
 
     def counts(
         self, count: FloatArray, size: FloatArray, columns: tuple[str, str] = ("events", "n")
     ) -> None:
         """Check events out of n, named as `columns`."""
-        self.finite(count, columns[0])
-        self.finite(size, columns[1])
+        self.finite(**{columns[0]: count, columns[1]: size})
         self.fault(size <= 0, columns[1], size, "is not a number of cases")
         self.fault(size > MOST_CASES, columns[1], size, "is more than can be counted exactly")
         self.fault(count < 0, columns[0], count, "is negative")

@@ -62,8 +62,7 @@ def spearman(
     check_level(level)
     left, right = vectors((columns[0], first), (columns[1], second))
     check = RowCheck.of(left.size, labels, missing)
-    check.finite(left, columns[0])
-    check.finite(right, columns[1])
+    check.finite(**{columns[0]: left, columns[1]: right})
     check.require(3, "A rank correlation")
     left, right = left[check.keep], right[check.keep]
     for column, values in zip(columns, (left, right), strict=True):

@@ -68,7 +68,7 @@ class TwoByTwo:
         tp, fn, fp, tn = columns
         check = RowCheck.of(tp.size, labels, missing)
         for name, cells in zip(CELLS, columns, strict=True):
-            check.finite(cells, name)
+            check.finite(**{name: cells})
             check.fault(cells < 0, name, cells, "is negative")
         check.fault(tp + fn == 0, "tp", tp, "and fn 0: no case with the finding")
         check.fault(fp + tn == 0, "fp", fp, "and tn 0: no case without the finding")

@@ -193,10 +193,9 @@ def auc(
         positive = np.where(split, assumed_prevalence * total, positive)
         negative = np.where(split, total - assumed_prevalence * total, negative)
         check.note(split, "prevalence-assumed", prevalence=assumed_prevalence)
-    check.finite(values, "auc")
+    check.finite(auc=values)
     check.fault((values < 0) | (values > 1), "auc", values, "is not between 0 and 1")
-    check.finite(positive, "n_positive")
-    check.finite(negative, "n_negative")
+    check.finite(n_positive=positive, n_negative=negative)
     check.fault(positive <= 0, "n_positive", positive, "is not a number of cases")
     check.fault(negative <= 0, "n_negative", negative, "is not a number of cases")
     check.gap((values == 0) | (values == 1), "auc", "area-at-edge")
@@ -247,12 +246,11 @@ def from_interval(
     from its middle on that scale is named in ``warnings``: another scale may be right.
     """
     choose(transform, ("raw", "log", "logit"), "transform")
-    columns = (("estimate", estimate), ("ci_low", ci_low), ("ci_high", ci_high))
-    values, low, high = vectors(*columns)
-    cells = {"estimate": values, "ci_low": low, "ci_high": high}
+    given = {"estimate": estimate, "ci_low": ci_low, "ci_high": ci_high}
+    cells = dict(zip(given, vectors(*given.items()), strict=True))
+    values, low, high = cells.values()
     check = RowCheck.of(values.size, labels, missing)
-    for column, numbers in cells.items():
-        check.finite(numbers, column)
+    check.finite(**cells)
     check.fault(high <= low, "ci_high", high, "is not above 'ci_low' of the same row")
     outside = (values < low) | (values > high)
     check.fault(outside, "estimate", values, "lies outside its own interval")
@@ -357,7 +355,7 @@ def paired_differences(
     first, spread1, second, spread2 = cells = vectors(*columns)
     check = RowCheck.of(first.size, labels, missing)
     for (column, _), numbers in zip(columns, cells, strict=True):
-        check.finite(numbers, column)
+        check.finite(**{column: numbers})
         if column.startswith("variance"):
             check.fault(numbers <= 0, column, numbers, "is not a variance")
     variance = spread1 + spread2 - 2.0 * correlation * np.sqrt(spread1 * spread2)

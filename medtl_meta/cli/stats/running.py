@@ -143,11 +143,9 @@ def model_of(given: Given) -> Model:
     """
     from metaanalysis.analyses.analysis import Model
 
+    known = {"method": METHODS, "test": TESTS, "transform": TRANSFORMS}
     return Model(
-        method=_word(given, "method", METHODS),
-        test=_word(given, "test", TESTS),
-        transform=_word(given, "transform", TRANSFORMS),
-        level=given["level"],
+        **{name: _word(given, name, of) for name, of in known.items()}, level=given["level"]
     )
 
 
