@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from metaanalysis.stats.bias import deeks as deeks
     from metaanalysis.stats.bias import egger as egger
     from metaanalysis.stats.bias import pet_peese as pet_peese
-    from metaanalysis.stats.bias import trim_and_fill as trim_and_fill
     from metaanalysis.stats.correlation import (
         check_printed_correlation as check_printed_correlation,
     )
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from metaanalysis.stats.regression import regress as regress
     from metaanalysis.stats.studies import EffectSizes as EffectSizes
     from metaanalysis.stats.subgroups import subgroups as subgroups
+    from metaanalysis.stats.trim_fill import trim_and_fill as trim_and_fill
 
 #: Module -> what it gives, imported at first use: `medtl-meta --help` must not wait for pandas and
 #: Altair.
@@ -67,7 +67,7 @@ _GIVEN = {
     "metaanalysis.samples.csv_file": "from_csv",
     "metaanalysis.samples.literature": "from_literature pairs_from_literature",
     "metaanalysis.stats.accuracy": "bivariate",
-    "metaanalysis.stats.bias": "begg deeks egger pet_peese trim_and_fill",
+    "metaanalysis.stats.bias": "begg deeks egger pet_peese",
     "metaanalysis.stats.correlation": "check_printed_correlation spearman",
     "metaanalysis.stats.diagnostic_pairs": "TwoByTwo",
     "metaanalysis.stats.effects": "auc from_interval paired_differences proportions two_groups",
@@ -79,6 +79,7 @@ _GIVEN = {
     "metaanalysis.stats.regression": "predict regress",
     "metaanalysis.stats.studies": "EffectSizes",
     "metaanalysis.stats.subgroups": "subgroups",
+    "metaanalysis.stats.trim_fill": "trim_and_fill",
 }
 _HOMES = {name: module for module, names in _GIVEN.items() for name in names.split()}
 

@@ -59,19 +59,25 @@ def formats_option(formats: Sequence[str], about: str) -> Callable[[F], F]:
 
 
 def chosen_formats(
-    text: str, formats: Sequence[str], synonyms: Mapping[str, str] | None = None
+    text: str,
+    formats: Sequence[str],
+    synonyms: Mapping[str, str] | None = None,
+    *,
+    option: str = "format",
 ) -> tuple[str, ...]:
-    """Resolve a comma-separated list of formats.
+    """Resolve a comma-separated list of formats, given by an `option`.
 
     Raises
     ------
     UsageError
         A format that does not exist, or none at all.
     """
-    known = Lexicon("format", formats, synonyms)
+    known = Lexicon(option, formats, synonyms)
     chosen = tuple(dict.fromkeys(known.resolve(word) for word in text.split(",") if word.strip()))
     if not chosen:
-        raise UsageError("--format: names no format.", f"Choose from {', '.join(formats)}.")
+        raise UsageError(
+            f"--{option.lstrip('-')}: names no format.", f"Choose from {', '.join(formats)}."
+        )
     return chosen
 
 

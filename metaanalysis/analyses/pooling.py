@@ -18,7 +18,13 @@ from metaanalysis.stats.notes import Note
 from metaanalysis.stats.pool import pool, pool_studies
 from metaanalysis.stats.record import plain
 from metaanalysis.stats.results import NATURAL, PoolResult, SubgroupResult
-from metaanalysis.stats.subgroups import difference_test, groups_of_one, small_groups, subgroups
+from metaanalysis.stats.subgroups import (
+    Difference,
+    difference_test,
+    groups_of_one,
+    small_groups,
+    subgroups,
+)
 from metaanalysis.stats.wording import method_words
 
 
@@ -87,10 +93,7 @@ def _pool_clusters(sample: Sample, model: Model) -> Analysis:
     result, how = fit_several(scaled, chosen)
     first = result.coefficients[0]
     values: dict[str, Any] = {
-        "estimate": first.estimate,
-        "se": first.se,
-        "ci_low": first.ci_low,
-        "ci_high": first.ci_high,
+        **{name: getattr(first, name) for name in ("estimate", "se", "ci_low", "ci_high")},
         "pi_low": result.pi_low,
         "pi_high": result.pi_high,
         "p": first.p,
@@ -203,12 +206,7 @@ def _comparable(sample: Sample, factor: str) -> None:
 
 def _unknown(overall: PoolResult, part: Sample) -> PoolResult:
     """Return what stands for a group that has no finite estimate: how many studies, no more."""
-    nan = math.nan
     return PoolResult(
-        estimate=nan,
-        se=nan,
-        ci_low=nan,
-        ci_high=nan,
         k=part.k,
         method=overall.method,
         test=overall.test,
@@ -244,10 +242,7 @@ def _other_mode(sample: Sample, factor: str, model: Model, mode: str) -> dict[st
         "method": method,
         "scale": at.scale,
         "one_study": [name for name, g in zip(found.names, found.groups, strict=True) if g.k == 1],
-        "statistic": found.statistic,
-        "df": found.df,
-        "df_residual": found.df_residual,
-        "p": found.p,
+        **{name: getattr(found, name) for name in Difference._fields},
     }
 
 

@@ -126,6 +126,7 @@ def review_correlations(
             columns=("data size per class", metric),
         )
         rows = account.studies[~account.studies[f"in_{column}"]].to_dict("records")
+        why = f"reason_{column}"
         found.append(
             ReviewCorrelation(
                 metric,
@@ -135,12 +136,7 @@ def review_correlations(
                 ours,
                 tuple(_label(row) for row in drawn.to_dict("records")),
                 tuple(
-                    LeftOut(
-                        _label(row),
-                        f"[{row['ref']}]",
-                        "not-in-figure",
-                        {"reason": row[f"reason_{column}"]},
-                    )
+                    LeftOut(_label(row), f"[{row['ref']}]", "not-in-figure", {"reason": row[why]})
                     for row in rows
                 ),
             )

@@ -11,11 +11,12 @@ from metaanalysis.analyses.analysis import Analysis, Model, prepared, require
 from metaanalysis.analyses.several import one_effect_a_study
 from metaanalysis.samples.sample import Sample
 from metaanalysis.samples.scales import on_scale, tables_of
-from metaanalysis.stats.bias import begg, deeks, egger, pet_peese, trim_and_fill
+from metaanalysis.stats.bias import begg, deeks, egger, pet_peese
 from metaanalysis.stats.influence import cumulative, influence, leave_one_out
 from metaanalysis.stats.multiverse import DEFAULT_METHODS, multiverse, multiverse_proportions
 from metaanalysis.stats.pool import pool
 from metaanalysis.stats.record import Result
+from metaanalysis.stats.trim_fill import trim_and_fill
 from metaanalysis.stats.wording import level_words, method_words
 
 #: With a p of Q below this, one effect common to all studies is no defensible model.

@@ -228,12 +228,10 @@ def spread(kind: str, summary: Mapping[str, Any]) -> str:
 
 def found_and_cleared(sens: Estimate, spec: Estimate) -> str:
     """Return a pair of sensitivity and specificity in words."""
-
-    def rate(one: Estimate) -> tuple[str, str]:
-        span = f"between {percent(one.ci_low)} and {percent(one.ci_high)}"
-        return percent(one.estimate), span
-
-    (sick, sick_span), (well, well_span) = rate(sens), rate(spec)
+    (sick, sick_span), (well, well_span) = (
+        (percent(one.estimate), between(one.ci_low, one.ci_high, "proportion"))
+        for one in (sens, spec)
+    )
     return (
         f"{PLAIN}in a typical study {sick} of the cases with the finding are found ({sick_span}) "
         f"and {well} of the cases without it are cleared ({well_span})."

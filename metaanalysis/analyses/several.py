@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from db.errors import UsageError
 from db.wording import plural
@@ -50,7 +50,15 @@ def fit_several(
     UsageError
         A method that the model does not offer.
     """
-    sample, method = scaled.sample, three_level_method(scaled.sample, model)
+    sample = scaled.sample
+    if model.method not in (None, "REML", "ML"):
+        one = "--arms headline" if sample.source == "curated" else "drop --cluster"
+        raise UsageError(
+            f"--method {model.method}: several effects of one study take a three-level model, "
+            "which is fitted by REML or ML.",
+            f"Choose one of these, or {one} for one effect a study.",
+        )
+    method = cast("Literal['REML', 'ML']", model.method or "REML")
     result = pool_multilevel(
         scaled.effects,
         None,
@@ -66,23 +74,3 @@ def fit_several(
         f"errors robust to dependence within a study (CR2), {level_words(model.level)}"
     )
     return result, how
-
-
-def three_level_method(sample: Sample, model: Model) -> Literal["REML", "ML"]:
-    """Return the method of a three-level model.
-
-    Raises
-    ------
-    UsageError
-        One was asked for that it does not offer.
-    """
-    if model.method in (None, "REML"):
-        return "REML"
-    if model.method == "ML":
-        return "ML"
-    one = "--arms headline" if sample.source == "curated" else "drop --cluster"
-    raise UsageError(
-        f"--method {model.method}: several effects of one study take a three-level model, which "
-        "is fitted by REML or ML.",
-        f"Choose one of these, or {one} for one effect a study.",
-    )

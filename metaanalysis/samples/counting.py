@@ -105,13 +105,13 @@ class Counted:
     @property
     def remarks(self) -> list[Remark]:
         """Return where the numbers of cases come from, and the notes."""
-        found: dict[str, list[str]] = {"n-of-study": [], "n-of-patients": [], "n-of-what": []}
-        for short, cases in self.known:
-            if cases.source == "study":
-                found["n-of-study"].append(short)
-            if cases.unit != "images":
-                found["n-of-patients" if cases.unit else "n-of-what"].append(short)
-        return [*(Remark.of(code, shorts) for code, shorts in found.items()), *self.notes]
+        patients = (short for short, one in self.known if one.unit not in (None, "images"))
+        return [
+            Remark.of("n-of-study", (short for short, one in self.known if one.source == "study")),
+            Remark.of("n-of-patients", patients),
+            Remark.of("n-of-what", (short for short, one in self.known if one.unit is None)),
+            *self.notes,
+        ]
 
     @property
     def assumptions(self) -> list[Remark]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from db.errors import NotFoundError, StatisticsError, UsageError
 from db.vocabulary import Lexicon
 from metaanalysis.samples.sample import Kind, LeftOut, Sample
-
-Missing = Literal["error", "exclude"]
+from metaanalysis.stats.columns import FileRow, Missing
 
 #: Cells that say that there is no value.
 NO_VALUE = frozenset({"", "na", "nan", "n/a", "null", "none", "."})
@@ -35,13 +34,32 @@ _RULES: dict[str, tuple[tuple[Callable[[float], bool], str], ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+def _is_number(text: str) -> bool:
+    """Tell whether a cell is a number; "inf" may be short for inferior."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+@dataclass
 class Table:
-    """A CSV file as text: its columns, and for each record its cells and its row in the file."""
+    """A CSV file as text: its columns, and by its row in the file the cells of each record.
+
+    What is missing where a number is read is an error, or leaves its row out.
+    """
 
     name: str
     columns: tuple[str, ...]
-    records: tuple[tuple[int, dict[str, str]], ...]
+    records: dict[int, dict[str, str]]
+    missing: Missing = "error"
+    #: Row without a value -> the first column in which it has none.
+    gone: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[FileRow, ...]:
+        """Return what the records are called that have no other name."""
+        return tuple(FileRow(f"row {row}") for row in self.records)
 
     def column(self, word: str, option: str) -> str:
         """Return the column that `word` means.
@@ -55,8 +73,61 @@ class Table:
             return word
         return Lexicon(f"{option}, columns of {self.name}", self.columns).resolve(word)
 
+    def fault(self, row: int, column: str, words: str, hint: str = "") -> StatisticsError:
+        """Return what is wrong with a cell."""
+        return StatisticsError(f"{self.name}, row {row}, column {column!r}: {words}.", hint)
 
-def read_table(path: Path) -> Table:
+    def known(self, column: str) -> Iterator[tuple[int, str]]:
+        """Yield row and text of the cells that have a value; a row without one is left out."""
+        for row, cells in self.records.items():
+            if cells[column].lower() not in NO_VALUE:
+                yield row, cells[column]
+                continue
+            if self.missing == "error":
+                hint = "Complete the row, or leave such rows out with --missing exclude."
+                raise self.fault(row, column, "no value", hint)
+            self.gone.setdefault(row, column)
+
+    def without(self, labels: Sequence[str]) -> tuple[LeftOut, ...]:
+        """Return the rows that are left out, by their names."""
+        return tuple(
+            LeftOut(label, label, "no-value", {"column": self.gone[row]})
+            for row, label in zip(self.records, labels, strict=True)
+            if row in self.gone
+        )
+
+    def numbers(self, column: str, role: str = "") -> list[float | None]:
+        """Return a column of numbers, None where there is none."""
+        found: dict[int, float] = {}
+        for row, text in self.known(column):
+            try:
+                found[row] = number = float(text)
+            except ValueError:
+                hint = "Write a point, not a comma, before the decimals." if "," in text else ""
+                raise self.fault(row, column, f"{text!r} is not a number", hint) from None
+            if math.isinf(number):
+                raise self.fault(row, column, f"{text} is infinite")
+            for holds, words in _RULES.get(role, ()):
+                if not holds(number):
+                    raise self.fault(row, column, f"{text} {words}")
+        return [found.get(row) for row in self.records]
+
+    def moderator(self, column: str, *, factor: bool, hint: str) -> tuple[Any, ...]:
+        """Return a column as numbers, or as text where no cell is a number (in a factor: not all).
+
+        One text among numbers is more often a slip of the pen than a level of its own.
+        """
+        known: dict[int, Any] = dict(self.known(column))
+        texts = [row for row, text in known.items() if not _is_number(text)]
+        if texts and len(texts) < len(known) and not factor:
+            words = f"{known[texts[0]]!r} is not a number, as other cells of the column are"
+            raise self.fault(texts[0], column, words, hint)
+        if not texts:
+            known = {row: float(text) for row, text in known.items()}
+        return tuple(known.get(row) for row in self.records)
+
+
+def read_table(path: Path, missing: Missing = "error") -> Table:
     """Read a CSV file: comma, semicolon or tab between the cells, the first row is the header.
 
     Raises
@@ -84,7 +155,7 @@ def read_table(path: Path) -> Table:
         for number, name in enumerate(columns, start=1):
             if columns.index(name) != number - 1:
                 raise StatisticsError(f"{path}: row 1 names the column {name!r} twice.")
-        records = []
+        records = {}
         before = reader.line_num
         for cells in reader:
             row, before = before + 1, reader.line_num
@@ -96,95 +167,12 @@ def read_table(path: Path) -> Table:
                     f"{len(columns)}.",
                     "Put a cell that holds the separator into quotes.",
                 )
-            records.append((row, dict(zip(columns, (c.strip() for c in cells), strict=True))))
+            records[row] = dict(zip(columns, (c.strip() for c in cells), strict=True))
     except csv.Error as error:
         raise StatisticsError(f"{path}: row {reader.line_num}: {error}.") from None
     if not records:
         raise StatisticsError(f"{path}: the selection is empty: no row below the header.")
-    return Table(path.name, columns, tuple(records))
-
-
-def _is_number(text: str) -> bool:
-    """Tell whether a cell is a number; "inf" may be short for inferior."""
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-class _Cells:
-    """Reads numbers out of a table; what is missing is an error, or leaves its row out."""
-
-    def __init__(self, table: Table, missing: Missing) -> None:
-        self.table = table
-        self.missing = missing
-        #: Row without a value -> the first column in which it has none.
-        self.gone: dict[int, str] = {}
-
-    def fault(self, row: int, column: str, words: str, hint: str = "") -> StatisticsError:
-        return StatisticsError(f"{self.table.name}, row {row}, column {column!r}: {words}.", hint)
-
-    def gap(self, row: int, column: str) -> None:
-        if self.missing == "error":
-            raise self.fault(
-                row,
-                column,
-                "no value",
-                "Complete the row, or leave such rows out with --missing exclude.",
-            )
-        self.gone.setdefault(row, column)
-
-    def without(self, labels: Sequence[str], shorts: Sequence[str]) -> tuple[LeftOut, ...]:
-        """Return the rows that are left out, by their names."""
-        return tuple(
-            LeftOut(label, short, "no-value", {"column": self.gone[row]})
-            for (row, _), label, short in zip(self.table.records, labels, shorts, strict=True)
-            if row in self.gone
-        )
-
-    def numbers(self, column: str, role: str = "") -> list[float | None]:
-        """Return a column of numbers, None where there is none."""
-        found: list[float | None] = []
-        for row, cells in self.table.records:
-            text = cells[column]
-            if text.lower() in NO_VALUE:
-                self.gap(row, column)
-                found.append(None)
-                continue
-            try:
-                number = float(text)
-            except ValueError:
-                hint = "Write a point, not a comma, before the decimals." if "," in text else ""
-                raise self.fault(row, column, f"{text!r} is not a number", hint) from None
-            if math.isinf(number):
-                raise self.fault(row, column, f"{text} is infinite")
-            for holds, words in _RULES.get(role, ()):
-                if not holds(number):
-                    raise self.fault(row, column, f"{text} {words}")
-            found.append(number)
-        return found
-
-    def moderator(self, column: str, *, factor: bool, hint: str) -> tuple[Any, ...]:
-        """Return a column as numbers, or as text where no cell is a number (in a factor: not all).
-
-        One text among numbers is more often a slip of the pen than a level of its own.
-        """
-        known: list[tuple[int, str]] = []
-        for row, cells in self.table.records:
-            if cells[column].lower() in NO_VALUE:
-                self.gap(row, column)
-            else:
-                known.append((row, cells[column]))
-        texts = [(row, text) for row, text in known if not _is_number(text)]
-        if texts and len(texts) < len(known) and not factor:
-            row, text = texts[0]
-            words = f"{text!r} is not a number, as other cells of the column are"
-            raise self.fault(row, column, words, hint)
-        if not texts:
-            numbers = {row: float(text) for row, text in known}
-            return tuple(numbers.get(row) for row, _ in self.table.records)
-        words_of = dict(known)
-        return tuple(words_of.get(row) for row, _ in self.table.records)
+    return Table(path.name, columns, records, missing)
 
 
 #: What a CSV can hold, by the roles of its columns.
@@ -210,24 +198,24 @@ def _shape(named: Mapping[str, str]) -> tuple[Kind, tuple[str, ...]]:
 
 
 def _check_pairs(
-    kind: Kind, columns: Mapping[str, list[float | None]], cells: _Cells, named: Mapping[str, str]
+    kind: Kind, columns: Mapping[str, list[float | None]], table: Table, named: Mapping[str, str]
 ) -> None:
     """Check what holds between the cells of one row."""
-    for position, (row, _) in enumerate(cells.table.records):
+    for position, row in enumerate(table.records):
         of = {role: values[position] for role, values in columns.items()}
         if any(number is None for number in of.values()):
             continue
         if kind == "proportion" and of["events"] > of["n"]:  # type: ignore[operator]
             words = f"{of['events']:g} is more than the {of['n']:g} of column {named['n']!r}"
-            raise cells.fault(row, named["events"], words)
+            raise table.fault(row, named["events"], words)
         if kind == "two-by-two":
             if not any(of.values()):
                 words = "0, as are the other three: the table holds no case"
-                raise cells.fault(row, named["tp"], words)
+                raise table.fault(row, named["tp"], words)
             for first, second, what in (("tp", "fn", "with"), ("fp", "tn", "without")):
                 if not of[first] and not of[second]:
                     words = f"0, as is {named[second]!r}: no case {what} the finding"
-                    raise cells.fault(row, named[first], words)
+                    raise table.fault(row, named[first], words)
 
 
 def from_csv(
@@ -271,14 +259,17 @@ def from_csv(
         A bad cell, by row and column; text among the numbers of a moderator is one.
     """
     kind, roles = _shape(columns)
-    table = read_table(Path(path))
+    table = read_table(Path(path), missing)
     named = {role: table.column(columns[role], f"--{role}") for role in roles}
-    cells = _Cells(table, missing)
-    numbers = {role: cells.numbers(column, role) for role, column in named.items()}
-    _check_pairs(kind, numbers, cells, named)
+    numbers = {role: table.numbers(column, role) for role, column in named.items()}
+    _check_pairs(kind, numbers, table, named)
     if "se" in numbers:
         numbers["variance"] = [None if se is None else se**2 for se in numbers.pop("se")]
-    labels, shorts = _names(table, label)
+    labels: tuple[str, ...] = table.rows
+    if label is not None:
+        name = table.column(label, "--label")
+        named_by = zip(table.records.values(), labels, strict=True)
+        labels = tuple(record[name] or row for record, row in named_by)
     wanted = [table.column(word, option) for word in moderators]
     as_text = {table.column(word, "--factor") for word in factors}
     for name in sorted(as_text.difference(wanted)):
@@ -287,22 +278,22 @@ def from_csv(
     if option == "--moderator":
         hint = "Mend the cell, or add --factor {name} if the numbers are names of groups."
     kept = {
-        name: cells.moderator(name, factor=name in as_text, hint=hint.format(name=name))
+        name: table.moderator(name, factor=name in as_text, hint=hint.format(name=name))
         for name in wanted
     }
     if cluster is None:
-        clusters = tuple(str(row) for row, _ in table.records)
+        clusters = tuple(str(row) for row in table.records)
     else:
         name = table.column(cluster, "--cluster")
-        clusters = tuple(record[name] for _, record in table.records)
-        for (row, _), text in zip(table.records, clusters, strict=True):
+        clusters = tuple(record[name] for record in table.records.values())
+        for row, text in zip(table.records, clusters, strict=True):
             if text.lower() in NO_VALUE:
-                raise cells.fault(row, name, "no value, so that its study cannot be told")
+                raise table.fault(row, name, "no value, so that its study cannot be told")
     sample = Sample(
         outcome=named.get("effect") or named.get("events") or "sensitivity and specificity",
         kind=kind,
         labels=labels,
-        shorts=shorts,
+        shorts=labels,
         columns={role: tuple(values) for role, values in numbers.items()},
         moderators=kept,
         clusters=clusters,
@@ -310,21 +301,10 @@ def from_csv(
         source="given",
         candidates=len(table.records),
     )
-    known = sample.take([row not in cells.gone for row, _ in table.records])
+    known = sample.take([row not in table.gone for row in table.records])
     if not known.k:
         raise StatisticsError(f"{sample.origin}: the selection is empty, every row lacks a value.")
-    return replace(known, left_out=cells.without(labels, shorts))
-
-
-def _names(table: Table, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    rows = tuple(f"row {row}" for row, _ in table.records)
-    if label is None:
-        return rows, rows
-    name = table.column(label, "--label")
-    labels = tuple(
-        record[name] or row for (_, record), row in zip(table.records, rows, strict=True)
-    )
-    return labels, labels
+    return replace(known, left_out=table.without(labels))
 
 
 def pairs_of_numbers(
@@ -337,10 +317,8 @@ def pairs_of_numbers(
     UsageError, StatisticsError
         As of :func:`from_csv`.
     """
-    table = read_table(Path(path))
-    cells = _Cells(table, missing)
-    left = cells.numbers(table.column(first, "--x"))
-    right = cells.numbers(table.column(second, "--y"))
-    rows = [f"row {row}" for row, _ in table.records]
+    table = read_table(Path(path), missing)
+    left = table.numbers(table.column(first, "--x"))
+    right = table.numbers(table.column(second, "--y"))
     kept = [(x, y) for x, y in zip(left, right, strict=True) if x is not None and y is not None]
-    return tuple(x for x, _ in kept), tuple(y for _, y in kept), cells.without(rows, rows)
+    return tuple(x for x, _ in kept), tuple(y for _, y in kept), table.without(table.rows)

@@ -7,6 +7,7 @@ filled in unless the caller names an assumption, which then goes with every resu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from db.database import Database
@@ -122,6 +123,7 @@ def from_literature(
     else:
         counted = areas(kept, allowed)
     used, gone = counted.used, [*left_out, *counted.left_out]
+    untransferred = (item.short for item in used if no_transfer(item.value, item.study))
     moderators = [moderators_of(item.value, item.study, backbones) for item in used]
     covered = chosen.coverage
     of = matching(chosen.matched) if filters != Filters() else "all curated studies"
@@ -143,7 +145,11 @@ def from_literature(
         source="curated",
         candidates=len(found),
         left_out=tuple(gone),
-        assumptions=(*_kept(used, allowed), *counted.assumptions),
+        assumptions=(
+            Remark.of("kept-retracted", (item.short for item in used if item.study.retracted)),
+            Remark.of("kept-untransferred", untransferred),
+            *counted.assumptions,
+        ),
         notes=(
             *(Remark("selection", values={"text": text}) for text in chosen.notes),
             *counted.remarks,
@@ -209,17 +215,6 @@ def _arm_rule(
     return rule
 
 
-def _kept(used: list[Candidate], allowed: Assumptions) -> list[Remark]:
-    said = []
-    if allowed.keep_retracted:
-        gone = (item.short for item in used if item.study.retracted)
-        said.append(Remark.of("kept-retracted", gone))
-    if allowed.keep_untransferred:
-        own = (item.short for item in used if no_transfer(item.value, item.study))
-        said.append(Remark.of("kept-untransferred", own))
-    return said
-
-
 def pairs_from_literature(
     database: Database,
     filters: Filters | None = None,
@@ -257,21 +252,16 @@ def pairs_from_literature(
         "fp": tuple(n - right for n, right in zip(negative, tn, strict=True)),
         "tn": tn,
     }
-    return Sample(
+    return replace(
+        sample,
         outcome="sensitivity and specificity",
         kind="two-by-two",
-        labels=sample.labels,
-        shorts=sample.shorts,
         columns=columns,
-        moderators=sample.moderators,
-        clusters=sample.clusters,
         origin=first.origin.replace(
             "values of sensitivity", "pairs of sensitivity and specificity", 1
         ),
-        source="curated",
         candidates=first.candidates + len(alone),
         left_out=(*sample.left_out, *alone),
         assumptions=merged(first.assumptions, second.assumptions),
         notes=merged(first.notes, second.notes),
-        synonyms=MODERATOR_SYNONYMS,
     )

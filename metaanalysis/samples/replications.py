@@ -5,21 +5,16 @@ Values of runs only; reported ones are never mixed in. Runs of phantoms are left
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 from db.database import Database
 from db.errors import StatisticsError
-from db.reader import Row
-from metaanalysis import query
+from db.replications import Run, RunValue, read_runs
 from metaanalysis.samples.literature import OUTCOMES, outcome_named
 from metaanalysis.samples.sample import LeftOut, Remark, Sample
 
 #: Columns of a run by which a sample can be divided.
 MODERATORS = ("fidelity", "backbone", "tl_type", "dataset", "setup")
-
-#: How a run says that a value is a mean over classes and so no share of its images.
-_MEAN_OVER_CLASSES = re.compile(r"mean of \d+ classes")
 
 
 def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
@@ -52,63 +47,68 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
     that is a mean over classes is left out: there is no count behind it.
     """
     name = outcome_named(outcome)
-    found = [row for row in query.replicated(database, phantom=True) if row["metric"] == name]
-    kept: dict[str, Row] = {}
+    counted = OUTCOMES[name] == "proportion"
+    found = [
+        (run, run.pooled[name])
+        for run in read_runs(database).values()
+        if run.state == "finished" and name in run.pooled
+    ]
+    kept: dict[str, tuple[Run, RunValue]] = {}
     gone: list[LeftOut] = []
-    for row in found:  # the oldest run of a study comes first
-        reason = _reason(row, OUTCOMES[name] == "proportion")
+    for run, value in found:  # the oldest run of a study comes first
+        reason = _reason(run, value, counted)
         if reason is not None:
-            gone.append(LeftOut(_label(row), row["run"], reason))
+            gone.append(LeftOut(_label(run), run.id, reason))
             continue
-        own = row["study"] or f"images {row['dataset']}"
+        own = run.study_key or f"images {run.dataset}"
         if own in kept:
-            why = "older-run" if row["study"] else "older-run-of-images"
-            gone.append(LeftOut(_label(kept[own]), kept[own]["run"], why))
-        kept[own] = row
+            older, _ = kept[own]
+            why = "older-run" if run.study_key else "older-run-of-images"
+            gone.append(LeftOut(_label(older), older.id, why))
+        kept[own] = run, value
     if not kept:
         raise StatisticsError(
             f"no run has replicated the {name} on real images.",
             "medtl-meta replicate run SETUP makes one.",
         )
-    rows = list(kept.values())
-    columns: dict[str, tuple[object, ...]] = {"n": tuple(row["n"] for row in rows)}
-    if OUTCOMES[name] == "proportion":
-        columns["events"] = tuple(round(row["value"] * row["n"]) for row in rows)
+    runs, values = zip(*kept.values(), strict=True)
+    columns: dict[str, tuple[object, ...]] = {"n": tuple(one.n for one in values)}
+    if counted:
+        columns["events"] = tuple(round(one.value * one.n) for one in values)
     else:
-        columns |= {c: tuple(row[c] for row in rows) for c in ("value", "ci_low", "ci_high")}
-        columns |= {c: tuple(None for _ in rows) for c in ("n_positive", "n_negative")}
-    shared = Counter(row["dataset"] for row in rows)
-    again = [row["run"] for row in rows if shared[row["dataset"]] > 1]
-    proxies = [row["run"] for row in rows if row["fidelity"] == "proxy"]
+        columns |= {c: tuple(getattr(v, c) for v in values) for c in ("value", "ci_low", "ci_high")}
+        columns |= dict.fromkeys(("n_positive", "n_negative"), (None,) * len(values))
+    shared = Counter(run.dataset for run in runs)
     return Sample(
         outcome=name,
         kind=OUTCOMES[name],
-        labels=tuple(_label(row) for row in rows),
-        shorts=tuple(row["run"] for row in rows),
+        labels=tuple(_label(run) for run in runs),
+        shorts=tuple(run.id for run in runs),
         columns=columns,
-        moderators={m: tuple(row[m] for row in rows) for m in MODERATORS},
+        moderators={m: tuple(getattr(run, m) for run in runs) for m in MODERATORS},
         clusters=tuple(kept),
         origin=f"replicated values of {name} of the newest run of each study in this database",
         source="replicated",
         candidates=len(found),
         left_out=tuple(gone),
         notes=(
-            Remark.of("proxies", proxies),
-            Remark.of("shared-images", again),
+            Remark.of("proxies", (run.id for run in runs if run.fidelity == "proxy")),
+            Remark.of("shared-images", (run.id for run in runs if shared[run.dataset] > 1)),
         ),
     )
 
 
-def _reason(row: Row, counted: bool) -> str | None:
-    if row["kind"] == "phantom":
+def _reason(run: Run, value: RunValue, counted: bool) -> str | None:
+    if run.phantom:
         return "phantom"
-    if not row["n"]:
+    if not value.n:
         return "no-test-images"
-    if counted and _MEAN_OVER_CLASSES.match(row["method"] or ""):
+    # Of more than two classes none is positive: all but an accuracy are means over them.
+    if counted and value.metric != "accuracy" and (run.outcome or {}).get("positive") is None:
         return "mean-over-classes"
     return None
 
 
-def _label(row: Row) -> str:
-    name = row["study"] or row["setup"] or row["run"]
-    return f"{name} [{row['ref']}]" if row["ref"] is not None else str(name)
+def _label(run: Run) -> str:
+    name = run.study_key or run.setup or run.id
+    return f"{name} [{run.ref}]" if run.ref is not None else name

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
-from metaanalysis.samples.wording import reason_words, remark_words
+from metaanalysis.samples.wording import REASONS, remark_words
 
 #: What one row of a sample measures.
 Kind = Literal["proportion", "AUC", "effect", "two-by-two"]
@@ -36,7 +36,7 @@ class LeftOut:
     @property
     def reason(self) -> str:
         """Why it is left out, in words."""
-        return reason_words(self.code, self.values)
+        return REASONS[self.code].format(**self.values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON has of it."""

@@ -17,7 +17,7 @@ from metaanalysis.stats.effects import ProportionScale, auc, from_interval, prop
 from metaanalysis.stats.notes import Note
 from metaanalysis.stats.record import Result
 from metaanalysis.stats.studies import EffectSizes
-from metaanalysis.stats.transforms import BackTransform, Scale, arcsine
+from metaanalysis.stats.transforms import arcsine
 
 #: Kind of sample -> the scales that it can be pooled on, the usual one first.
 SCALES: dict[str, tuple[str, ...]] = {
@@ -61,25 +61,6 @@ def tables_of(sample: Sample) -> TwoByTwo:
     return TwoByTwo.of(counts, labels=sample.labels)
 
 
-def scale_of(sample: Sample, transform: str | None) -> str:
-    """Return the scale to pool on.
-
-    Raises
-    ------
-    UsageError
-        The sample cannot be pooled on that scale.
-    """
-    scales = SCALES[sample.kind]
-    if transform is None:
-        return scales[0]
-    if transform not in scales:
-        raise UsageError(
-            f"--transform {transform} does not go with {sample.outcome} ({sample.kind}).",
-            f"Choose from {', '.join(scales)}.",
-        )
-    return transform
-
-
 def on_scale(sample: Sample, transform: str | None = None) -> Scaled:
     """Return the effects of a sample with variances, and the rows that have them.
 
@@ -97,7 +78,13 @@ def on_scale(sample: Sample, transform: str | None = None) -> Scaled:
     StatisticsError
         No row has an effect.
     """
-    scale = scale_of(sample, transform)
+    scales = SCALES[sample.kind]
+    scale = transform or scales[0]
+    if scale not in scales:
+        raise UsageError(
+            f"--transform {transform} does not go with {sample.outcome} ({sample.kind}).",
+            f"Choose from {', '.join(scales)}.",
+        )
     if sample.kind == "AUC":
         return _areas(sample, scale)
     columns, labels = sample.columns, sample.labels
@@ -157,6 +144,6 @@ def _areas(sample: Sample, scale: str) -> Scaled:
         variance,
         labels=used.labels,
         measure=f"{scale} AUC",
-        back_transform=BackTransform(cast("Scale", "identity" if scale == "raw" else scale)),
+        back_transform=scale,
     )
     return Scaled(used, replace(moved, size=columns["n"][keep]), scale, tuple(notes))

@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from db.literature import Reported, Study
 from db.reader import Row
-
-RANDOM = "random initialisation"
-OWN_NETWORK = "custom"
+from db.vocabulary import OWN_NETWORK, RANDOM
 
 #: What can be asked of a value, by the names of :func:`moderators_of`.
 MODERATORS = (
@@ -32,9 +31,6 @@ MODERATORS = (
     "basis",
     "split",
 )
-
-#: Code of why a value is no result of transfer learning.
-NO_TRANSFER = {RANDOM: "random-network", OWN_NETWORK: "own-network"}
 
 
 def the_one(candidates: Iterable[Any]) -> Any:
@@ -54,8 +50,8 @@ def no_transfer(value: Reported, study: Study) -> str | None:
     tl_type = the_one(names_of(value, study, "tl_type", "tl_types"))
     network = the_one(names_of(value, study, "backbone", "backbones"))
     if tl_type == RANDOM:
-        return NO_TRANSFER[RANDOM]
-    return NO_TRANSFER[OWN_NETWORK] if network == OWN_NETWORK else None
+        return "random-network"
+    return "own-network" if network == OWN_NETWORK else None
 
 
 def moderators_of(value: Reported, study: Study, backbones: Mapping[str, Row]) -> Row:
@@ -121,13 +117,6 @@ class Cases:
     unit: str | None = None
 
 
-def _same_place(one: Reported, other: Reported) -> bool:
-    return all(
-        getattr(one, name) == getattr(other, name)
-        for name in ("task", "split", "backbone", "tl_type")
-    )
-
-
 def class_counts(value: Reported, study: Study) -> tuple[float, float] | None:
     """Return the cases with and without the finding, where a study gives them away.
 
@@ -142,10 +131,11 @@ def class_counts(value: Reported, study: Study) -> tuple[float, float] | None:
     study
         Its study, with all its values.
     """
+    place = attrgetter("task", "split", "backbone", "tl_type")
     found: dict[str, float] = {}
     totals = {study.n_test}
     for other in study.metrics:
-        if other.n is None or not _same_place(value, other):
+        if other.n is None or place(other) != place(value):
             continue
         if other.metric in ("sensitivity", "specificity"):
             found.setdefault(other.metric, other.n)
@@ -188,17 +178,13 @@ def cases_of(value: Reported, study: Study, assume_n: str | int | None) -> Cases
     return Cases(assume_n if isinstance(assume_n, int) else None, source="assumed")
 
 
-def decimals(value: float) -> int:
-    """Return how many decimals a value is known to, as far as its shortest form tells."""
-    text = repr(value)
-    return len(text.partition(".")[2]) if "e" not in text else 12
-
-
 def fitting_count(value: float, n: float) -> tuple[int, bool]:
     """Return the whole number of events nearest to value * n, and whether it gives the value.
 
-    It does where events / n rounds to the value at the decimals of the value.
+    It does where events / n rounds to the value at the decimals of the value, as far as its
+    shortest form tells them.
     """
-    events = round(value * n)
-    half = 0.5 * 10.0 ** -decimals(value)
+    events, text = round(value * n), repr(value)
+    decimals = len(text.partition(".")[2]) if "e" not in text else 12
+    half = 0.5 * 10.0**-decimals
     return events, abs(events / n - value) <= half * (1 + 1e-9)

@@ -62,11 +62,6 @@ _ASSUMED_N = {
 }
 
 
-def reason_words(code: str, values: Mapping[str, Any]) -> str:
-    """Return why a row is left out."""
-    return REASONS[code].format(**values)
-
-
 def remark_words(code: str, values: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return a remark as a sentence about rows called `names`."""
     shown = dict(values)

@@ -197,7 +197,7 @@ def _result(
     elif abs(rho) > 1.0 - 1e-6:
         warnings.append(Note.of("rho-at-limit", rho=rho))
     # The range that was observed, before any correction.
-    tp, fn, fp, tn = pairs.counts.T
+    tp, fn, fp, tn = pairs.tables.counts.T
     rates = fp / (fp + tn)
     fpr_range = (float(rates.min()), float(rates.max()))
     intercept, slope = sroc_line(mean, sigma, sroc)
@@ -233,7 +233,7 @@ def _result(
         study_points=tuple(
             zip((1.0 - tn / (fp + tn)).tolist(), (tp / (tp + fn)).tolist(), strict=True)
         ),
-        study_sizes=tuple(pairs.counts.sum(axis=1).tolist()),
+        study_sizes=tuple(pairs.tables.counts.sum(axis=1).tolist()),
         labels=pairs.tables.labels,
         rows_used=pairs.tables.rows,
         excluded=pairs.tables.excluded,

@@ -2,8 +2,7 @@
 
 Sources: Egger et al. (1997), BMJ 315:629; Sterne & Egger (2005); Begg & Mazumdar (1994),
 Biometrics 50:1088; Stanley & Doucouliagos (2014), Res Synth Methods 5:60 (PET, PEESE);
-Deeks, Macaskill & Irwig (2005), J Clin Epidemiol 58:882; Rosenthal (1979). Trim-and-fill has
-its own module.
+Deeks, Macaskill & Irwig (2005), J Clin Epidemiol 58:882. Trim-and-fill has its own module.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
-from metaanalysis.stats import distributions
 from metaanalysis.stats.columns import FloatArray, check_level
 from metaanalysis.stats.diagnostic_pairs import TwoByTwo, ZeroCells, diagnostic_pairs
 from metaanalysis.stats.inference import wald
@@ -23,18 +21,6 @@ from metaanalysis.stats.notes import Note
 from metaanalysis.stats.regression import regress
 from metaanalysis.stats.result_tables import BiasTestResult
 from metaanalysis.stats.studies import EffectSizes, studies_of
-from metaanalysis.stats.trim_fill import trim_and_fill
-
-__all__ = [
-    "begg",
-    "deeks",
-    "egger",
-    "fail_safe_n",
-    "peese",
-    "pet",
-    "pet_peese",
-    "trim_and_fill",
-]
 
 FEW_STUDIES = 10
 #: With more studies Kendall's p is the normal one even without ties.
@@ -258,26 +244,8 @@ def deeks(
     """
     pairs = diagnostic_pairs(tables, zero_cells=zero_cells, correction=correction)
     studies = _testable(pairs.log_dor(), None, "Deeks' test")
-    diseased = pairs.counts[:, :2].sum(axis=1)
-    healthy = pairs.counts[:, 2:].sum(axis=1)
+    diseased = pairs.tables.counts[:, :2].sum(axis=1)
+    healthy = pairs.tables.counts[:, 2:].sum(axis=1)
     size = 4.0 * diseased * healthy / (diseased + healthy)
     name = "1/sqrt(effective sample size)"
     return _weighted_line(studies, 1.0 / np.sqrt(size), size, name, "Deeks", level)
-
-
-def fail_safe_n(
-    effect: ArrayLike | EffectSizes,
-    variance: ArrayLike | None = None,
-    *,
-    alpha: float = 0.05,
-) -> int:
-    """Rosenthal's number of null studies that would undo significance (one-sided `alpha`).
-
-    Reported because readers ask for it; it assumes that hidden studies average to null.
-    """
-    studies = studies_of(effect, variance, what="The fail-safe N")
-    if not 0.0 < alpha < 0.5:
-        raise StatisticsError(f"alpha must lie between 0 and 0.5, not {alpha:g}.")
-    total = abs(float((studies.effect / np.sqrt(studies.variance)).sum()))
-    needed = (total / distributions.z_quantile(1.0 - alpha)) ** 2 - studies.k
-    return max(0, math.ceil(needed))

@@ -46,29 +46,21 @@ class Counts:
     def __init__(
         self, events: FloatArray, n: FloatArray, nodes: int, *, grid: bool = False
     ) -> None:
-        if not events.any():
-            raise StatisticsError(
-                f"Column 'events': all {events.size} studies are at 0 %, so the logit has no "
-                "finite estimate.",
-                "Report the pooled upper limit (rule of three) instead.",
-            )
-        if (events == n).all():
-            raise StatisticsError(
-                f"Column 'events': all {events.size} studies are at 100 %, so the logit has no "
-                "finite estimate.",
-                "Report the pooled lower limit (rule of three) instead.",
-            )
+        for edge, share, limit in ((0 * n, "0 %", "upper"), (n, "100 %", "lower")):
+            if (events == edge).all():
+                raise StatisticsError(
+                    f"Column 'events': all {events.size} studies are at {share}, so the logit has "
+                    "no finite estimate.",
+                    f"Report the pooled {limit} limit (rule of three) instead.",
+                )
         self.events, self.n, self.nodes, self.grid = events, n, nodes, grid
         points, weights = hermite(nodes)
         self.points = points
         self.log_weights = np.log(weights) + points**2
-        self.constant = float(
-            np.sum(
-                special.gammaln(n + 1)
-                - special.gammaln(events + 1)
-                - special.gammaln(n - events + 1)
-            )
+        ways = (
+            special.gammaln(n + 1) - special.gammaln(events + 1) - special.gammaln(n - events + 1)
         )
+        self.constant = float(ways.sum())
 
     def refined(self) -> Counts:
         """Return the same data with the rule for steep integrands."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,18 +71,15 @@ def _vector_by_cell(values: ArrayLike, column: str) -> FloatArray:
     return np.array(cells, dtype=np.float64)
 
 
-def names(labels: Sequence[object] | None, length: int) -> tuple[str, ...]:
-    """Labels as text; row numbers where none are given."""
-    if labels is None:
-        return tuple(str(row) for row in range(1, length + 1))
-    if len(labels) != length:
-        raise StatisticsError(f"'labels' has {len(labels)} rows where {length} are expected.")
-    return tuple(str(label) for label in labels)
+class FileRow(str):
+    """A row that has no name but its place in a file: ``row 7``."""
+
+    __slots__ = ()
 
 
 @dataclass
 class RowCheck:
-    """Collects what is wrong with rows, then raises or lists it.
+    """Collects what is wrong with rows, or to be said of them, then raises or lists it.
 
     A *fault* (a negative variance) always raises. A *gap* (a missing n) raises unless the
     caller chose ``missing="exclude"``; nothing is ever filled in.
@@ -93,6 +90,7 @@ class RowCheck:
     #: Numbers of the rows in the caller's input; default 1, 2, ...
     rows: tuple[int, ...] = ()
     excluded: list[Exclusion] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.missing not in ("error", "exclude"):
@@ -102,14 +100,17 @@ class RowCheck:
 
     @classmethod
     def of(cls, length: int, labels: Sequence[object] | None, missing: Missing) -> RowCheck:
-        """Return the check of so many rows as the caller calls them."""
-        return cls(names(labels, length), missing)
+        """Return the check of so many rows as the caller calls them; else by their numbers."""
+        if labels is None:
+            labels = range(1, length + 1)
+        if len(labels) != length:
+            raise StatisticsError(f"'labels' has {len(labels)} rows where {length} are expected.")
+        return cls(tuple(one if isinstance(one, str) else str(one) for one in labels), missing)
 
     def _place(self, index: int, column: str) -> str:
         label, row = self.labels[index], self.rows[index]
-        # Rows of a file without names are called by their place in the file.
-        if label.startswith("row ") and label[4:].isdigit():
-            return f"Row {label[4:]}, column {column!r}"
+        if isinstance(label, FileRow):
+            return f"{label.capitalize()}, column {column!r}"
         name = f" ({label})" if label != str(row) else ""
         return f"Row {row}{name}, column {column!r}"
 
@@ -132,39 +133,42 @@ class RowCheck:
             self.keep[index] = False
             self.excluded.append(Exclusion(self.rows[index], self.labels[index], code, column))
 
-    def finite(self, values: FloatArray, column: str) -> None:
-        """Missing values are gaps, infinite ones are faults."""
-        self.fault(np.isinf(values), column, values, "is infinite")
-        self.gap(np.isnan(values), column)
+    def finite(self, /, **columns: FloatArray) -> None:
+        """Missing values are gaps, infinite ones are faults, column by column."""
+        for column, values in columns.items():
+            self.fault(np.isinf(values), column, values, "is infinite")
+            self.gap(np.isnan(values), column)
 
     def counts(
         self, count: FloatArray, size: FloatArray, columns: tuple[str, str] = ("events", "n")
     ) -> None:
         """Check events out of n, named as `columns`."""
-        self.finite(count, columns[0])
-        self.finite(size, columns[1])
+        self.finite(**{columns[0]: count, columns[1]: size})
         self.fault(size <= 0, columns[1], size, "is not a number of cases")
         self.fault(size > MOST_CASES, columns[1], size, "is more than can be counted exactly")
         self.fault(count < 0, columns[0], count, "is negative")
         beyond = f"is more than {columns[1]!r} of the same row"
         self.fault(count > size, columns[0], count, beyond)
 
-    def kept_labels(self) -> tuple[str, ...]:
-        """Labels of the rows that remain."""
-        return tuple(self.labels[index] for index in np.flatnonzero(self.keep))
-
-    def kept_rows(self) -> tuple[int, ...]:
-        """Numbers, from 1, of the rows that remain."""
-        return tuple(self.rows[index] for index in np.flatnonzero(self.keep))
+    def account(self) -> dict[str, Any]:
+        """Return names and numbers of the rows that remain, how many were given, what is out."""
+        kept = np.flatnonzero(self.keep)
+        return {
+            "labels": tuple(self.labels[index] for index in kept),
+            "rows": tuple(self.rows[index] for index in kept),
+            "given": len(self.labels),
+            "excluded": tuple(self.excluded),
+        }
 
     def require(self, minimum: int, what: str) -> None:
         """Raise unless at least `minimum` rows remain."""
         require(int(np.count_nonzero(self.keep)), minimum, what, self.excluded)
 
-    def note(self, where: BoolArray, code: str, **values: object) -> tuple[Note, ...]:
-        """Return a note of the kept rows where `where` is true; none if there are none."""
+    def note(self, where: BoolArray, code: str, **values: object) -> None:
+        """Note something of the kept rows where `where` is true, if there are any."""
         found = [self.rows[index] for index in np.flatnonzero(where & self.keep)]
-        return (Note.of(code, found, **values),) if found else ()
+        if found:
+            self.notes.append(Note.of(code, found, **values))
 
 
 def require(k: int, minimum: int, what: str, excluded: Sequence[Exclusion] = ()) -> None:

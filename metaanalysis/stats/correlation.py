@@ -10,7 +10,7 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -62,8 +62,7 @@ def spearman(
     check_level(level)
     left, right = vectors((columns[0], first), (columns[1], second))
     check = RowCheck.of(left.size, labels, missing)
-    check.finite(left, columns[0])
-    check.finite(right, columns[1])
+    check.finite(**{columns[0]: left, columns[1]: right})
     check.require(3, "A rank correlation")
     left, right = left[check.keep], right[check.keep]
     for column, values in zip(columns, (left, right), strict=True):
@@ -152,8 +151,7 @@ def correlation_p(r: float, n: float) -> float:
     return distributions.two_sided_p(statistic, n - 2.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Printed:
+class _Printed(NamedTuple):
     """A printed number as the interval of values that round to it."""
 
     value: float

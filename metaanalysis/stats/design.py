@@ -32,27 +32,6 @@ class Moderator:
     levels: tuple[str, ...]
     columns: tuple[int, ...]
 
-    def encode(self, values: ArrayLike) -> FloatArray:
-        """Columns of shape (k, number of columns) for new values.
-
-        Raises
-        ------
-        StatisticsError
-            For a level that the fit has not seen.
-        """
-        if not self.levels:
-            return vector(values, self.name)[:, None]
-        texts = _texts(values)
-        for row, text in enumerate(texts, start=1):
-            if text not in self.levels:
-                raise StatisticsError(
-                    f"Row {row}, column {self.name!r}: {text!r} is not a level of the factor.",
-                    f"Known: {', '.join(self.levels)}.",
-                )
-        return dummies(
-            texts, self.levels if len(self.columns) == len(self.levels) else self.levels[1:]
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Coding:
@@ -87,9 +66,35 @@ class Design:
         return [column for item in self.moderators for column in item.columns]
 
 
-def dummies(texts: Sequence[str], levels: Sequence[str]) -> FloatArray:
-    """Return indicator columns, shape (k, number of levels)."""
-    return np.array([[float(text == level) for level in levels] for text in texts])
+def encoded(
+    name: str, values: ArrayLike, levels: Sequence[str], *, whole: bool = False
+) -> FloatArray:
+    """Return the columns of values of a moderator, shape (k, number of columns).
+
+    Parameters
+    ----------
+    name
+        Of the moderator, for messages.
+    levels
+        Of a factor, the reference first; empty for a number.
+    whole
+        Whether the reference has a column too.
+
+    Raises
+    ------
+    StatisticsError
+        For a level that the fit has not seen.
+    """
+    if not levels:
+        return vector(values, name)[:, None]
+    texts = _texts(values)
+    for row, text in enumerate(texts, start=1):
+        if text not in levels:
+            raise StatisticsError(
+                f"Row {row}, column {name!r}: {text!r} is not a level of the factor.",
+                f"Known: {', '.join(levels)}.",
+            )
+    return np.array([[float(text == level) for level in levels[not whole :]] for text in texts])
 
 
 def _texts(values: ArrayLike) -> list[str]:
@@ -124,33 +129,29 @@ def build_design(
             raise StatisticsError(f"reference names {name!r}, which is not a moderator.")
     blocks: list[FloatArray] = [np.ones((k, 1))] if coding.intercept else []
     columns = ["intercept"] if coding.intercept else []
-    encoded: list[Moderator] = []
+    found: list[Moderator] = []
     counts: dict[str, dict[str, int]] = {}
-    all_levels_kept = coding.intercept
+    whole = not coding.intercept
     for name, values in moderators.items():
+        levels: tuple[str, ...] = ()
+        if is_factor(values):
+            texts = _texts(values)
+            levels = _levels(name, texts, coding.reference.get(name))
+            counts[name] = {level: texts.count(level) for level in levels}
+        block = encoded(name, values, levels, whole=whole)
+        if not levels and np.ptp(block) == 0:
+            raise StatisticsError(
+                f"Moderator {name!r} has the one value {block[0, 0]:g} in all {len(block)} "
+                "studies: it can explain nothing."
+            )
         start = len(columns)
-        if not is_factor(values):
-            numbers = vector(values, name)
-            if np.ptp(numbers) == 0:
-                raise StatisticsError(
-                    f"Moderator {name!r} has the one value {numbers[0]:g} in all "
-                    f"{numbers.size} studies: it can explain nothing."
-                )
-            blocks.append(numbers[:, None])
-            columns.append(name)
-            encoded.append(Moderator(name, (), (start,)))
-            continue
-        texts = _texts(values)
-        levels = _levels(name, texts, coding.reference.get(name))
-        counts[name] = {level: texts.count(level) for level in levels}
-        shown = levels[1:] if all_levels_kept else levels
-        all_levels_kept = True
-        blocks.append(dummies(texts, shown))
-        columns.extend(f"{name}[{level}]" for level in shown)
-        encoded.append(Moderator(name, levels, tuple(range(start, start + len(shown)))))
+        columns += [f"{name}[{level}]" for level in levels[not whole :]] or [name]
+        blocks.append(block)
+        found.append(Moderator(name, levels, tuple(range(start, len(columns)))))
+        whole = whole and not levels
     matrix = np.hstack(blocks)
-    _check_rank(matrix, encoded, columns)
-    return Design(matrix, tuple(columns), tuple(encoded), coding.intercept, counts)
+    _check_rank(matrix, found, columns)
+    return Design(matrix, tuple(columns), tuple(found), coding.intercept, counts)
 
 
 def _levels(name: str, texts: list[str], reference: str | None) -> tuple[str, ...]:

@@ -68,18 +68,12 @@ class TwoByTwo:
         tp, fn, fp, tn = columns
         check = RowCheck.of(tp.size, labels, missing)
         for name, cells in zip(CELLS, columns, strict=True):
-            check.finite(cells, name)
+            check.finite(**{name: cells})
             check.fault(cells < 0, name, cells, "is negative")
         check.fault(tp + fn == 0, "tp", tp, "and fn 0: no case with the finding")
         check.fault(fp + tn == 0, "fp", fp, "and tn 0: no case without the finding")
         check.require(1, "An analysis of diagnostic accuracy")
-        return cls(
-            np.column_stack(columns)[check.keep],
-            check.kept_labels(),
-            check.kept_rows(),
-            tp.size,
-            tuple(check.excluded),
-        )
+        return cls(np.column_stack(columns)[check.keep], **check.account())
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +97,6 @@ class DiagnosticPairs:
     zero_cells: ZeroCells
     correction: float
     corrected_rows: tuple[int, ...]
-
-    @property
-    def counts(self) -> FloatArray:
-        """Shape (k, 4): tp, fn, fp, tn as given."""
-        return self.tables.counts
 
     @property
     def effect(self) -> FloatArray:
@@ -139,7 +128,7 @@ class DiagnosticPairs:
             tables.given,
             "log diagnostic odds ratio",
             BackTransform("exp"),
-            size=self.counts.sum(axis=1),
+            size=tables.counts.sum(axis=1),
             excluded=tables.excluded,
             warnings=self.warnings,
         )

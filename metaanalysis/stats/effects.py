@@ -33,22 +33,13 @@ from metaanalysis.stats.notes import Note
 from metaanalysis.stats.studies import EffectSizes
 from metaanalysis.stats.transforms import (
     BackTransform,
-    Scale,
     arcsine,
+    back_transform_named,
     freeman_tukey,
-    harmonic_mean,
-    logit,
 )
 
 ProportionScale = Literal["raw", "log", "logit", "arcsine", "freeman-tukey"]
 GroupMeasure = Literal["log-risk-ratio", "log-odds-ratio", "risk-difference"]
-_BACK: dict[str, Scale] = {
-    "raw": "identity",
-    "log": "exp",
-    "logit": "logit",
-    "arcsine": "arcsine",
-    "freeman-tukey": "freeman-tukey",
-}
 
 
 def proportions(
@@ -91,7 +82,7 @@ def proportions(
     check.counts(count, size)
     check.require(1, "An analysis of proportions")
     whole = np.isclose(count, np.round(count), rtol=0, atol=1e-9)
-    warnings = check.note(~whole, "fractions", column="events")
+    check.note(~whole, "fractions", column="events")
     used, total = count, size
     edge = (count == 0) | (count == size)
     if transform in ("raw", "log", "logit") and (check.keep & edge).any():
@@ -102,21 +93,21 @@ def proportions(
                 f"{transform} value with a variance.",
                 "Give a correction, or use the GLMM, which needs none.",
             )
-        warnings += check.note(edge, "edge-corrected", correction=correction)
+        check.note(edge, "edge-corrected", correction=correction)
         used = np.where(edge, count + correction, count)
         total = np.where(edge, size + 2 * correction, size)
     keep = check.keep
     effect, variance = _proportion_effect(used[keep], total[keep], transform)
-    middle = harmonic_mean(size[keep]) if transform == "freeman-tukey" else float("nan")
+    # A pooled double arcsine is inverted at the harmonic mean of n.
+    middle = float(keep.sum() / np.sum(1.0 / size[keep]))
     return EffectSizes.kept(
         check,
         effect,
         variance,
         f"{transform} proportion",
-        BackTransform(_BACK[transform], middle),
+        back_transform_named(transform, middle),
         size=size[keep],
         events=count[keep],
-        warnings=warnings,
     )
 
 
@@ -194,7 +185,6 @@ def auc(
     positive = absent if n_positive is None else vector(n_positive, "n_positive", values.size)
     negative = absent if n_negative is None else vector(n_negative, "n_negative", values.size)
     check = RowCheck.of(values.size, labels, missing)
-    warnings: tuple[Note, ...] = ()
     if n is not None and assumed_prevalence is not None:
         if not 0 < assumed_prevalence < 1:
             raise StatisticsError("assumed_prevalence must lie between 0 and 1.")
@@ -202,11 +192,10 @@ def auc(
         split = (np.isnan(positive) | np.isnan(negative)) & ~np.isnan(total)
         positive = np.where(split, assumed_prevalence * total, positive)
         negative = np.where(split, total - assumed_prevalence * total, negative)
-        warnings = check.note(split, "prevalence-assumed", prevalence=assumed_prevalence)
-    check.finite(values, "auc")
+        check.note(split, "prevalence-assumed", prevalence=assumed_prevalence)
+    check.finite(auc=values)
     check.fault((values < 0) | (values > 1), "auc", values, "is not between 0 and 1")
-    check.finite(positive, "n_positive")
-    check.finite(negative, "n_negative")
+    check.finite(n_positive=positive, n_negative=negative)
     check.fault(positive <= 0, "n_positive", positive, "is not a number of cases")
     check.fault(negative <= 0, "n_negative", negative, "is not a number of cases")
     check.gap((values == 0) | (values == 1), "auc", "area-at-edge")
@@ -216,12 +205,10 @@ def auc(
     variance = hanley_mcneil(effect, positive[keep], negative[keep])
     if transform == "logit":
         variance = variance / (effect * (1.0 - effect)) ** 2
-        effect = logit(effect)
-    back = BackTransform(_BACK[transform])
+        effect = special.logit(effect)
+    back = back_transform_named(transform)
     size = positive[keep] + negative[keep]
-    return EffectSizes.kept(
-        check, effect, variance, f"{transform} AUC", back, size=size, warnings=warnings
-    )
+    return EffectSizes.kept(check, effect, variance, f"{transform} AUC", back, size=size)
 
 
 def hanley_mcneil(area: FloatArray, positive: FloatArray, negative: FloatArray) -> FloatArray:
@@ -259,12 +246,11 @@ def from_interval(
     from its middle on that scale is named in ``warnings``: another scale may be right.
     """
     choose(transform, ("raw", "log", "logit"), "transform")
-    columns = (("estimate", estimate), ("ci_low", ci_low), ("ci_high", ci_high))
-    values, low, high = vectors(*columns)
-    cells = {"estimate": values, "ci_low": low, "ci_high": high}
+    given = {"estimate": estimate, "ci_low": ci_low, "ci_high": ci_high}
+    cells = dict(zip(given, vectors(*given.items()), strict=True))
+    values, low, high = cells.values()
     check = RowCheck.of(values.size, labels, missing)
-    for column, numbers in cells.items():
-        check.finite(numbers, column)
+    check.finite(**cells)
     check.fault(high <= low, "ci_high", high, "is not above 'ci_low' of the same row")
     outside = (values < low) | (values > high)
     check.fault(outside, "estimate", values, "lies outside its own interval")
@@ -279,14 +265,14 @@ def from_interval(
         effect, lower, upper = (np.asarray(move(numbers)) for numbers in cells.values())
         width = upper - lower
         skewed = np.abs(effect - 0.5 * (lower + upper)) > 0.1 * width
+    check.note(skewed, "interval-lopsided", scale=transform)
     variance = (width / (2.0 * distributions.z_quantile(0.5 + 0.5 * level))) ** 2
     return EffectSizes.kept(
         check,
         effect[check.keep],
         variance[check.keep],
         "effect" if transform == "raw" else f"{transform} effect",
-        BackTransform(_BACK[transform]),
-        warnings=check.note(skewed, "interval-lopsided", scale=transform),
+        back_transform_named(transform),
     )
 
 
@@ -321,6 +307,7 @@ def two_groups(
     keep = check.keep
     cells = [treated, size_t - treated, control, size_c - control]
     zero: BoolArray = np.min(cells, axis=0) == 0
+    check.note(zero, "zero-cell-corrected", correction=correction)
     a, b, c, d = (np.where(zero, cell + correction, cell)[keep] for cell in cells)
     n1, n2 = a + b, c + d
     if measure == "log-risk-ratio":
@@ -336,7 +323,6 @@ def two_groups(
         measure.replace("-", " "),
         BackTransform("identity" if measure == "risk-difference" else "exp"),
         size=(size_t + size_c)[keep],
-        warnings=check.note(zero, "zero-cell-corrected", correction=correction),
     )
 
 
@@ -369,7 +355,7 @@ def paired_differences(
     first, spread1, second, spread2 = cells = vectors(*columns)
     check = RowCheck.of(first.size, labels, missing)
     for (column, _), numbers in zip(columns, cells, strict=True):
-        check.finite(numbers, column)
+        check.finite(**{column: numbers})
         if column.startswith("variance"):
             check.fault(numbers <= 0, column, numbers, "is not a variance")
     variance = spread1 + spread2 - 2.0 * correlation * np.sqrt(spread1 * spread2)
@@ -378,6 +364,7 @@ def paired_differences(
         f"leaves no variance of the difference at correlation {correlation:g}",
     )  # fmt: skip
     check.require(1, "An analysis of differences")
+    check.notes.append(Note.of("correlation-assumed", correlation=correlation))
     keep = check.keep
     return EffectSizes.kept(
         check,
@@ -385,5 +372,4 @@ def paired_differences(
         variance[keep],
         "paired difference",
         BackTransform(),
-        warnings=(Note.of("correlation-assumed", correlation=correlation),),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +25,6 @@ from metaanalysis.stats.binomial_normal import Counts, climb, hermite
 from metaanalysis.stats.columns import FloatArray, check_level, choose, require
 from metaanalysis.stats.effects import counts_of, proportions
 from metaanalysis.stats.inference import heterogeneity_intervals, prediction, wald
-from metaanalysis.stats.least_squares import intercept_only
 from metaanalysis.stats.notes import Note
 from metaanalysis.stats.results import PoolResult
 from metaanalysis.stats.studies import EffectSizes
@@ -97,7 +96,7 @@ def glmm(
     if interval == "profile":
         values["ci_low"], values["ci_high"] = _profile_mu(data, best, level)
     values |= prediction(best.mu, se, best.tau**2, df, level)
-    typical = tau2.typical_variance(described.effect, described.variance, intercept_only(k))
+    typical = tau2.typical_variance(described.effect, described.variance)
     notes = _notes(data, best, studies)
     if tau2_interval != "none":
         values |= _heterogeneity_bounds(data, best, level, typical, notes)
@@ -105,14 +104,15 @@ def glmm(
     common = _common(data)
     lrt = max(0.0, 2.0 * (best.height - common.height))
     q = max(0.0, 2.0 * (_saturated(data) - common.height))
-    analysed = studies.used() | {
-        "effect": tuple(described.effect.tolist()),
-        "variance": tuple(described.variance.tolist()),
-        "measure": "logit proportion (binomial-normal)",
-        "back": described.back,
-    }
+    analysed = replace(
+        studies,
+        effect=described.effect,
+        variance=described.variance,
+        measure="logit proportion (binomial-normal)",
+        back=described.back,
+    )
     return PoolResult(
-        **analysed,
+        **analysed.used(),
         **values,
         tau2=best.tau**2,
         i2=i2,
@@ -196,7 +196,6 @@ def _maximum(data: Counts) -> _Fit:
 
 def _profile_mu(data: Counts, best: _Fit, level: float) -> tuple[float, float]:
     floor = best.height - 0.5 * distributions.chi2_quantile(level, 1.0)
-
     fine = data.refined() if best.tau > 0.5 * _STEEP_TAU else data
 
     def excess(mu: float) -> float:

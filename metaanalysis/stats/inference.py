@@ -7,6 +7,7 @@ J R Stat Soc A 172:137 (prediction).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,13 +78,6 @@ def settings(method: str = "REML", test: str | None = None, level: float = 0.95)
     return Settings(name, chosen, check_level(level))
 
 
-def wald_statistic(estimate: float, se: float) -> float:
-    """Estimate over standard error; infinite, or NaN for 0/0, where the error is 0."""
-    if se > 0:
-        return estimate / se
-    return math.copysign(math.inf, estimate) if estimate != 0 else NAN
-
-
 def wald(estimate: float, se: float, df: float | None, level: float) -> dict[str, Any]:
     """Return an estimate with its test of 0 and its interval, by the names that results use.
 
@@ -92,7 +86,9 @@ def wald(estimate: float, se: float, df: float | None, level: float) -> dict[str
     df
         Degrees of freedom of t; None for z.
     """
-    statistic = wald_statistic(estimate, se)
+    # Without an error the statistic is infinite, or NaN for 0/0.
+    endless = math.copysign(math.inf, estimate) if estimate != 0 else NAN
+    statistic = estimate / se if se > 0 else endless
     half = distributions.critical_value(level, df) * se
     return {
         "estimate": estimate,
@@ -120,15 +116,20 @@ def heterogeneity_intervals(bounds: tuple[float, float], typical: float) -> dict
     return {"tau2_ci": bounds, "i2_ci": (low[0], high[0]), "h2_ci": (low[1], high[1])}
 
 
-def omnibus(beta: FloatArray, covariance: FloatArray, df: float | None) -> tuple[float, float]:
-    """Test that all of some coefficients are 0: chi-square (`df` None) or F, with its p.
+def omnibus(
+    beta: FloatArray, covariance: FloatArray, columns: Sequence[int], df: float | None
+) -> tuple[float, float]:
+    """Test that some coefficients are all 0: chi-square (`df` None) or F, with its p.
 
     Parameters
     ----------
     beta, covariance
-        Shapes (m,) and (m, m).
+        Of all coefficients: shapes (p,) and (p, p).
+    columns
+        Positions of those to test.
     """
-    m = beta.size
+    picked = list(columns)
+    beta, covariance, m = beta[picked], covariance[np.ix_(picked, picked)], len(picked)
     if not np.any(covariance):
         return NAN, NAN
     found = float(beta @ np.linalg.solve(covariance, beta))

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions
-from metaanalysis.stats.columns import FloatArray, vector
+from metaanalysis.stats.columns import BoolArray, FloatArray, vector
 from metaanalysis.stats.design import build_design
 from metaanalysis.stats.inference import Settings, settings
-from metaanalysis.stats.least_squares import Fit, fit_one, intercept_only
+from metaanalysis.stats.least_squares import Fit, fit_one
 from metaanalysis.stats.pool import pool_studies
 from metaanalysis.stats.record import Row
 from metaanalysis.stats.result_tables import InfluenceResult, TableResult
@@ -53,13 +53,8 @@ def leave_one_out(
         As in `pool`.
     """
     studies = studies_of(effect, variance, 3, "Leave-one-out")
-    model = settings(method, test, level)
-    places = np.arange(studies.k)
-    rows = [
-        _table_row(studies, i, pool_studies(studies.take(places != i), model))
-        for i in range(studies.k)
-    ]
-    return _table("leave-one-out", studies, model, rows)
+    others = ~np.eye(studies.k, dtype=np.bool_)
+    return _pooled_parts("leave-one-out", studies, studies, others, settings(method, test, level))
 
 
 def cumulative(
@@ -87,7 +82,6 @@ def cumulative(
     that is what so few studies can say.
     """
     studies = studies_of(effect, variance, 2, "A cumulative meta-analysis")
-    model = settings(method, test, level)
     ordered = replace(studies, warnings=(), excluded=())
     if order is not None:
         keys = vector(studies.beside(order, "order"), "order")
@@ -95,15 +89,18 @@ def cumulative(
             row = studies.rows[int(np.flatnonzero(np.isnan(keys))[0])]
             raise StatisticsError(f"Row {row}, column 'order': missing (NaN).")
         ordered = ordered.take(np.argsort(keys, kind="stable"))
-    places = np.arange(studies.k)
+    first = np.tri(studies.k, dtype=np.bool_)
+    return _pooled_parts("cumulative", studies, ordered, first, settings(method, test, level))
+
+
+def _pooled_parts(
+    kind: str, studies: EffectSizes, ordered: EffectSizes, parts: BoolArray, model: Settings
+) -> TableResult:
+    """Pool the part of the ordered studies that belongs to each of them, shape (k, k), and all."""
     rows = [
-        _table_row(ordered, i, pool_studies(ordered.take(places <= i), model))
-        for i in range(studies.k)
+        _table_row(ordered, i, pool_studies(ordered.take(part), model))
+        for i, part in enumerate(parts)
     ]
-    return _table("cumulative", studies, model, rows)
-
-
-def _table(kind: str, studies: EffectSizes, model: Settings, rows: list[Row]) -> TableResult:
     full = pool_studies(studies, model, tau2_interval="q-profile")
     return TableResult(
         kind=kind,
@@ -149,16 +146,15 @@ def influence(
     """
     model = settings(method, test, level)
     studies = studies_of(effect, variance, 3, "Influence analysis")
-    design = intercept_only(studies.k)
-    if moderators is not None:
-        studies, columns = studies.complete(moderators)
-        design = build_design(columns, studies.k).matrix
+    studies, columns = studies.complete(moderators or {})
+    design = build_design(columns, studies.k).matrix
     k, p = design.shape
     if k - 1 <= p:
         raise StatisticsError(f"{k} studies are too few to delete one beside {p} coefficients.")
     whole = _Fitted(studies.effect, studies.variance, design, model)
     rows = [_diagnostics(studies, design, whole, model, i) for i in range(k)]
-    flags = {row["label"]: found for row in rows if (found := _flags(row, k, p))}
+    limits = _cutoffs(k, p)
+    flags = {row["label"]: found for row in rows if (found := _flags(row, limits))}
     return InfluenceResult(
         kind="influence",
         method=model.method,
@@ -166,7 +162,7 @@ def influence(
         table=tuple(rows),
         full=pool_studies(studies, model) if p == 1 else None,
         influential=flags,
-        cutoffs=_cutoffs(k, p),
+        cutoffs=limits,
         excluded=studies.excluded,
         warnings=studies.warnings,
     )
@@ -233,12 +229,11 @@ def _cutoffs(k: int, p: int) -> dict[str, float]:
     }
 
 
-def _flags(row: Row, k: int, p: int) -> tuple[str, ...]:
-    cook, limits = row["cook"], _cutoffs(k, p)
-    measures = {
-        "dffits": abs(row["dffits"]) > limits["dffits"],
-        "cook": math.isfinite(cook) and cook > limits["cook"],
-        "hat": row["hat"] > limits["hat"],
-        "dfbetas": max(abs(value) for value in row["dfbetas"]) > limits["dfbetas"],
+def _flags(row: Row, limits: Mapping[str, float]) -> tuple[str, ...]:
+    sizes = {
+        "dffits": abs(row["dffits"]),
+        "cook": row["cook"] if math.isfinite(row["cook"]) else 0.0,
+        "hat": row["hat"],
+        "dfbetas": max(abs(value) for value in row["dfbetas"]),
     }
-    return tuple(name for name, hit in measures.items() if hit)
+    return tuple(name for name, size in sizes.items() if size > limits[name])

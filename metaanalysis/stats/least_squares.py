@@ -39,17 +39,19 @@ class Fit:
 
     def trace_projection(self) -> FloatArray:
         """Trace of P, shape (B,)."""
-        return self.weights.sum(axis=1) - _trace(self.covariance @ self._moment(self.weights**2))
+        return self.weights.sum(axis=1) - _trace(
+            self.covariance @ _cross(self.design, self.weights**2)
+        )
 
     def trace_projection_squared(self) -> FloatArray:
         """Trace of PP, shape (B,)."""
-        second = self.covariance @ self._moment(self.weights**2)
-        third = self.covariance @ self._moment(self.weights**3)
+        second = self.covariance @ _cross(self.design, self.weights**2)
+        third = self.covariance @ _cross(self.design, self.weights**3)
         return (self.weights**2).sum(axis=1) - 2.0 * _trace(third) + _trace(second @ second)
 
     def trace_projected(self, variances: FloatArray) -> FloatArray:
         """Trace of PV for diagonal V, shape (B,)."""
-        inner = self._moment(self.weights**2 * variances)
+        inner = _cross(self.design, self.weights**2 * variances)
         return (self.weights * variances).sum(axis=1) - _trace(self.covariance @ inner)
 
     def squared_projection(self) -> FloatArray:
@@ -65,20 +67,12 @@ class Fit:
 
     def hat(self) -> FloatArray:
         """Leverages, shape (B, k)."""
-        quadratic = np.einsum("bkp,bpq,bkq->bk", *self._expanded())
+        quadratic = np.einsum("bkp,bpq,bkq->bk", self.design, self.covariance, self.design)
         return self.weights * quadratic
 
     def log_determinant(self) -> FloatArray:
         """Log determinant of X'WX, shape (B,)."""
         return -np.linalg.slogdet(self.covariance)[1]
-
-    def _expanded(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        batch = self.weights.shape[0]
-        design = np.broadcast_to(self.design, (batch, *self.design.shape[1:]))
-        return design, self.covariance, design
-
-    def _moment(self, weights: FloatArray) -> FloatArray:
-        return _cross(self.design, weights)
 
 
 def fit(effect: FloatArray, weights: FloatArray, design: FloatArray) -> Fit:
@@ -109,9 +103,10 @@ def fit(effect: FloatArray, weights: FloatArray, design: FloatArray) -> Fit:
     return Fit(weights, residuals, coefficients, covariance, design, q)
 
 
-def fit_one(effect: FloatArray, weights: FloatArray, design: FloatArray) -> Fit:
-    """Fit one data set: shapes (k,), (k,), (k, p); the result has B = 1."""
-    return fit(effect[None, :], weights[None, :], design[None, :, :])
+def fit_one(effect: FloatArray, weights: FloatArray, design: FloatArray | None = None) -> Fit:
+    """Fit one data set: shapes (k,), (k,), (k, p), else an intercept; the result has B = 1."""
+    matrix = intercept_only(effect.size) if design is None else design
+    return fit(effect[None, :], weights[None, :], matrix[None, :, :])
 
 
 def intercept_only(k: int) -> FloatArray:

@@ -22,9 +22,9 @@ from db.errors import StatisticsError
 from db.wording import plural
 from metaanalysis.stats import distributions, tau2
 from metaanalysis.stats.columns import FloatArray, check_level, choose
-from metaanalysis.stats.design import Design, build_design
+from metaanalysis.stats.design import build_design
 from metaanalysis.stats.inference import prediction, wald
-from metaanalysis.stats.least_squares import fit_one, intercept_only
+from metaanalysis.stats.least_squares import fit_one
 from metaanalysis.stats.notes import Note
 from metaanalysis.stats.result_tables import MultilevelResult
 from metaanalysis.stats.results import Coefficient
@@ -117,9 +117,7 @@ def pool_multilevel(
             "errors can be estimated from so few.",
             "Pool one effect a study instead.",
         )
-    design = Design(intercept_only(studies.k), ("intercept",))
-    if columns:
-        design = build_design(columns, studies.k)
+    design = build_design(columns, studies.k)
     effects, variances = studies.effect, studies.variance
     model = ThreeLevel(effects, variances, codes.astype(np.int64), design.matrix, method == "REML")
     if working == "two-level":

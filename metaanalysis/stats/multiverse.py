@@ -6,8 +6,9 @@ Z Psychol 227:64 for meta-analysis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -93,13 +94,17 @@ def multiverse_proportions(
         choose(transform, (*get_args(ProportionScale), "glmm"), "transform")
     studies, count, size = counts_of(events, n)
     require(studies.k, 2, "A multiverse", studies.excluded)
-    kinds = ["t" if "knapp" in settings("REML", test).test else "z" for test in tests]
+    kinds: list[Literal["z", "t"]] = [
+        "z" if settings("REML", test).test == "z" else "t" for test in tests
+    ]
     found = _Analyses(_models(methods, tests, level))
     for name, mask in _sets(studies, inclusion).items():
         for transform in transforms:
             if transform == "glmm":
+                part = studies.take(mask)
                 for kind in dict.fromkeys(kinds):
-                    found.glmm(studies.take(mask), name, cast("Literal['z', 't']", kind), level)
+                    fit = partial(glmm, part, test=kind, level=level, tau2_interval="none")
+                    found.add(fit, name, transform, kind)
                 continue
             scale = cast("ProportionScale", transform)
             try:
@@ -144,7 +149,12 @@ class _Analyses:
     def fail(self, reason: str, *analysis: str) -> None:
         self.failed.append(Note.of("not-shown", analysis=analysis, reason=reason))
 
-    def add(self, pooled: PoolResult, name: str, transform: str) -> None:
+    def add(self, pool: Callable[[], PoolResult], name: str, transform: str, *model: str) -> None:
+        try:
+            pooled = pool()
+        except StatisticsError as error:
+            self.fail(error.message, name, transform, *model)
+            return
         natural = pooled.back_transformed
         self.rows.append(
             {"transform": transform, "method": pooled.method, "test": pooled.test}
@@ -158,17 +168,8 @@ class _Analyses:
             self.fail(f"only {plural(studies.k, 'study')}", name, transform)
             return
         for model in self.models:
-            try:
-                self.add(pool_studies(studies, model), name, transform)
-            except StatisticsError as error:
-                self.fail(error.message, name, transform, model.method, model.test)
-
-    def glmm(self, studies: EffectSizes, name: str, test: Literal["z", "t"], level: float) -> None:
-        try:
-            pooled = glmm(studies, test=test, level=level, tau2_interval="none")
-            self.add(pooled, name, "glmm")
-        except StatisticsError as error:
-            self.fail(error.message, name, "glmm", test)
+            fit = partial(pool_studies, studies, model)
+            self.add(fit, name, transform, model.method, model.test)
 
     def result(self, studies: EffectSizes, warnings: tuple[Note, ...] = ()) -> MultiverseResult:
         if not self.rows:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from metaanalysis.stats.wording import note_words, reason_words
+from metaanalysis.stats.wording import REASONS, note_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Exclusion:
 
     @property
     def reason(self) -> str:
-        """Why, in words."""
-        return reason_words(self.code, self.column)
+        """Why, in words: ``n: missing (NaN)``."""
+        return f"{self.column}: {REASONS[self.code]}"
 
     def to_dict(self) -> dict[str, Any]:
         """Row, label, code, column and words."""

@@ -7,7 +7,7 @@ k - 1 for Knapp-Hartung) unless another is named. Sources: see `inference`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,17 +15,9 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from db.errors import StatisticsError
-from metaanalysis.stats import distributions, tau2
+from metaanalysis.stats import distributions, inference, tau2
 from metaanalysis.stats.columns import BoolArray, FloatArray, choose
-from metaanalysis.stats.inference import (
-    Settings,
-    heterogeneity_intervals,
-    settings,
-    wald,
-)
-from metaanalysis.stats.inference import (
-    prediction as predicted,
-)
+from metaanalysis.stats.inference import Settings, heterogeneity_intervals, settings, wald
 from metaanalysis.stats.least_squares import fit, fit_one, intercept_only
 from metaanalysis.stats.notes import Note
 from metaanalysis.stats.results import NAN, PoolResult
@@ -103,9 +95,8 @@ def pool_studies(
     between = known_tau2
     if between is None or model.common:
         between = model.between(effect, variance)
-    design = intercept_only(k)
-    fitted = fit_one(effect, 1.0 / (variance + between), design)
-    q = float(fit_one(effect, 1.0 / variance, design).q[0])
+    fitted = fit_one(effect, 1.0 / (variance + between))
+    q = float(fit_one(effect, 1.0 / variance).q[0])
     estimate = float(fitted.coefficients[0, 0])
     se = math.sqrt(float(fitted.covariance[0, 0, 0]))
     df: float | None = None
@@ -118,7 +109,7 @@ def pool_studies(
     if model.common or k < 2:
         i2, h2 = _common_heterogeneity(q, k)
     else:
-        i2, h2 = tau2.i2_h2(between, tau2.typical_variance(effect, variance, design))
+        i2, h2 = tau2.i2_h2(between, tau2.typical_variance(effect, variance))
     percent = 100.0 * fitted.weights[0] / fitted.weights[0].sum()
     return PoolResult(
         **studies.used(),
@@ -133,9 +124,7 @@ def pool_studies(
         q_df=k - 1,
         q_p=distributions.chi2_p(q, k - 1),
         k=k,
-        method=model.method,
-        test=model.test,
-        level=model.level,
+        **asdict(model),
         log_likelihood=tau2.log_likelihood(
             effect, variance, between, restricted=model.method == "REML"
         ),
@@ -163,7 +152,7 @@ def _predict(
         df = float(k - int(distribution[4]))
         if df < 1:
             return {"pi_distribution": f"{distribution}: too few studies"}
-    return predicted(estimate, se, between, df, model.level)
+    return inference.prediction(estimate, se, between, df, model.level)
 
 
 def _common_heterogeneity(q: float, k: int) -> tuple[float, float]:
@@ -188,7 +177,7 @@ def _intervals(
     if math.isnan(bounds[0]):
         warnings.append(Note.of("tau2-interval-empty"))
         return {}
-    typical = tau2.typical_variance(effect, variance, intercept_only(studies.k))
+    typical = tau2.typical_variance(effect, variance)
     return heterogeneity_intervals(bounds, typical)
 
 

@@ -26,9 +26,7 @@ _WIDTH = 100
 
 def plain(value: Any) -> Any:
     """Turn a value into what ``json.dumps(..., allow_nan=False)`` accepts."""
-    if isinstance(value, Record):
-        return value.to_dict()
-    if isinstance(value, Note | Exclusion):
+    if isinstance(value, Record | Note | Exclusion):
         return plain(value.to_dict())
     if is_dataclass(value):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from db.errors import StatisticsError
 from metaanalysis.stats import distributions, tau2
 from metaanalysis.stats.columns import FloatArray, IntArray
-from metaanalysis.stats.design import Coding, Design, Moderator, build_design
+from metaanalysis.stats.design import Coding, Design, build_design, encoded
 from metaanalysis.stats.inference import Settings, omnibus, prediction, settings, wald
 from metaanalysis.stats.least_squares import fit, fit_one
 from metaanalysis.stats.notes import Note
@@ -111,7 +111,7 @@ def regress_design(
         i2 = 100.0 * max(0.0, 1.0 - 1.0 / h2) if h2 > 0 else 0.0
     beta = fitted.coefficients[0]
     permuted = _permutation_p(studies, design, model, permutations or Permutations())
-    qm, qm_p = _omnibus(beta, covariance, design.slopes, df)
+    qm, qm_p = omnibus(beta, covariance, design.slopes, df)
     warnings = list(studies.warnings)
     for factor, counts in design.level_counts.items():
         single = [text for text, count in counts.items() if count == 1]
@@ -119,7 +119,7 @@ def regress_design(
             warnings.append(Note.of("level-of-one", factor=factor, levels=single))
     terms = []
     for item in design.moderators:
-        statistic, chance = _omnibus(beta, covariance, item.columns, df)
+        statistic, chance = omnibus(beta, covariance, item.columns, df)
         terms.append(
             TermTest(
                 term=item.name,
@@ -157,9 +157,7 @@ def regress_design(
         qe_p=distributions.chi2_p(qe, k - p),
         df=df,
         k=k,
-        method=model.method,
-        test=model.test,
-        level=model.level,
+        **asdict(model),
         intercept=design.intercept,
         permutations=int(permuted.get("", 0)),
         qm_permutation_p=permuted.get("all", NAN),
@@ -170,13 +168,6 @@ def regress_design(
         weights=tuple((100.0 * fitted.weights[0] / fitted.weights[0].sum()).tolist()),
         warnings=tuple(warnings),
     )
-
-
-def _omnibus(
-    beta: FloatArray, covariance: FloatArray, columns: Sequence[int], df: float | None
-) -> tuple[float, float]:
-    picked = list(columns)
-    return omnibus(beta[picked], covariance[np.ix_(picked, picked)], df)
 
 
 def _permutation_p(
@@ -267,16 +258,12 @@ def predict(result: RegressionResult, moderators: Mapping[str, ArrayLike]) -> li
             f"Give equally many values of each moderator: {', '.join(result.moderators)}."
         )
     blocks = [np.ones((lengths.pop(), 1))] if result.intercept else []
-    start = len(blocks)
     # As in `build_design`: what comes first, intercept or factor, keeps all of its columns.
-    kept = result.intercept
+    whole = not result.intercept
     for name in result.moderators:
         levels = tuple(result.levels.get(name, ()))
-        width = max(1, len(levels) - kept)
-        kept = kept or bool(levels)
-        item = Moderator(name, levels, tuple(range(start, start + width)))
-        blocks.append(item.encode(moderators[name]))
-        start += width
+        blocks.append(encoded(name, moderators[name], levels, whole=whole))
+        whole = whole and not levels
     matrix = np.hstack(blocks)
     beta = np.array([item.estimate for item in result.coefficients])
     covariance = np.array(result.covariance)

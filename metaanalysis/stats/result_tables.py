@@ -18,8 +18,8 @@ class Estimate(Record):
 
     name: str
     estimate: float
-    ci_low: float
-    ci_high: float
+    ci_low: float = NAN
+    ci_high: float = NAN
     se: float = NAN
 
 
@@ -78,9 +78,8 @@ class BivariateResult(Result):
     def rows(self) -> list[Row]:
         """One row a summary quantity."""
         found = [value for value in vars(self).values() if isinstance(value, Estimate)]
-        nan = {"ci_low": NAN, "ci_high": NAN}
-        found.append(Estimate(name="AUC", estimate=self.auc, **nan))
-        found.append(Estimate(name="partial AUC", estimate=self.partial_auc, **nan))
+        areas = (("AUC", self.auc), ("partial AUC", self.partial_auc))
+        found += [Estimate(name=name, estimate=area) for name, area in areas]
         shown = ("estimate", "ci_low", "ci_high")
         return [
             {"quantity": one.name} | {name: plain(getattr(one, name)) for name in shown}

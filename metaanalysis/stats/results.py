@@ -52,10 +52,10 @@ class PoolResult(Result):
         How to get back to the natural scale; `back_transformed` holds the values.
     """
 
-    estimate: float
-    se: float
-    ci_low: float
-    ci_high: float
+    estimate: float = NAN
+    se: float = NAN
+    ci_low: float = NAN
+    ci_high: float = NAN
     pi_low: float = NAN
     pi_high: float = NAN
     statistic: float = NAN

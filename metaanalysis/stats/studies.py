@@ -111,8 +111,7 @@ class EffectSizes:
         """
         values, variances = vectors(("effect", effect), ("variance", variance))
         check = RowCheck.of(values.size, labels, missing)
-        check.finite(values, "effect")
-        check.finite(variances, "variance")
+        check.finite(effect=values, variance=variances)
         check.fault(variances < 0, "variance", variances, "is negative")
         whole = "would give the study all of the weight"
         check.fault(variances == 0, "variance", variances, whole)
@@ -133,18 +132,9 @@ class EffectSizes:
         **more: Any,
     ) -> EffectSizes:
         """Return the rows that a check has left, whose effects and variances are given."""
-        return cls(
-            effect,
-            variance,
-            check.kept_labels(),
-            check.kept_rows(),
-            len(check.labels),
-            measure,
-            back,
-            missing=check.missing,
-            excluded=tuple(check.excluded),
-            **more,
-        )
+        more |= {"measure": measure, "back": back, "missing": check.missing}
+        more["warnings"] = tuple(check.notes)
+        return cls(effect, variance, **check.account(), **more)
 
     @property
     def k(self) -> int:
@@ -208,7 +198,7 @@ class EffectSizes:
             if is_factor(cells):
                 check.gap(np.array([is_missing(cell) for cell in cells.tolist()]), name)
             else:
-                check.finite(vector(cells, name), name)
+                check.finite(**{name: vector(cells, name)})
         kept = replace(self.take(check.keep), excluded=(*self.excluded, *check.excluded))
         # Numbers become an array of numbers again.
         return kept, {n: np.array(cells[check.keep].tolist()) for n, cells in known.items()}

@@ -19,7 +19,6 @@ from metaanalysis.stats import distributions, tau2
 from metaanalysis.stats.columns import is_missing
 from metaanalysis.stats.design import build_design
 from metaanalysis.stats.inference import Settings, prediction, settings, wald
-from metaanalysis.stats.least_squares import intercept_only
 from metaanalysis.stats.notes import Note
 from metaanalysis.stats.pool import pool_studies
 from metaanalysis.stats.regression import regress_design
@@ -168,6 +167,6 @@ def _group_of_common(
     values = wald(own.estimate, se, fitted.df, model.level)
     values |= prediction(own.estimate, se, between, fitted.df, model.level)
     if part.k > 1:
-        typical = tau2.typical_variance(part.effect, part.variance, intercept_only(part.k))
+        typical = tau2.typical_variance(part.effect, part.variance)
         values["i2"], values["h2"] = tau2.i2_h2(between, typical)
     return replace(own, test=model.test, **values)

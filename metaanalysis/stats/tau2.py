@@ -22,7 +22,6 @@ from metaanalysis.stats import distributions
 from metaanalysis.stats.columns import BoolArray, FloatArray, IntArray
 from metaanalysis.stats.least_squares import Fit, fit, fit_one, intercept_only
 
-ESTIMATORS = ("DL", "PM", "REML", "ML", "EB", "HE", "HS", "SJ", "DL2", "HE2")
 _ALIASES = {"CA": "HE", "CA2": "HE2", "MP": "PM"}
 _MAX_STEPS = 200
 _GRID_POINTS = 24
@@ -63,9 +62,7 @@ def estimate_tau2(
     ConvergenceError
         If the estimating equation has no root that can be reached.
     """
-    matrix = intercept_only(effect.size) if design is None else design
-    batch = estimate_tau2_batch(effect[None, :], variance[None, :], method, matrix[None, :, :])
-    return float(batch[0])
+    return float(_solved(_Batch.single(effect, variance, design), method)[0])
 
 
 def estimate_tau2_batch(
@@ -94,16 +91,16 @@ def estimate_tau2_batch(
         Never negative; exactly 0 where the equation's solution is at or below 0. 0 where
         there are no more studies than coefficients.
     """
-    name = estimator_name(method)
-    data = _Batch(effect, variance, design, used)
-    result = np.zeros(effect.shape[0])
-    solvable = data.df > 0
-    if not solvable.all():
-        if solvable.any():
-            part = data.subset(np.flatnonzero(solvable))
-            result[solvable] = _dispatch(part, name)
-        return result
-    return _dispatch(data, name)
+    return _solved(_Batch(effect, variance, design, used), method)
+
+
+def _solved(data: _Batch, method: str) -> FloatArray:
+    estimator = _BY_NAME[estimator_name(method)]
+    result = np.zeros(data.df.size)
+    solvable = np.flatnonzero(data.df > 0)
+    if solvable.size:
+        result[solvable] = estimator(data.subset(solvable))
+    return result
 
 
 class _Batch:
@@ -114,7 +111,7 @@ class _Batch:
         effect: FloatArray,
         variance: FloatArray,
         design: FloatArray | None,
-        used: BoolArray | None,
+        used: BoolArray | None = None,
     ) -> None:
         self.used = np.ones(effect.shape, dtype=np.bool_) if used is None else used
         self.effect = np.where(self.used, effect, 0.0)
@@ -123,7 +120,13 @@ class _Batch:
         self.k = self.used.sum(axis=1).astype(np.float64)
         self.df = self.k - self.design.shape[2]
 
+    @classmethod
+    def single(cls, effect: FloatArray, variance: FloatArray, design: FloatArray | None) -> _Batch:
+        return cls(effect[None], variance[None], None if design is None else design[None])
+
     def subset(self, index: IntArray) -> _Batch:
+        if index.size == self.df.size:
+            return self
         design = self.design if self.design.shape[0] == 1 else self.design[index]
         return _Batch(self.effect[index], self.variance[index], design, self.used[index])
 
@@ -134,35 +137,23 @@ class _Batch:
     def fit(self, tau2: FloatArray) -> Fit:
         return fit(self.effect, self.weights(tau2), self.design)
 
+    def common(self) -> Fit:
+        return self.fit(np.zeros(self.df.size))
+
     def unweighted(self) -> Fit:
         return fit(self.effect, self.used.astype(np.float64), self.design)
-
-
-def _dispatch(data: _Batch, name: str) -> FloatArray:
-    zero = np.zeros(data.df.size)
-    if name in ("ML", "REML"):
-        return _likelihood(data, restricted=name == "REML")
-    if name in ("PM", "EB"):
-        return solve_q(data, data.df)
-    if name == "DL":
-        return _moment(data, data.fit(zero))
-    if name == "HE":
-        return _moment(data, data.unweighted())
-    if name == "DL2":
-        return _moment(data, data.fit(_moment(data, data.fit(zero))))
-    if name == "HE2":
-        return _moment(data, data.fit(_moment(data, data.unweighted())))
-    if name == "HS":
-        first = data.fit(zero)
-        excess = (first.q - data.k) / first.weights.sum(axis=1)
-        return np.asarray(np.maximum(excess, 0.0), dtype=np.float64)
-    return _sidik_jonkman(data)
 
 
 def _moment(data: _Batch, fitted: Fit) -> FloatArray:
     """Generalised method of moments: E(Q) = tr(PV) + tau2 tr(P) for any fixed weights."""
     expected = fitted.trace_projected(data.variance)
     return np.maximum((fitted.q - expected) / fitted.trace_projection(), 0.0)
+
+
+def _hunter_schmidt(data: _Batch) -> FloatArray:
+    first = data.common()
+    excess = (first.q - data.k) / first.weights.sum(axis=1)
+    return np.asarray(np.maximum(excess, 0.0), dtype=np.float64)
 
 
 def _sidik_jonkman(data: _Batch) -> FloatArray:
@@ -172,6 +163,21 @@ def _sidik_jonkman(data: _Batch) -> FloatArray:
     # Equal effects leave nothing to scale: the estimate is 0, as its limit is.
     safe = np.where(start > 0, start, 1.0)
     return np.where(start > 0, safe * data.fit(safe).q / data.df, 0.0)
+
+
+_BY_NAME: dict[str, Callable[[_Batch], FloatArray]] = {
+    "DL": lambda data: _moment(data, data.common()),
+    "PM": lambda data: solve_q(data, data.df),
+    "REML": lambda data: _likelihood(data, restricted=True),
+    "ML": lambda data: _likelihood(data, restricted=False),
+    "EB": lambda data: solve_q(data, data.df),
+    "HE": lambda data: _moment(data, data.unweighted()),
+    "HS": _hunter_schmidt,
+    "SJ": _sidik_jonkman,
+    "DL2": lambda data: _moment(data, data.fit(_moment(data, data.common()))),
+    "HE2": lambda data: _moment(data, data.fit(_moment(data, data.unweighted()))),
+}
+ESTIMATORS = tuple(_BY_NAME)
 
 
 def solve_q(data: _Batch, target: FloatArray) -> FloatArray:
@@ -184,8 +190,7 @@ def solve_q(data: _Batch, target: FloatArray) -> FloatArray:
     upper = np.maximum(rss / target - smallest, 0.0) * (1.0 + 1e-12)
 
     def equation(index: IntArray, tau2: FloatArray) -> tuple[FloatArray, FloatArray]:
-        part = data if index.size == data.df.size else data.subset(index)
-        fitted = part.fit(tau2)
+        fitted = data.subset(index).fit(tau2)
         return fitted.q - target[index], -fitted.squared_projection()
 
     return _bracketed_newton(equation, np.zeros(upper.size), upper, "Paule-Mandel")
@@ -220,8 +225,7 @@ def _likelihood(data: _Batch, *, restricted: bool) -> FloatArray:
     high = np.where(at_zero, low, high)
 
     def equation(index: IntArray, tau2: FloatArray) -> tuple[FloatArray, FloatArray]:
-        part = data if index.size == data.df.size else data.subset(index)
-        return _score(part, tau2, restricted)
+        return _score(data.subset(index), tau2, restricted)
 
     return _bracketed_newton(equation, low, high, "REML" if restricted else "ML")
 
@@ -299,7 +303,7 @@ def log_likelihood(
     The restricted form has the + log|X'X|/2 that makes it free of the moderators' scale.
     """
     matrix = intercept_only(effect.size) if design is None else design
-    data = _Batch(effect[None, :], variance[None, :], matrix[None], None)
+    data = _Batch.single(effect, variance, matrix)
     value = float(_log_likelihood(data, np.array([tau2]), restricted)[0])
     count = effect.size - matrix.shape[1] if restricted else effect.size
     value -= 0.5 * count * float(np.log(2.0 * np.pi))
@@ -308,10 +312,10 @@ def log_likelihood(
     return value
 
 
-def typical_variance(effect: FloatArray, variance: FloatArray, design: FloatArray) -> float:
-    """Variance of a typical study, (k-p)/tr(P) at tau2 = 0, that I2 and H2 are built on."""
-    fitted = fit_one(effect, 1.0 / variance, design)
-    return float((effect.size - design.shape[1]) / fitted.trace_projection()[0])
+def typical_variance(effect: FloatArray, variance: FloatArray) -> float:
+    """Variance of a typical study, (k-1)/tr(P) at tau2 = 0, that I2 and H2 are built on."""
+    fitted = fit_one(effect, 1.0 / variance)
+    return float((effect.size - 1) / fitted.trace_projection()[0])
 
 
 def i2_h2(tau2: float, typical: float) -> tuple[float, float]:
@@ -333,14 +337,13 @@ def q_profile(
     When the effects agree better than chance allows, Q(0) is below the lower quantile and
     no tau2 qualifies: the interval is empty, which is not the same as [0, 0].
     """
-    matrix = intercept_only(effect.size) if design is None else design
-    data = _Batch(effect[None, :], variance[None, :], matrix[None], None)
+    data = _Batch.single(effect, variance, design)
     df = float(data.df[0])
     if df <= 0:
         return float("nan"), float("nan")
     tail = 0.5 * (1.0 - level)
     upper_target = distributions.chi2_quantile(tail, df)
-    if float(data.fit(np.zeros(1)).q[0]) < upper_target:
+    if float(data.common().q[0]) < upper_target:
         return float("nan"), float("nan")
     low = solve_q(data, np.array([distributions.chi2_quantile(1.0 - tail, df)]))
     high = solve_q(data, np.array([upper_target]))

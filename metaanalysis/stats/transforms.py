@@ -6,6 +6,7 @@ exact inverse of the double arcsine.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +32,7 @@ class BackTransform:
     """
 
     scale: Scale = "identity"
-    n: float = float("nan")
+    n: float = math.nan
 
     def __call__(self, value: float) -> float:
         """Transform one value; NaN stays NaN."""
@@ -54,7 +55,8 @@ class BackTransform:
 
 
 IDENTITY = BackTransform()
-_ALIASES: dict[str, Scale] = {
+#: What may be called by another name -> the way back from it.
+_SCALES: dict[str, Scale] = {
     "identity": "identity",
     "raw": "identity",
     "none": "identity",
@@ -65,28 +67,25 @@ _ALIASES: dict[str, Scale] = {
 }
 
 
-def back_transform_named(name: str) -> BackTransform:
+def back_transform_named(name: str, n: float = math.nan) -> BackTransform:
     """Return the back-transform called `name` (``"log"`` and ``"exp"`` are the same).
 
     Raises
     ------
     StatisticsError
-        For an unknown name, and for Freeman-Tukey, which needs a sample size.
+        For an unknown name, and for Freeman-Tukey without its sample size `n`.
     """
     if name == "freeman-tukey":
-        raise StatisticsError(
-            "The Freeman-Tukey inverse needs a sample size.",
-            "Pass BackTransform('freeman-tukey', n), or pool what proportions() returns.",
-        )
-    if name not in _ALIASES:
-        known = ", ".join(_ALIASES)
+        if math.isnan(n):
+            raise StatisticsError(
+                "The Freeman-Tukey inverse needs a sample size.",
+                "Pass BackTransform('freeman-tukey', n), or pool what proportions() returns.",
+            )
+        return BackTransform("freeman-tukey", n)
+    if name not in _SCALES:
+        known = ", ".join(_SCALES)
         raise StatisticsError(f"No such back-transform: {name!r}.", f"Known: {known}.")
-    return BackTransform(_ALIASES[name])
-
-
-def logit(proportion: ArrayLike) -> NDArray[np.float64]:
-    """Log odds; -inf at 0 and inf at 1."""
-    return special.logit(np.asarray(proportion, dtype=np.float64))
+    return BackTransform(_SCALES[name])
 
 
 def arcsine(proportion: ArrayLike) -> NDArray[np.float64]:
@@ -131,9 +130,3 @@ def inverse_freeman_tukey(value: ArrayLike, n: ArrayLike) -> NDArray[np.float64]
     proportion = np.where(angle <= lowest, 0.0, proportion)
     proportion = np.where(angle >= highest, 1.0, proportion)
     return np.where(np.isnan(angle), np.nan, proportion)
-
-
-def harmonic_mean(n: ArrayLike) -> float:
-    """Harmonic mean of sample sizes, at which a pooled double arcsine is inverted."""
-    size = np.asarray(n, dtype=np.float64)
-    return float(size.size / np.sum(1.0 / size))

@@ -99,11 +99,6 @@ def _listed(value: Any) -> Any:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def reason_words(code: str, column: str) -> str:
-    """Return why a row is left out: ``n: missing (NaN)``."""
-    return f"{column}: {REASONS[code]}"
-
-
 def method_words(method: str, test: str, scale: str, level: float) -> str:
     """Return how was pooled: model, scale, test and level.
 

@@ -13,9 +13,9 @@ from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
 from db.replications import RunValue
 from metaanalysis.analyses.pooling import pool_sample
-from metaanalysis.samples import from_replications
+from metaanalysis.samples.replications import from_replications
 from metaanalysis.samples.sample import Remark
-from tests.replicate.made_runs import KARRI, add, metrics
+from tests.replicate.made_runs import KARRI, THREE, add, metrics
 
 
 @pytest.fixture
@@ -78,8 +78,10 @@ def test_a_contest_is_one_row_a_set_and_a_mean_over_classes_no_count(own: Databa
     assert len(sample.shorts) == 3
     assert [item.code for item in sample.left_out] == ["older-run-of-images"] * 2
     assert [remark.code for remark in sample.said(sample.notes)] == ["shared-images"]
-    mean = [RunValue("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 classes; bootstrap")]
-    plain = [RunValue("sensitivity", 0.9, 0.8, 0.95, 300, "mean of 3 models; bootstrap")]
-    add(own, replace(KARRI, id="d", study_key="shi2018"), mean)
-    add(own, replace(KARRI, id="e", study_key="deepak2019"), plain)
-    assert from_replications(own, "sensitivity").shorts == ("e",)
+    rate = [RunValue("sensitivity", 0.9, 0.8, 0.95, 300, "wilson")]
+    add(own, replace(KARRI, id="d", study_key="shi2018"), rate, {**THREE, "positive": None})
+    two = {"classes": ["benign", "malignant"], "positive": "malignant"}
+    add(own, replace(KARRI, id="e", study_key="deepak2019"), rate, two)
+    found = from_replications(own, "sensitivity")
+    assert found.shorts == ("e",)
+    assert [(item.short, item.code) for item in found.left_out] == [("d", "mean-over-classes")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import click
 
@@ -11,16 +11,8 @@ from db.errors import UsageError
 from db.vocabulary import Lexicon
 from db.wording import p_cell, plural
 from medtl_meta.cli.options import database_option, format_option, opened
-from medtl_meta.cli.stats.options import level_option
+from medtl_meta.cli.stats.options import SAMPLE, level_option
 from medtl_meta.cli.stats.running import put_csv, put_json, put_table
-
-
-class _Drawn(TypedDict):
-    """How p and interval are found."""
-
-    resamples: int
-    seed: int
-    level: float
 
 
 @click.command()
@@ -34,12 +26,7 @@ class _Drawn(TypedDict):
 )
 @click.option("--x", metavar="COL", help="CSV column: the one.")
 @click.option("--y", metavar="COL", help="CSV column: the other.")
-@click.option(
-    "--missing",
-    type=click.Choice(("error", "exclude")),
-    help="CSV rows without a value: refuse them, or leave them out and list them.  "
-    "[default: error]",
-)
+@click.option("--missing", **SAMPLE["missing"])
 @click.option(
     "--resamples",
     type=click.IntRange(min=99),
@@ -65,7 +52,8 @@ def correlate(
       medtl-meta stats correlate
       medtl-meta stats correlate --csv mine.csv --x size --y auc
     """
-    drawn: _Drawn = {name: given[name] for name in _Drawn.__annotations__}  # type: ignore[assignment]
+    # How p and interval are found.
+    drawn = {name: given[name] for name in ("resamples", "seed", "level")}
     if csv_file is not None:
         if outcome is not None:
             raise UsageError("--outcome speaks of the literature.", "Name columns: --x, --y.")
@@ -82,7 +70,7 @@ def correlate(
     _review(metrics, drawn, form, where)
 
 
-def _review(metrics: tuple[str, ...], drawn: _Drawn, form: str, where: str | None) -> None:
+def _review(metrics: tuple[str, ...], drawn: dict[str, Any], form: str, where: str | None) -> None:
     from medtl_meta.cli.stats.tables import span, text
     from metaanalysis.analyses.ranks import review_correlations
     from metaanalysis.analyses.sentences import PLAIN
@@ -99,22 +87,13 @@ def _review(metrics: tuple[str, ...], drawn: _Drawn, form: str, where: str | Non
     for one in found:
         name = {"data size per class and": one.metric}
         ours, printed = one.recomputed, one.printed
-        none = {"n": None, "ci_low": None, "ci_high": None}
-        theirs = {**name, "kind": "reported", "rho": printed.r, "p": printed.p}
-        rows.append({**theirs, **none})
-        values = {key: getattr(ours, key) for key in ("rho", "p", *none)}
-        rows.append({**name, "kind": "recomputed", **values})
-        shown.append({**theirs, "n": None, "interval": None})
-        shown.append(
-            {
-                **name,
-                "kind": "recomputed",
-                "rho": text(ours.rho, 2),
-                "p": p_cell(ours.p),
-                "n": str(ours.n),
-                "interval": span(ours.ci_low, ours.ci_high, 2),
-            }
-        )
+        theirs = {**name, "kind": "reported", "rho": printed.r, "p": printed.p, "n": None}
+        mine = {**name, "kind": "recomputed", "rho": ours.rho, "p": ours.p, "n": ours.n}
+        ends = {"ci_low": ours.ci_low, "ci_high": ours.ci_high}
+        rows += [theirs | dict.fromkeys(ends), mine | ends]
+        told = {"rho": text(ours.rho, 2), "p": p_cell(ours.p), "n": str(ours.n)}
+        interval = span(ours.ci_low, ours.ci_high, 2)
+        shown += [{**theirs, "interval": None}, {**mine, **told, "interval": interval}]
         low, high = printed.n_low, printed.n_high
         fits = "no number of" if low is None else f"{low} to {high}" if high else f"{low} or more"
         lines += [
@@ -133,7 +112,7 @@ def _review(metrics: tuple[str, ...], drawn: _Drawn, form: str, where: str | Non
     put_table(shown, lines, joined, form)
 
 
-def _columns(path: Path, x: str, y: str, missing: Any, drawn: _Drawn, form: str) -> None:
+def _columns(path: Path, x: str, y: str, missing: Any, drawn: dict[str, Any], form: str) -> None:
     from medtl_meta.cli.stats.tables import span, text
     from metaanalysis.analyses.sentences import goes_with
     from metaanalysis.samples.csv_file import pairs_of_numbers

@@ -30,7 +30,7 @@ ROLES = {
 
 
 #: Options of a sample in the order of ``--help``; those of the roles go before ``label``.
-_SAMPLE: dict[str, dict[str, Any]] = {
+SAMPLE: dict[str, dict[str, Any]] = {
     "outcome": {
         "metavar": "WORD",
         "help": f"What to analyse: {', '.join(OUTCOMES)}.  [default: accuracy]",
@@ -102,7 +102,7 @@ def sample_options(
     without |= set() if several else {"arms", "cluster"}
     chosen = [
         click.option(f"--{name}", "csv_file" if name == "csv" else name.replace("-", "_"), **how)
-        for name, how in _SAMPLE.items()
+        for name, how in SAMPLE.items()
         if name not in without
     ]
     return lambda function: _apply(function, filter_options, *chosen)
@@ -131,11 +131,10 @@ def model_options(function: F) -> F:
     )
 
 
-def level_option(function: F) -> F:
-    """Give a command its confidence level."""
-    return click.option(
-        "--level", type=float, default=0.95, show_default=True, help="Confidence level."
-    )(function)
+#: Gives a command its confidence level.
+level_option = click.option(
+    "--level", type=float, default=0.95, show_default=True, help="Confidence level."
+)
 
 
 def output_options(*, several: bool = False) -> Callable[[F], F]:

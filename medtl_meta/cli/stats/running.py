@@ -11,7 +11,7 @@ import click
 from db.errors import UsageError
 from db.vocabulary import Lexicon
 from db.wording import folded
-from medtl_meta.cli.options import opened, remark
+from medtl_meta.cli.options import chosen_formats, opened, remark
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST
 from medtl_meta.cli.query import FILTER_HELP
@@ -143,11 +143,9 @@ def model_of(given: Given) -> Model:
     """
     from metaanalysis.analyses.analysis import Model
 
+    known = {"method": METHODS, "test": TESTS, "transform": TRANSFORMS}
     return Model(
-        method=_word(given, "method", METHODS),
-        test=_word(given, "test", TESTS),
-        transform=_word(given, "transform", TRANSFORMS),
-        level=given["level"],
+        **{name: _word(given, name, of) for name, of in known.items()}, level=given["level"]
     )
 
 
@@ -187,11 +185,13 @@ def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
                 "--figure-format: no figure is asked for.", "Name a folder with --figure."
             )
         return ()
+    from metaanalysis.figures import FORMATS
     from metaanalysis.figures.stats.drawing import has_figure
 
     if not has_figure(analysis):
         raise UsageError("--figure: there is no figure of this analysis.", "Drop the option.")
-    return formats(given["figure_format"])
+    words = given["figure_format"]
+    return FORMATS if words is None else chosen_formats(words, FORMATS, option="--figure-format")
 
 
 def put_json(values: Any) -> None:
@@ -226,19 +226,6 @@ def _paragraph(text: str, form: str) -> None:
         return
     for line in folded(text, min(width(), WIDEST), hang=2 if item else 0):
         click.echo(line)
-
-
-def formats(text: str | None) -> tuple[str, ...]:
-    """Return the formats of a figure that a list of words names."""
-    known = Lexicon("--figure-format", ("html", "svg", "png", "csv"))
-    if text is None:
-        return known.terms
-    chosen = tuple(dict.fromkeys(known.resolve(word) for word in text.split(",") if word.strip()))
-    if not chosen:
-        raise UsageError(
-            "--figure-format: names no format.", f"Choose from {', '.join(known.terms)}."
-        )
-    return chosen
 
 
 def draw(analysis: Analysis, given: Given, forms: tuple[str, ...]) -> None:

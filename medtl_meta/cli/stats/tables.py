@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from db.wording import fixed, interval_words, p_cell
+from db.wording import fixed, p_cell
 from metaanalysis.analyses.analysis import Analysis
 from metaanalysis.stats.result_tables import (
     BiasTestResult,
@@ -17,7 +17,7 @@ from metaanalysis.stats.result_tables import (
     TableResult,
     TrimFillResult,
 )
-from metaanalysis.stats.results import PoolResult, RegressionResult, SubgroupResult
+from metaanalysis.stats.results import NATURAL, PoolResult, RegressionResult, SubgroupResult
 from metaanalysis.stats.wording import fraction_scale, level_words, q_words, wald_words
 
 Row = dict[str, Any]
@@ -32,30 +32,26 @@ def text(value: float | None, digits: int = 3) -> str | None:
 
 def span(low: float | None, high: float | None, digits: int = 3) -> str | None:
     """Return ``low to high``; None where there is no interval."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
-        return None
-    return interval_words(low, high, digits)
+    return _to(text(low, digits), text(high, digits))
 
 
-class _Natural:
-    """Values on their natural scale: a share has three decimals, however small."""
-
-    def __init__(self, values: Mapping[str, Any], scale: str) -> None:
-        self.values, self.scale = values, scale
-
-    def one(self, name: str = "estimate") -> str | None:
-        value = self.values[name]
-        if value is None or math.isnan(value):
-            return None
-        return f"{value:.3f}" if fraction_scale(self.scale) else fixed(value, 3)
-
-    def span(self, kind: str = "ci") -> str | None:
-        low, high = self.one(f"{kind}_low"), self.one(f"{kind}_high")
-        return None if low is None or high is None else f"{low} to {high}"
+def _to(low: str | None, high: str | None) -> str | None:
+    return None if low is None or high is None else f"{low} to {high}"
 
 
-def _natural(result: PoolResult) -> _Natural:
-    return _Natural(result.back_transformed, result.back.scale)
+def _natural(values: Mapping[str, Any], scale: str) -> tuple[str | None, str | None, str | None]:
+    """Return estimate, interval and prediction interval on their natural scale.
+
+    A share has three decimals, however small.
+    """
+    told = {name: text(values[name]) for name in NATURAL}
+    if fraction_scale(scale):
+        told = {name: told[name] and f"{values[name]:.3f}" for name in NATURAL}
+    return (
+        told["estimate"],
+        _to(told["ci_low"], told["ci_high"]),
+        _to(told["pi_low"], told["pi_high"]),
+    )
 
 
 def _of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Rows:
@@ -77,17 +73,15 @@ def _pool(analysis: Analysis) -> Table:
     outcome, result = analysis.sample.outcome, analysis.result
     if isinstance(result, MultilevelResult):
         values = analysis.values["back_transformed"]
-        shown, p = _Natural(values, values["scale"]), result.coefficients[0].p
+        scale, p = values["scale"], result.coefficients[0].p
     else:
         result = cast("PoolResult", result)
-        shown, p = _natural(result), result.p
-    on = "" if shown.scale == "identity" else f" ({shown.scale} scale)"
+        values, scale, p = result.back_transformed, result.back.scale, result.p
+    on = "" if scale == "identity" else f" ({scale} scale)"
     # A test of 0 on another scale is one of 50 % or the like, which nobody asked.
-    tested = None if fraction_scale(shown.scale) else p_cell(p)
-    expected = shown.span("pi")
-    lines: list[Sequence[Any]] = [
-        (f"{outcome}, pooled", shown.one(), shown.span(), tested),
-    ]
+    tested = None if fraction_scale(scale) else p_cell(p)
+    estimate, interval, expected = _natural(values, scale)
+    lines: list[Sequence[Any]] = [(f"{outcome}, pooled", estimate, interval, tested)]
     if expected is not None or isinstance(result, MultilevelResult):
         lines.append((f"{outcome} of a new study", None, expected, None))
     if isinstance(result, MultilevelResult):
@@ -117,9 +111,8 @@ def _subgroup(analysis: Analysis) -> Table:
     columns = (result.factor, "k", analysis.sample.outcome, level, "new study", "I2, %")
     named = zip([*result.names, "all"], [*result.groups, result.overall], strict=True)
     rows = [
-        (name, group.k, shown.one(), shown.span(), shown.span("pi"), text(group.i2, 1))
-        for name, group in named
-        for shown in [_natural(group)]
+        (name, one.k, *_natural(one.back_transformed, one.back.scale), text(one.i2, 1))
+        for name, one in named
     ]
     if math.isnan(result.p):
         return _of(columns, rows), ["Difference: not tested."]
@@ -162,10 +155,8 @@ def _regress(analysis: Analysis) -> Table:
     for row in analysis.values["expected"]:
         name, place = next(iter(row.items()))
         where = f"{10**place:.0f} images" if name == "log10_images" else f"{name} {place:g}"
-        shown = _Natural(row, result.back.scale)
-        lines.append(
-            f"Expected at {where}: {shown.one()} ({shown.span()}); a new study {shown.span('pi')}."
-        )
+        estimate, interval, expected = _natural(row, result.back.scale)
+        lines.append(f"Expected at {where}: {estimate} ({interval}); a new study {expected}.")
     for name, counts in result.levels.items():
         listed = ", ".join(f"{level} ({count})" for level, count in counts.items())
         lines.append(f"{name}: {listed}; the first is the reference.")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 
 from db.errors import StatisticsError
+from metaanalysis.stats.columns import FileRow
 from metaanalysis.stats.diagnostic_pairs import diagnostic_pairs
 from metaanalysis.stats.effects import (
     auc,
@@ -18,13 +20,13 @@ from metaanalysis.stats.effects import (
     two_groups,
 )
 from metaanalysis.stats.notes import Exclusion, Note
+from metaanalysis.stats.studies import EffectSizes
 from metaanalysis.stats.transforms import (
     BackTransform,
     arcsine,
     freeman_tukey,
     inverse_arcsine,
     inverse_freeman_tukey,
-    logit,
 )
 from tests.metaanalysis.stats.golden_values import (
     BCG,
@@ -82,7 +84,6 @@ def test_pritz_effects():
 
 
 def test_transforms_of_metafor_test_misc_transf():
-    close(logit(0.1), -2.197225, atol=5e-7)
     close(arcsine(0.1), 0.321751, atol=5e-7)
     close(freeman_tukey(1, 10), 0.373394, atol=5e-7)
     close(inverse_freeman_tukey(0.373394, 10), 0.1, atol=5e-6)
@@ -206,3 +207,12 @@ def test_zero_cell_policies():
 def test_a_table_without_diseased_is_refused():
     with pytest.raises(StatisticsError, match="Row 1"):
         diagnostic_pairs([[0, 0, 1, 5], [5, 1, 2, 6]])
+
+
+def test_a_row_of_a_file_is_called_by_its_place():
+    rows = [FileRow("row 5"), FileRow("row 7")]
+    with pytest.raises(StatisticsError, match=r"^Row 7, column 'variance'"):
+        EffectSizes.of([1, 2], [1, 1e60], labels=rows)
+    with pytest.raises(StatisticsError, match=r"^Row 2 \(row 7\), column 'variance'"):
+        EffectSizes.of([1, 2], [1, 1e60], labels=["row 5", "row 7"])
+    assert EffectSizes.of([1, 2], [1, 1], labels=rows).labels == ("row 5", "row 7")

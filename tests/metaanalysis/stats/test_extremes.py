@@ -9,9 +9,10 @@ import pytest
 
 from db.errors import StatisticsError
 from metaanalysis import begg, egger, glmm, influence, pool, regress, subgroups
-from metaanalysis.stats.bias import peese, trim_and_fill
+from metaanalysis.stats.bias import peese
 from metaanalysis.stats.pool import pool_many
 from metaanalysis.stats.studies import EffectSizes
+from metaanalysis.stats.trim_fill import trim_and_fill
 
 RUNS = {
     "REML": lambda y, v: pool(y, v),

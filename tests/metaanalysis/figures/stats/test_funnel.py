@@ -10,9 +10,10 @@ import pytest
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.stats.funnel import funnel
-from metaanalysis.stats.bias import egger, peese, trim_and_fill
+from metaanalysis.stats.bias import egger, peese
 from metaanalysis.stats.glmm import glmm
 from metaanalysis.stats.pool import pool, pool_studies
+from metaanalysis.stats.trim_fill import trim_and_fill
 from tests.metaanalysis.figures.drawn import words
 from tests.metaanalysis.figures.material import CAPTION, EVENTS, N, bcg, marks, pritz
 
