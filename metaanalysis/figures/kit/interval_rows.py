@@ -15,7 +15,7 @@ import pandas as pd
 
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import down
 from metaanalysis.figures.kit.interval_lines import Line, Mark, Sizes
 from metaanalysis.figures.kit.key import texts
 from metaanalysis.figures.kit.text_width import shortened, text_width
@@ -153,9 +153,6 @@ class Drawing:
     def _x(self, name: str) -> alt.X:
         return self.axis.x(name, self.panel, grid=False, offset=0, titlePadding=8)
 
-    def _y(self, name: str = "y") -> alt.Y:
-        return Canvas(TOTAL, self.height).y(name)
-
     def _placed(self) -> pd.DataFrame:
         """Return the lines that have an estimate or an interval to draw, one row each."""
         half = self.sizes.line * 0.5
@@ -190,7 +187,7 @@ class Drawing:
         return [
             alt.Chart(pd.DataFrame({"at": values, **ends}))
             .mark_rule(**look)
-            .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
+            .encode(x=self._x("at"), y=down("top"), y2="bottom:Q")
             for values, look in rules
         ]
 
@@ -214,7 +211,7 @@ class Drawing:
             layers.append(
                 alt.Chart(rows)
                 .mark_rule(color=colour, strokeWidth=thick, opacity=0.75 if bar else 1)
-                .encode(x=self._x("low"), x2="high:Q", y=self._y(), tooltip=self._tooltip(rows))
+                .encode(x=self._x("low"), x2="high:Q", y=down(), tooltip=self._tooltip(rows))
             )
             layers += self._arrows(rows, colour)
             if bar:
@@ -231,7 +228,7 @@ class Drawing:
                 layers.append(
                     alt.Chart(caps)
                     .mark_rule(color=colour, strokeWidth=1.6)
-                    .encode(x=self._x(end), y=self._y("top"), y2="bottom:Q")
+                    .encode(x=self._x(end), y=down("top"), y2="bottom:Q")
                 )
         return layers
 
@@ -243,7 +240,7 @@ class Drawing:
                 layers.append(
                     alt.Chart(beyond)
                     .mark_point(shape=shape, filled=True, size=46, color=colour, opacity=1)
-                    .encode(x=self._x(end), y=self._y())
+                    .encode(x=self._x(end), y=down())
                 )
         return layers
 
@@ -255,7 +252,7 @@ class Drawing:
         sizes = (rows["area"] * (0.66 * self.sizes.line) ** 2).clip(lower=9.0)
         base = alt.Chart(rows.assign(size=sizes)).encode(
             x=self._x("estimate"),
-            y=self._y(),
+            y=down(),
             size=alt.Size("size:Q", scale=None, legend=None),
             tooltip=self._tooltip(rows),
         )
@@ -279,7 +276,7 @@ class Drawing:
         return [
             alt.Chart(rows)
             .mark_point(filled=True, size=46, color=theme.RECOMPUTED, opacity=1)
-            .encode(x=self._x("estimate"), y=self._y(), tooltip=self._tooltip(rows))
+            .encode(x=self._x("estimate"), y=down(), tooltip=self._tooltip(rows))
         ]
 
     def _corners(self, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -306,7 +303,7 @@ class Drawing:
             .mark_area(color=theme.RECOMPUTED, opacity=1, line=False)
             .encode(
                 x=self._x("x"),
-                y=self._y("top"),
+                y=down("top"),
                 y2="bottom:Q",
                 detail="y:Q",
                 tooltip=self._tooltip(rows),
@@ -316,7 +313,7 @@ class Drawing:
         middle = (
             alt.Chart(rows)
             .mark_rule(color=theme.RECOMPUTED, strokeWidth=1.6)
-            .encode(x=self._x("estimate"), y=self._y("top"), y2="bottom:Q")
+            .encode(x=self._x("estimate"), y=down("top"), y2="bottom:Q")
         )
         return [areas, middle, *self._arrows(rows, theme.RECOMPUTED)]
 
@@ -337,7 +334,7 @@ class Drawing:
                 for name, x in self._edges.items()
                 if line.cells.get(name)
             ]
-        return texts(rows, self._y(), size)
+        return texts(rows, size)
 
 
 def _share(move: Callable[[float], float], start: float, stop: float, end: float) -> float:
@@ -354,6 +351,6 @@ def text_block(lines: Sequence[str], width: float = TOTAL) -> alt.Chart:
     return (
         alt.Chart(rows)
         .mark_text(align="left", baseline="top", fontSize=11.5)
-        .encode(x=alt.value(0), y=Canvas(width, height).y(), text="line:N")
+        .encode(x=alt.value(0), y=down(), text="line:N")
         .properties(width=width, height=height)
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import across, down, lines, sheet, words
 from metaanalysis.review import datasets
 from metaanalysis.review.datasets import (
     CLASSES_ONLY,
@@ -68,7 +68,7 @@ def _powers(table: pd.DataFrame) -> tuple[int, int]:
     return math.floor(math.log10(images.min())), math.ceil(math.log10(images.max()))
 
 
-def _across(images: float, powers: tuple[int, int]) -> float:
+def _place(images: float, powers: tuple[int, int]) -> float:
     """Return the place on the strip of a number of images."""
     low, high = powers
     return _STRIP[0] + (math.log10(images) - low) / (high - low) * (_STRIP[1] - _STRIP[0])
@@ -90,7 +90,7 @@ def _swarm(mine: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float
     """
     placed: dict[str, tuple[float, int]] = {}
     for row in _sized(mine).sort_values("n_images").to_dict("records"):
-        x = _across(float(row["n_images"]), powers)
+        x = _place(float(row["n_images"]), powers)
         taken = {step for other, step in placed.values() if abs(other - x) < _STEP}
         steps = (step for size in range(len(placed) + 1) for step in (size, -size))
         placed[row["name"]] = (x, next(step for step in steps if step not in taken))
@@ -129,18 +129,15 @@ def _marks(result: PublicDatasets, powers: tuple[int, int]) -> tuple[pd.DataFram
     return frame, rows
 
 
-def _points(sheet: Canvas, marks: pd.DataFrame) -> alt.Chart:
+def _points(marks: pd.DataFrame) -> alt.Chart:
+    shapes = alt.Scale(domain=list(_ACCESS), range=[look[1] for look in _ACCESS.values()])
     return (
         alt.Chart(marks)
         .mark_point(size=40, strokeWidth=1.3, opacity=1)
         .encode(
-            x=sheet.x(),
-            y=sheet.y(),
-            shape=alt.Shape(
-                "access:N",
-                scale=alt.Scale(domain=list(_ACCESS), range=[look[1] for look in _ACCESS.values()]),
-                legend=None,
-            ),
+            x=across(),
+            y=down(),
+            shape=alt.Shape("access:N", scale=shapes, legend=None),
             stroke=alt.Stroke("colour:N", scale=None),
             fill=alt.Fill("fill:N", scale=None),
         )
@@ -152,77 +149,65 @@ def _short(name: str) -> str:
     return name.split(" (")[0].split(" / ")[0]
 
 
-def _key(sheet: Canvas, present: set[str]) -> list[alt.Chart]:
-    marks, words = [], []
+def _key(present: set[str]) -> list[alt.Chart]:
+    shown = [
+        (access, look, "white") for access, (look, _, _) in _ACCESS.items() if access in present
+    ]
+    loaded = "filled: a known package loads it, or a version of it"
+    shown.append(("open", loaded, _ACCESS["open"][2]))
+    marks, texts = [], []
     left = 5.0
-    for access, (text, _, colour) in _ACCESS.items():
-        if access in present:
-            marks.append({"x": left, "y": 10, "access": access, "colour": colour, "fill": "white"})
-            words.append({"x": left + 10, "y": 10, "text": text})
-            left += 42 + 5.4 * len(text)
-    colour = _ACCESS["open"][2]
-    marks.append({"x": left, "y": 10, "access": "open", "colour": colour, "fill": colour})
-    words.append(
-        {"x": left + 10, "y": 10, "text": "filled: a known package loads it, or a version of it"}
-    )
-    return [_points(sheet, pd.DataFrame(marks)), sheet.words(words, fontSize=12)]
+    for access, text, fill in shown:
+        marks.append((left, 10, access, _ACCESS[access][2], fill))
+        texts.append((left + 10, 10, text))
+        left += 42 + 5.4 * len(text)
+    frame = pd.DataFrame(marks, columns=["x", "y", "access", "colour", "fill"])
+    return [_points(frame), words(texts, fontSize=12)]
 
 
 def _drawing(result: PublicDatasets) -> alt.LayerChart:
     powers = _powers(result.table)
     marks, places = _marks(result, powers)
     bottom = max(end for _, end in places.values())
-    sheet = Canvas(_WIDTH, bottom + 42)
     names, counts, labels = [], [], []
     for modality, (top, _) in places.items():
         mine = result.table[result.table["modality"] == modality]
         first = top + _PAD + _STEP / 2
-        names.append({"x": 0, "y": first, "text": modality})
+        names.append((0, first, modality))
         for group, (_, left, _per_line) in _CELLS.items():
-            count = int((mine["task_group"] == group).sum())
-            if count:
-                counts.append({"x": left - 5, "y": first, "text": count})
+            if count := int((mine["task_group"] == group).sum()):
+                counts.append((left - 5, first, count))
         strip = marks[(marks["panel"] == "strip") & (marks["modality"] == modality)]
         if not strip.empty:
             largest = strip.loc[strip["n_images"].astype(float).idxmax()]
-            labels.append(
-                {"x": largest["x"] + 9, "y": largest["y"], "text": _short(largest["name"])}
-            )
-    rules = [{"x": 0, "to_x": _WIDTH, "y": top, "to_y": top} for top, _ in places.values()]
-    ticks = {power: _across(10.0**power, powers) for power in range(*powers)}
+            labels.append((largest["x"] + 9, largest["y"], _short(largest["name"])))
+    ticks = {power: _place(10.0**power, powers) for power in range(*powers)}
     ticks[powers[1]] = float(_STRIP[1])
-    grid = [{"x": x, "to_x": x, "y": _TOP, "to_y": bottom} for x in ticks.values()]
-    scale = [
-        {"x": x, "y": bottom + 12, "text": f"{10**power:,}"}
-        for power, x in ticks.items()
-        if power % 2
-    ]
+    scale = [(x, bottom + 12, f"{10**power:,}") for power, x in ticks.items() if power % 2]
     heads = [
-        {"x": left - 18, "y": _TOP - 11 - 14 * heading.count("\n"), "text": heading}
+        (left - 18, _TOP - 11 - 14 * heading.count("\n"), heading)
         for heading, left, _ in _CELLS.values()
     ]
-    heads.append({"x": _STRIP[0], "y": _TOP - 11, "text": "the largest of each modality is named"})
+    heads.append((_STRIP[0], _TOP - 11, "the largest of each modality is named"))
     panels = [
-        {"x": _CELLS[CLASSES_ONLY][1] - 18, "y": 40, "text": "Data sets by what is labelled"},
-        {"x": _STRIP[0], "y": 40, "text": "Size of those with classes"},
+        (_CELLS[CLASSES_ONLY][1] - 18, 40, "Data sets by what is labelled"),
+        (_STRIP[0], 40, "Size of those with classes"),
     ]
-    return sheet.sheet(
-        sheet.lines(rules, color=theme.GRID),
-        sheet.lines(grid, color=theme.GRID),
-        _points(sheet, marks).encode(href="url:N", tooltip=_TOOLTIP),
-        sheet.words(names, fontSize=12.5, fontWeight="bold"),
-        sheet.words(counts, align="right", fontSize=11, color=theme.MUTED),
-        sheet.words(labels, fontSize=10.5),
-        sheet.words(heads, fontSize=12, color=theme.MUTED, lineHeight=14),
-        sheet.words(panels, fontSize=13, fontWeight="bold"),
-        sheet.words(scale, align="center", fontSize=11),
-        sheet.words(
-            [{"x": sum(_STRIP) / 2, "y": bottom + 32, "text": "images (logarithmic)"}],
-            align="center",
-            fontSize=12,
-            color=theme.MUTED,
-        ),
-        *_key(sheet, set(result.table["access"])),
+    unit = [(sum(_STRIP) / 2, bottom + 32, "images (logarithmic)")]
+    return sheet(
+        _WIDTH,
+        bottom + 42,
+        lines([(0, top, _WIDTH, top) for top, _ in places.values()], color=theme.GRID),
+        lines([(x, _TOP, x, bottom) for x in ticks.values()], color=theme.GRID),
+        _points(marks).encode(href="url:N", tooltip=_TOOLTIP),
+        words(names, fontSize=12.5, fontWeight="bold"),
+        words(counts, align="right", fontSize=11, color=theme.MUTED),
+        words(labels, fontSize=10.5),
+        words(heads, fontSize=12, color=theme.MUTED, lineHeight=14),
+        words(panels, fontSize=13, fontWeight="bold"),
+        words(scale, align="center", fontSize=11),
+        words(unit, align="center", fontSize=12, color=theme.MUTED),
+        *_key(set(result.table["access"])),
     )
 
 

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.diagram import down
 from metaanalysis.review.statements import Majority
 
 _LINE = 19
@@ -59,7 +60,7 @@ def side_by_side(
         lines += [{"kind": kind, "head": h, "line": t} for h, t in zip(head, wrapped, strict=True)]
         lines.append({"kind": kind, "head": "", "line": ""})
     frame = pd.DataFrame(lines).assign(y=lambda table: top + _LINE * table.index)
-    base = alt.Chart(frame).encode(y=alt.Y("y:Q", scale=None, axis=None))
+    base = alt.Chart(frame).encode(y=down())
     colour = alt.condition(
         "datum.kind === 'reported'", alt.value(theme.MUTED), alt.value(theme.CURATED)
     )

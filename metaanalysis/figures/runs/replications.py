@@ -13,6 +13,7 @@ from db.wording import listed, method_words, metric_words, plural
 from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import SOURCE, Figure, finish
+from metaanalysis.figures.kit.diagram import down
 from metaanalysis.figures.kit.interval_lines import Line
 from metaanalysis.figures.kit.interval_rows import TOTAL, Drawing
 
@@ -48,14 +49,14 @@ class _Pairs(Drawing):
             .mark_point(shape="diamond", filled=True, fill=theme.PAPER, size=62, strokeWidth=1.4)
             .encode(
                 x=self._x("reported"),
-                y=self._y(),
+                y=down(),
                 stroke=alt.value(theme.INK),
                 opacity=alt.value(1),
                 tooltip=self._hints(rows),
             ),
             alt.Chart(replicated)
             .mark_point(shape="circle", filled=True, size=58, color=theme.REPLICATED, opacity=1)
-            .encode(x=self._x("estimate"), y=self._y(), tooltip=self._hints(rows)),
+            .encode(x=self._x("estimate"), y=down(), tooltip=self._hints(rows)),
             *self._texts(),
         ]
         return alt.LayerChart(layer=layers, width=TOTAL, height=self.height)
@@ -72,7 +73,7 @@ class _Pairs(Drawing):
         return [
             alt.Chart(pd.DataFrame(heads))
             .mark_rect(color=theme.PAPER, opacity=1)
-            .encode(x=alt.value(0), x2=alt.value(TOTAL), y=self._y("top"), y2="bottom:Q")
+            .encode(x=alt.value(0), x2=alt.value(TOTAL), y=down("top"), y2="bottom:Q")
         ]
 
     def _hints(self, rows: pd.DataFrame) -> list[alt.Tooltip]:
@@ -97,7 +98,7 @@ class _Pairs(Drawing):
         rule = (
             alt.Chart(ends)
             .mark_rule(color=colour, strokeWidth=thick)
-            .encode(x=self._x("low"), x2="high:Q", y=self._y())
+            .encode(x=self._x("low"), x2="high:Q", y=down())
         )
         return [rule, *self._arrows(ends, colour)]
 
@@ -110,7 +111,7 @@ class _Pairs(Drawing):
         return [
             alt.Chart(ticks)
             .mark_rule(color=theme.MUTED, strokeWidth=1.6, strokeDash=[2, 2])
-            .encode(x=self._x("baseline"), y=self._y("top"), y2="bottom:Q")
+            .encode(x=self._x("baseline"), y=down("top"), y2="bottom:Q")
         ]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis
+from metaanalysis.figures.kit.diagram import down
 
 #: Size of the drawing area in pixels; strips may make it higher.
 WIDTH, HEIGHT = 560, 400
@@ -128,19 +129,19 @@ def strips(
         layers.append(null.encode(x=_x(axis, "at"), y=alt.value(0), y2=bottom))
     layers += [
         base.mark_rect(color=theme.RECOMPUTED, opacity=opacity).encode(
-            x=_x(axis, f"drawn_{part}_low"), x2=f"drawn_{part}_high:Q", y=_y("top"), y2="bottom:Q"
+            x=_x(axis, f"drawn_{part}_low"), x2=f"drawn_{part}_high:Q", y=down("top"), y2="bottom:Q"
         )
         for part, opacity in (("pi", 0.10), ("ci", 0.22))
         if f"{part}_low" in means
     ]
     layers += [
-        _bubbles(points, _x(axis, "estimate"), _y("y"), colour),
+        _bubbles(points, _x(axis, "estimate"), down(), colour),
         *_arrows(means, axis),
         base.mark_rule(color=theme.RECOMPUTED, strokeWidth=2.4).encode(
-            x=_x(axis, "estimate"), y=_y("top"), y2="bottom:Q"
+            x=_x(axis, "estimate"), y=down("top"), y2="bottom:Q"
         ),
         base.mark_text(align="left", baseline="bottom", dy=-4, fontSize=12).encode(
-            x=alt.value(0), y=_y("top"), text="name:N"
+            x=alt.value(0), y=down("top"), text="name:N"
         ),
     ]
     return layers
@@ -159,10 +160,6 @@ def _x(axis: ValueAxis, name: str) -> alt.X:
     return axis.x(name, grid=True)
 
 
-def _y(name: str) -> alt.Y:
-    return alt.Y(f"{name}:Q", scale=None, axis=None)
-
-
 def _arrows(means: pd.DataFrame, axis: ValueAxis) -> list[alt.Chart]:
     """Draw an arrow where an interval of a strip goes on beyond the axis."""
     layers = []
@@ -175,7 +172,7 @@ def _arrows(means: pd.DataFrame, axis: ValueAxis) -> list[alt.Chart]:
             layers.append(
                 alt.Chart(beyond[["y"]].assign(at=at))
                 .mark_point(shape=shape, filled=True, size=130, color=theme.RECOMPUTED, opacity=1)
-                .encode(x=_x(axis, "at"), y=_y("y"))
+                .encode(x=_x(axis, "at"), y=down())
             )
     return layers
 

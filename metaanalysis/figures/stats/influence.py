@@ -16,7 +16,7 @@ from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import even_ticks
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import down
 from metaanalysis.figures.kit.interval_lines import Sizes
 from metaanalysis.figures.kit.text_width import shortened, text_width
 
@@ -107,7 +107,7 @@ def _labels(studies: pd.DataFrame, height: float, sizes: Sizes) -> alt.LayerChar
         text=[shortened(label, sizes.font, _LABEL) for label in studies["label"]]
     )
     width = min(_LABEL, max([70.0, *(text_width(t, sizes.font, bold=True) for t in rows["text"])]))
-    base = alt.Chart(rows).encode(x=alt.value(0), y=Canvas(width, height).y(), text="text:N")
+    base = alt.Chart(rows).encode(x=alt.value(0), y=down(), text="text:N")
     look: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": sizes.font}
     plain = base.transform_filter("!datum.influential").mark_text(**look)
     bold = base.transform_filter("datum.influential").mark_text(
@@ -165,11 +165,10 @@ def _panel(
             title=None, values=_ticks(low, high), grid=False, labelFlush=False, format="~g"
         ),
     )
-    y = Canvas(_WIDTH, height).y
     upright = [
         alt.Chart(pd.DataFrame({"value": at, "top": sizes.line, "bottom": height}))
         .mark_rule(**look)
-        .encode(x=x, y=y("top"), y2="bottom:Q")
+        .encode(x=x, y=down("top"), y2="bottom:Q")
         for at, look in (
             ([] if origin is None else [origin], {"color": theme.FAINT}),
             (cuts, {"color": theme.MUTED, "strokeDash": [4, 3]}),
@@ -177,7 +176,7 @@ def _panel(
         if at
     ]
     colour = alt.condition("datum.influential", alt.value(theme.RECOMPUTED), alt.value(theme.MUTED))
-    marks = alt.Chart(rows.assign(start=start)).encode(y=y())
+    marks = alt.Chart(rows.assign(start=start)).encode(y=down())
     layers = [
         *upright,
         marks.mark_rule(strokeWidth=1.4).encode(x=x, x2="start:Q", color=colour),

@@ -14,7 +14,7 @@ from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import across, down
 
 if TYPE_CHECKING:
     from metaanalysis.stats.result_tables import MultiverseResult
@@ -146,7 +146,7 @@ def _if_chosen(value: Any, other: Any) -> Any:
 
 def _curve(drawn: pd.DataFrame, axis: ValueAxis, step: float) -> alt.LayerChart:
     ends = {end: drawn[f"ci_{end}"].clip(axis.low, axis.high) for end in ("low", "high")}
-    base = alt.Chart(drawn.assign(**ends)).encode(x=Canvas(_WIDTH, _TOP).x())
+    base = alt.Chart(drawn.assign(**ends)).encode(x=across())
     size = min(max(step * 4, 14), 46)
     shown = ["transform", "method", "test", "inclusion", "k", "estimate", "ci_low", "ci_high"]
     tooltip = [alt.Tooltip(name) for name in shown if name in drawn]
@@ -195,9 +195,8 @@ def _matrix(
             y += _LINE
         y += _LINE * 0.35
     height = y
-    sheet = Canvas(_WIDTH, height)
     size = min(max(step * 5, 10), 60)
-    base = alt.Chart(pd.DataFrame(dots)).encode(x=sheet.x(), y=sheet.y())
+    base = alt.Chart(pd.DataFrame(dots)).encode(x=across(), y=down())
     layers = [
         base.transform_filter("!datum.on").mark_point(
             filled=True, size=size * 0.35, color=theme.FAINT, opacity=0.8
@@ -209,7 +208,7 @@ def _matrix(
     layers += [
         alt.Chart(pd.DataFrame(rows))
         .mark_text(align="right", baseline="middle", fontSize=_FONT, color=colour)
-        .encode(x=alt.value(-12), y=sheet.y(), text="text:N")
+        .encode(x=alt.value(-12), y=down(), text="text:N")
         for rows, colour in ((names, theme.INK), (heads, theme.MUTED))
     ]
     return alt.LayerChart(layer=layers, width=_WIDTH, height=height)
