@@ -62,9 +62,9 @@ _TOOLTIP = [
 _Rows: TypeAlias = dict[str, tuple[float, float]]
 
 
-def _powers(table: pd.DataFrame) -> tuple[int, int]:
+def _powers(sized: pd.DataFrame) -> tuple[int, int]:
     """Return the powers of ten between which the numbers of images in the strip lie."""
-    images = _sized(table)["n_images"].astype(float)
+    images = sized["n_images"].astype(float)
     return math.floor(math.log10(images.min())), math.ceil(math.log10(images.max()))
 
 
@@ -74,13 +74,7 @@ def _place(images: float, powers: tuple[int, int]) -> float:
     return _STRIP[0] + (math.log10(images) - low) / (high - low) * (_STRIP[1] - _STRIP[0])
 
 
-def _sized(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the data sets of the strip: those with classes of which the images are counted."""
-    labelled = table["task_group"].isin([CLASSES_ONLY, CLASSES_TOO])
-    return table[labelled & table["n_images"].notna()]
-
-
-def _swarm(mine: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float, int]]:
+def _swarm(sized: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float, int]]:
     """Place data sets along the strip, stepping up or down where marks would touch.
 
     Returns
@@ -89,7 +83,7 @@ def _swarm(mine: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float
         Name -> place across, and line from the top.
     """
     placed: dict[str, tuple[float, int]] = {}
-    for row in _sized(mine).sort_values("n_images").to_dict("records"):
+    for row in sized.sort_values("n_images").to_dict("records"):
         x = _place(float(row["n_images"]), powers)
         taken = {step for other, step in placed.values() if abs(other - x) < _STEP}
         steps = (step for size in range(len(placed) + 1) for step in (size, -size))
@@ -102,6 +96,7 @@ def _marks(result: PublicDatasets, powers: tuple[int, int]) -> tuple[pd.DataFram
     """Return one row a mark: each data set in its cell, those of known size in the strip too."""
     marks: list[dict[str, Any]] = []
     rows: _Rows = {}
+    sized = result.sized
     top = float(_TOP)
     for modality in result.modalities:
         mine = result.table[result.table["modality"] == modality]
@@ -113,7 +108,7 @@ def _marks(result: PublicDatasets, powers: tuple[int, int]) -> tuple[pd.DataFram
             for index, row in enumerate(cell):
                 line, column = divmod(index, per_line)
                 placed.append((row, "cell", left + (column + 0.5) * _STEP, line))
-        for name, (x, line) in _swarm(mine, powers).items():
+        for name, (x, line) in _swarm(sized[sized["modality"] == modality], powers).items():
             placed.append((records[name], "strip", x, line))
         first = top + _PAD + _STEP / 2
         marks += [
@@ -166,7 +161,7 @@ def _key(present: set[str]) -> list[alt.Chart]:
 
 
 def _drawing(result: PublicDatasets) -> alt.LayerChart:
-    powers = _powers(result.table)
+    powers = _powers(result.sized)
     marks, places = _marks(result, powers)
     bottom = max(end for _, end in places.values())
     names, counts, labels = [], [], []
@@ -217,14 +212,14 @@ def appendix_c(database: Database) -> Figure:
     table = result.table
     loaders = table["loader"].dropna().str.split(";").explode()
     packages = sorted(set(loaders.str.split(r"[:.]", regex=True).str[0].str.strip()))
-    labelled = table["task_group"].isin([CLASSES_ONLY, CLASSES_TOO])
-    is_open = int((labelled & (table["access"] == "open")).sum())
-    loads = int((labelled & table["has_loader"]).sum())
+    labelled, sized = result.labelled, result.sized
+    is_open = int((labelled["access"] == "open").sum())
+    loads = int(labelled["has_loader"].sum())
     others = sorted(set(table.loc[table["task_group"] == OTHER, "task"]))
-    data = table.assign(in_size_panel=table["name"].isin(_sized(table)["name"]))
+    data = table.assign(in_size_panel=table["name"].isin(sized["name"]))
     return finish(
         "appendix-c",
-        f"{result.with_classes} of {len(table)} public data sets have class labels, "
+        f"{len(labelled)} of {len(table)} public data sets have class labels, "
         f"and {is_open} of these are open",
         [
             f"Curated: the {len(table)} data sets of our list, a mark each; {loads} of those with "
@@ -238,7 +233,7 @@ def appendix_c(database: Database) -> Figure:
             "Classes and more: also boxes or outlines. Other: "
             f"{', '.join(others)}. “Many” is several modalities. Open: no account needed. "
             f"Known packages: {', '.join(packages)}.",
-            f"{result.without_images} of the {result.with_classes} with classes state no number of "
+            f"{len(labelled) - len(sized)} of the {len(labelled)} with classes state no number of "
             "images and are not in the right panel. Numbers are those of the sources, not counted "
             "by us. In the HTML each mark names its data set and leads to it.",
         ],
