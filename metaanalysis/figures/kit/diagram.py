@@ -7,13 +7,16 @@ the top left corner: the layers have no scale, so a position in the data is one 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from metaanalysis.figures.kit import theme
+
+#: Marks that :func:`layer` draws.
+Kind = Literal["area", "line", "point", "rect", "rule"]
 
 #: A frame, or rows: mappings, or tuples of the columns that a function names, in their order.
 Rows: TypeAlias = pd.DataFrame | Iterable[Mapping[str, Any]] | Iterable[tuple[Any, ...]]
@@ -35,6 +38,15 @@ def across(field: str = "x") -> alt.X:
 def down(field: str = "y") -> alt.Y:
     """Return a column of pixels as the vertical position, downwards."""
     return alt.Y(f"{field}:Q", scale=None, axis=None)
+
+
+def layer(
+    kind: Kind, rows: pd.DataFrame, look: Mapping[str, Any], **channels: Any
+) -> list[alt.Chart]:
+    """Return a layer of marks of a kind, such as ``point``; none where there are no rows."""
+    if rows.empty:
+        return []
+    return [alt.Chart(rows, mark=alt.MarkDef(type=kind, **look)).encode(**channels)]
 
 
 def boxes(rows: Rows, **mark: Any) -> alt.Chart:
