@@ -18,13 +18,11 @@ from medtl_meta.cli.options import (
 )
 from medtl_meta.cli.output import UNKNOWN, width, write_rows
 from medtl_meta.cli.prose import WIDEST, paragraph, wrapped
+from metaanalysis.figures import FORMATS
 from replicate.verdicts.words import Code
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
 MARGIN = 0.02
-
-#: Formats of the figure.
-FIGURE_FORMATS = ("html", "svg", "png", "csv")
 
 _SHORT = (
     "study", "metric", "of_class", "reported", "replicated", "ci_low", "ci_high", "verdict",
@@ -53,7 +51,7 @@ _SHORT = (
     default="html,png",
     show_default=True,
     metavar="A,B,...",
-    help=f"With --out: what to write of the figure, out of {', '.join(FIGURE_FORMATS)}.",
+    help=f"With --out: what to write of the figure, out of {', '.join(FORMATS)}.",
 )
 @format_option
 @database_option
@@ -82,7 +80,7 @@ def compare(
     from replicate.verdicts.compare import compare_runs, counted
     from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 
-    wanted = chosen_formats(forms, FIGURE_FORMATS)
+    wanted = chosen_formats(forms, FORMATS)
     left = 0
     with opened(where) as database:
         if names:

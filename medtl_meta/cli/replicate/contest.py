@@ -23,12 +23,11 @@ from medtl_meta.cli.options import (
 from medtl_meta.cli.output import UNKNOWN, write_rows
 from medtl_meta.cli.prose import heading
 from medtl_meta.cli.sections import SectionedCommand
+from metaanalysis.figures import FORMATS
 from replicate.setup.overrides import TL_TYPE, overrides
 from replicate.spec import RECOMMENDED, TL_TYPES
 
 METRICS = ("auc", "accuracy", "balanced_accuracy")
-#: Formats of the figures.
-FIGURE_FORMATS = ("html", "svg", "png", "csv")
 RESULTS, PARTIAL, SUMMARY = "results.csv", "results.partial.csv", "summary.json"
 
 #: Options that go into the conditions, by the names that all commands share.
@@ -136,7 +135,7 @@ _RATE = click.FloatRange(min=0, min_open=True)
     default="html,png",
     show_default=True,
     metavar="A,B,...",
-    help=f"What to write of the figures, out of {', '.join(FIGURE_FORMATS)}.",
+    help=f"What to write of the figures, out of {', '.join(FORMATS)}.",
 )
 @out_option("contest")
 @format_option
@@ -174,7 +173,7 @@ def contest(
     from replicate.contest import rows as contest_rows
     from replicate.contest.summary import summarise
 
-    wanted = chosen_formats(forms, FIGURE_FORMATS)
+    wanted = chosen_formats(forms, FORMATS)
     if earlier is not None:
         if images:
             raise UsageError("--from and --images: one runs nothing, the other does.", "Drop one.")

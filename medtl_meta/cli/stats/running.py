@@ -17,6 +17,7 @@ from medtl_meta.cli.prose import WIDEST
 from medtl_meta.cli.query import FILTER_HELP
 from medtl_meta.cli.stats.options import ROLES
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
+from metaanalysis.figures import FORMATS
 
 if TYPE_CHECKING:
     from metaanalysis.analyses.analysis import Analysis, Model
@@ -230,7 +231,7 @@ def _paragraph(text: str, form: str) -> None:
 
 def formats(text: str | None) -> tuple[str, ...]:
     """Return the formats of a figure that a list of words names."""
-    known = Lexicon("--figure-format", ("html", "svg", "png", "csv"))
+    known = Lexicon("--figure-format", FORMATS)
     if text is None:
         return known.terms
     chosen = tuple(dict.fromkeys(known.resolve(word) for word in text.split(",") if word.strip()))

@@ -16,7 +16,7 @@ import pandas as pd
 from metaanalysis.figures.kit import theme
 
 #: Marks that :func:`layer` draws.
-Kind = Literal["area", "line", "point", "rect", "rule"]
+Kind = Literal["area", "line", "point", "rect", "rule", "text"]
 
 #: A frame, or rows: mappings, or tuples of the columns that a function names, in their order.
 Rows: TypeAlias = pd.DataFrame | Iterable[Mapping[str, Any]] | Iterable[tuple[Any, ...]]
@@ -38,6 +38,16 @@ def across(field: str = "x") -> alt.X:
 def down(field: str = "y") -> alt.Y:
     """Return a column of pixels as the vertical position, downwards."""
     return alt.Y(f"{field}:Q", scale=None, axis=None)
+
+
+def exactly(low: float, high: float, **options: Any) -> alt.Scale:
+    """Return a scale that begins and ends where it is told."""
+    return alt.Scale(domain=[low, high], nice=False, zero=False, **options)
+
+
+def either(test: Any, so: Any, otherwise: Any) -> Any:
+    """Return a channel that has one value where a test of the row holds, else another."""
+    return alt.condition(test, alt.value(so), alt.value(otherwise))
 
 
 def layer(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from db.wording import UNKNOWN
 from metaanalysis.figures.kit import theme
-from metaanalysis.figures.kit.diagram import across, down, sheet, words
+from metaanalysis.figures.kit.diagram import across, down, layer, sheet, words
 
 WIDTH = 236
 
@@ -108,28 +108,20 @@ class Key:
 
     def chart(self, height: float) -> alt.LayerChart:
         """Return the key as a drawing of :data:`WIDTH` and the height given."""
-        layers: list[alt.Chart] = []
-        if self._marks:
-            layers.append(
-                alt.Chart(pd.DataFrame(self._marks))
-                .mark_point(opacity=1)
-                .encode(
-                    x=across(),
-                    y=down(),
-                    shape=alt.Shape("shape:N", scale=None),
-                    size=alt.Size("size:Q", scale=None),
-                    fill=alt.Fill("fill:N", scale=None),
-                    stroke=alt.Stroke("stroke:N", scale=None),
-                    strokeWidth=alt.StrokeWidth("width:Q", scale=None),
-                )
-            )
-        layers += [
-            alt.Chart(pd.DataFrame(rows))
-            .mark_rule(strokeWidth=1.6, strokeDash=dashes)
-            .encode(x=across(), x2="to_x:Q", y=down(), color=alt.Color("colour:N", scale=None))
-            for dash, dashes in DASHES.items()
-            if (rows := [row for row in self._rules if row["dash"] == dash])
-        ]
+        channels = {
+            "shape": alt.Shape("shape:N", scale=None),
+            "size": alt.Size("size:Q", scale=None),
+            "fill": alt.Fill("fill:N", scale=None),
+            "stroke": alt.Stroke("stroke:N", scale=None),
+            "strokeWidth": alt.StrokeWidth("width:Q", scale=None),
+        }
+        place = {"x": across(), "y": down()}
+        layers = layer("point", pd.DataFrame(self._marks), {"opacity": 1}, **place, **channels)
+        colour = alt.Color("colour:N", scale=None)
+        for dash, dashes in DASHES.items():
+            rows = pd.DataFrame([row for row in self._rules if row["dash"] == dash])
+            look = {"strokeWidth": 1.6, "strokeDash": dashes}
+            layers += layer("rule", rows, look, **place, x2="to_x:Q", color=colour)
         return sheet(WIDTH, height, *layers, *texts(self._texts))
 
 

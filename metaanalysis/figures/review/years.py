@@ -10,7 +10,7 @@ import altair as alt
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.diagram import sheet, words
+from metaanalysis.figures.kit.diagram import exactly, sheet, words
 from metaanalysis.query import Coverage
 from metaanalysis.review import years
 from metaanalysis.review.years import Years
@@ -31,7 +31,7 @@ def _bars(result: Years) -> alt.LayerChart:
             "studies:Q",
             title="curated studies",
             axis=alt.Axis(tickCount=5, domain=False, ticks=False),
-            scale=alt.Scale(domain=[0, float(table["studies"].max()) * 1.12], nice=False),
+            scale=exactly(0, float(table["studies"].max()) * 1.12),
         ),
     )
     bars = base.mark_bar(size=44).encode(

@@ -198,15 +198,12 @@ def _key(result: RegressionResult, chosen: str, caption: Caption) -> Key:
         key.box("prediction interval", "#f8ece6")
     key.gap()
     term = next(item for item in result.terms if item.term == chosen)
-    kind, freedom = "χ²", f"{term.df}"
-    if term.df_residual is not None:
-        kind, freedom = "F", f"{term.df}, {term.df_residual:g}"
     scale = scale_words(result.back.scale)
     if chosen not in result.levels:
         slope = next(item for item in result.coefficients if item.name == chosen)
         key.value("slope" + (f" ({scale})" if scale else ""), significant(slope.estimate))
         key.value(interval, captions.span((slope.ci_low, slope.ci_high)))
-    key.value("test of the moderator", f"{kind}({freedom}) = {significant(term.statistic)}")
+    key.value("test of the moderator", captions.statistic(term))
     key.value("", p_words(term.p))
     if not math.isnan(term.permutation_p):
         key.value("by permutation", p_words(term.permutation_p))
