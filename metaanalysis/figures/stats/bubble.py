@@ -144,29 +144,18 @@ def _fitted(result: RegressionResult, chosen: str, held: Mapping[str, Any]) -> p
 
 
 def _points(result: RegressionResult, chosen: str) -> pd.DataFrame:
-    weights = result.weights or (1.0,) * result.k
-    largest = max(weights)
+    weights = np.array(result.weights or (1.0,) * result.k)
     most = _LARGEST if result.k <= _FEW else _LARGEST / 2
-    moderator = result.moderators[chosen]
     return pd.DataFrame(
-        [
-            {
-                "mark": "study",
-                "label": label,
-                "row": row,
-                "moderator": at,
-                "estimate": value,
-            }
-            | {"weight": weight, "size": max(most * weight / largest, _SMALLEST)}
-            for label, row, at, (value, _, _), weight in zip(
-                result.labels,
-                result.rows_used,
-                moderator,
-                study_values(result),
-                weights,
-                strict=True,
-            )
-        ]
+        {
+            "mark": "study",
+            "label": list(result.labels),
+            "row": list(result.rows_used),
+            "moderator": list(result.moderators[chosen]),
+            "estimate": [value for value, _, _ in study_values(result)],
+            "weight": weights,
+            "size": np.maximum(most * weights / weights.max(), _SMALLEST),
+        }
     )
 
 
