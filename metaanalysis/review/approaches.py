@@ -65,7 +65,7 @@ APPROACHES: Mapping[str, Approach] = {
 }
 
 
-def blocks(approaches: Mapping[str, Approach] = APPROACHES) -> pd.DataFrame:
+def blocks() -> pd.DataFrame:
     """Return one row a block of each approach's network, from the image to the class.
 
     Returns
@@ -73,24 +73,15 @@ def blocks(approaches: Mapping[str, Approach] = APPROACHES) -> pd.DataFrame:
     pandas.DataFrame
         ``approach, transfers, position, layer, start, state``.
     """
-    rows: list[dict[str, Any]] = []
-    for name, approach in approaches.items():
+    rows: list[tuple[Any, ...]] = []
+    for name, approach in APPROACHES.items():
         kept = [FROZEN if group < approach.frozen else TRAINED for group in range(GROUPS)]
         pieces = [(CONVOLUTIONAL, approach.start, state) for state in kept]
         # The classes are new, so what tells them apart is new in every approach.
         pieces.append((approach.head, NEW, TRAINED))
-        rows += [
-            {
-                "approach": name,
-                "transfers": approach.transfers,
-                "position": position,
-                "layer": layer,
-                "start": start,
-                "state": state,
-            }
-            for position, (layer, start, state) in enumerate(pieces, start=1)
-        ]
-    return pd.DataFrame(rows)
+        rows += [(name, approach.transfers, place, *one) for place, one in enumerate(pieces, 1)]
+    columns = ["approach", "transfers", "position", "layer", "start", "state"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def definitions(database: Database) -> dict[str, str]:

@@ -35,13 +35,10 @@ class Classes(Recount):
 
 def count_classes(frame: pd.DataFrame) -> pd.DataFrame:
     """Count studies (``ref, n_classes``) by number of classes, unknown ones left out."""
-    known = frame.dropna(subset=["n_classes"])
-    rows = []
-    for number in sorted(set(known["n_classes"].astype(int))):
-        refs = known.loc[known["n_classes"] == number, "ref"]
-        listed = " ".join(str(ref) for ref in sorted(refs.dropna()))
-        rows.append({"n_classes": number, "studies": len(refs), "refs": listed})
-    return pd.DataFrame(rows, columns=["n_classes", "studies", "refs"])
+    known = frame.dropna(subset=["n_classes"]).astype({"n_classes": int})
+    grouped = known.sort_values("ref").groupby("n_classes")["ref"]
+    table = grouped.agg(studies="size", refs=lambda refs: " ".join(map(str, refs.dropna())))
+    return table.reset_index()
 
 
 def classes(database: Database) -> Classes:

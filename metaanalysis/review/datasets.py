@@ -25,6 +25,9 @@ CLASSES_ONLY, CLASSES_TOO, SEGMENTATION, OTHER = (
 )
 TASK_GROUPS = (CLASSES_ONLY, CLASSES_TOO, SEGMENTATION, OTHER)
 
+#: Groups of data sets with class labels.
+_LABELLED = (CLASSES_ONLY, CLASSES_TOO)
+
 UNKNOWN = "unknown"
 
 #: What a reader of the table gets of each data set.
@@ -55,17 +58,21 @@ class PublicDatasets:
         The modalities, most data sets with class labels first; "many" and "unknown" last.
     reported
         How many public data sets the review counts.
-    with_classes
-        Data sets with class labels.
-    without_images
-        Of these, how many state no number of images.
     """
 
     table: pd.DataFrame
     modalities: tuple[str, ...]
     reported: int
-    with_classes: int
-    without_images: int
+
+    @property
+    def labelled(self) -> pd.DataFrame:
+        """Return the data sets with class labels."""
+        return self.table[self.table["task_group"].isin(_LABELLED)]
+
+    @property
+    def sized(self) -> pd.DataFrame:
+        """Return those with class labels of which the number of images is known."""
+        return self.labelled.dropna(subset=["n_images"])
 
 
 def task_group(task: str | None) -> str:
@@ -93,41 +100,32 @@ def tabulate(rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame, tuple[str
         table[column] = table[column].fillna(UNKNOWN)
     for column in ("year", "n_images", "n_classes"):
         table[column] = table[column].astype("Int64")
-    labelled = table["task_group"].isin([CLASSES_ONLY, CLASSES_TOO])
-    classes, total = table[labelled]["modality"].value_counts(), table["modality"].value_counts()
+    classes = table.loc[table["task_group"].isin(_LABELLED), "modality"].value_counts()
+    total = table["modality"].value_counts()
     last = {"many": 1, UNKNOWN: 2}
-    modalities = tuple(
-        sorted(
-            total.index,
-            key=lambda name: (last.get(name, 0), -classes.get(name, 0), -total[name], name),
-        )
+    modalities = sorted(
+        total.index, key=lambda name: (last.get(name, 0), -classes.get(name, 0), -total[name], name)
     )
-    ranks = {
-        "modality": {name: rank for rank, name in enumerate(modalities)},
-        "task_group": {name: rank for rank, name in enumerate(TASK_GROUPS)},
-        "access": {name: rank for rank, name in enumerate((*ACCESS, UNKNOWN))},
+    orders = {
+        "modality": modalities,
+        "task_group": list(TASK_GROUPS),
+        "access": [*ACCESS, UNKNOWN],
+        "has_loader": [True, False],
     }
     table = table.sort_values(
-        ["modality", "task_group", "access", "has_loader", "name"],
+        [*orders, "name"],
         key=lambda column: (
-            column.map(ranks[column.name])
-            if column.name in ranks
-            else (~column if column.name == "has_loader" else column.str.casefold())
+            column.map(orders[column.name].index)
+            if column.name in orders
+            else column.str.casefold()
         ),
         ignore_index=True,
     )
-    return table, modalities
+    return table, tuple(modalities)
 
 
 def public_datasets(database: Database) -> PublicDatasets:
     """Return the packaged list of public data sets, grouped and ordered."""
     rows = [row for row in query.public_datasets(database) if row["origin"] == "packaged"]
-    table, modalities = tabulate(rows)
-    labelled = table[table["task_group"].isin([CLASSES_ONLY, CLASSES_TOO])]
-    return PublicDatasets(
-        table,
-        modalities,
-        int(query.review_facts(database, "totals")["public_datasets"]),
-        len(labelled),
-        int(labelled["n_images"].isna().sum()),
-    )
+    totals = query.review_facts(database, "totals")
+    return PublicDatasets(*tabulate(rows), int(totals["public_datasets"]))

@@ -43,10 +43,11 @@ def overview(database: Database) -> Overview:
     known = frame.dropna(subset=["modality", "subject"]).copy()
     known["tl_type"] = [single_label(values) or UNKNOWN for values in known.pop("tl_types")]
     rows, columns = by_frequency(known["subject"]), by_frequency(known["modality"])
-    ranks = {"subject": rows, "modality": columns, "tl_type": list(TL_LABELS)}
-    for name, order in ranks.items():
-        known[f"{name}_rank"] = [order.index(term) for term in known[name]]
-    placed = known.sort_values([*(f"{name}_rank" for name in ranks), "ref"])
+    orders = {"subject": rows, "modality": columns, "tl_type": list(TL_LABELS)}
+    placed = known.sort_values(
+        [*orders, "ref"],
+        key=lambda terms: terms.map(orders[terms.name].index) if terms.name in orders else terms,
+    )
     return Overview(
         table=placed[["key", "ref", "modality", "subject", "tl_type"]].reset_index(drop=True),
         subjects=rows,

@@ -77,18 +77,10 @@ def check_steps(printed: Mapping[str, int]) -> pd.DataFrame:
     """
     rows = []
     for entered, removed, left in STEPS:
-        computed = printed[entered] - printed[removed]
-        rows.append(
-            {
-                "step": left,
-                "entered": printed[entered],
-                "removed": printed[removed],
-                "computed": computed,
-                "printed": printed[left],
-                "difference": printed[left] - computed,
-            }
-        )
-    return pd.DataFrame(rows)
+        there, out, stated = printed[entered], printed[removed], printed[left]
+        rows.append((left, there, out, there - out, stated, stated - (there - out)))
+    columns = ["step", "entered", "removed", "computed", "printed", "difference"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def flow(database: Database) -> Flow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,6 @@ def count_any(studies: Iterable[Sequence[str] | None], names: Iterable[str]) -> 
     return sum(1 for listed in studies if listed and wanted & set(listed))
 
 
-def _members(backbones: Iterable[Mapping[str, Any]], column: str, value: str) -> list[str]:
-    return [row["name"] for row in backbones if row[column] == value]
-
-
 def table_1(database: Database) -> Table1:
     """Return the review's Table 1 with the number of curated studies that test each model.
 
@@ -62,32 +58,26 @@ def table_1(database: Database) -> Table1:
     backbones = query.backbones(database)
     by_name = {row["name"]: row for row in backbones}
     studies = curated(database, ["backbones"])["backbones"].tolist()
+
+    def tested(column: str, value: str) -> int:
+        return count_any(studies, [row["name"] for row in backbones if row[column] == value])
+
     rows: list[dict[str, Any]] = []
     depth_of: dict[str, str] = {}
     for printed in query.review_facts(database, "table_1")["rows"]:
         backbone = by_name[known.resolve(printed["model"])]
         depth_of[printed["model_type"]] = backbone["depth_group"]
-        family = backbone["family"]
         rows.append(
-            {
-                **{column: printed[column] for column in REPORTED},
-                "backbone": backbone["name"],
-                "family": family,
-                "studies": count_any(studies, [backbone["name"]]),
-                "studies_family": count_any(studies, _members(backbones, "family", family)),
-            }
+            {column: printed[column] for column in REPORTED}
+            | {"backbone": backbone["name"], "family": backbone["family"]}
+            | {"studies": tested("name", backbone["name"])}
+            | {"studies_family": tested("family", backbone["family"])}
         )
-    groups = [
-        {
-            "model_type": model_type,
-            "studies": count_any(studies, _members(backbones, "depth_group", depth)),
-        }
-        for model_type, depth in depth_of.items()
-    ]
+    groups = [(kind, tested("depth_group", depth)) for kind, depth in depth_of.items()]
     counted = sum(1 for listed in studies if listed)
     return Table1(
         table=pd.DataFrame(rows),
-        groups=pd.DataFrame(groups),
+        groups=pd.DataFrame(groups, columns=["model_type", "studies"]),
         counted=counted,
         unknown=len(studies) - counted,
         coverage=query.coverage(database),

@@ -63,14 +63,10 @@ def by_year(studies: Iterable[tuple[int, str]], last_searched: int) -> pd.DataFr
     for year, name in studies:
         names.setdefault(year, []).append(name)
     span = range(min(names), max(names) + 1) if names else range(0)
-    rows = [
-        (
-            year,
-            len(names.get(year, [])),
-            ", ".join(names.get(year, [])) if year > last_searched else "",
-        )
-        for year in span
-    ]
+    rows = []
+    for year in span:
+        found = names.get(year, [])
+        rows.append((year, len(found), ", ".join(found) if year > last_searched else ""))
     return pd.DataFrame(rows, columns=["year", "studies", "named"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from db.wording import fixed, p_words
 from metaanalysis.stats.record import Record, Result, Row, plain
 from metaanalysis.stats.transforms import IDENTITY, BackTransform
-from metaanalysis.stats.wording import degrees_words, level_words, q_words
+from metaanalysis.stats.wording import level_words, q_words
 
 NAN = float("nan")
 Interval = tuple[float, float]
@@ -252,11 +252,6 @@ class SubgroupResult(Result):
     df_residual: float | None
     p: float
     r2: float = NAN
-
-    @property
-    def df_text(self) -> str:
-        """Degrees of freedom of the test: ``3``, ``3, 12`` or ``3, 2.7``."""
-        return degrees_words(self.df, self.df_residual)
 
     def rows(self) -> list[Row]:
         """One row a subgroup, and one for all."""

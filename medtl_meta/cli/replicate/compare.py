@@ -10,7 +10,6 @@ import click
 
 from db.wording import UNKNOWN, folded, method_words, metric_words, plural
 from medtl_meta.cli.options import (
-    FIGURE_FORMATS,
     chosen_formats,
     database_option,
     format_option,
@@ -19,6 +18,7 @@ from medtl_meta.cli.options import (
 )
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST, paragraph
+from metaanalysis.figures import FORMATS
 from replicate.verdicts.words import Code
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
@@ -51,7 +51,7 @@ _SHORT = (
     default="html,png",
     show_default=True,
     metavar="A,B,...",
-    help=f"With --out: what to write of the figure, out of {', '.join(FIGURE_FORMATS)}.",
+    help=f"With --out: what to write of the figure, out of {', '.join(FORMATS)}.",
 )
 @format_option
 @database_option
@@ -80,7 +80,7 @@ def compare(
     from replicate.verdicts.compare import compare_runs, counted
     from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 
-    wanted = chosen_formats(forms, FIGURE_FORMATS)
+    wanted = chosen_formats(forms, FORMATS)
     left = 0
     with opened(where) as database:
         if names:

@@ -15,7 +15,6 @@ from click.core import ParameterSource
 from db.errors import ReplicationError, UsageError
 from db.wording import RECOMMENDED_IS, UNKNOWN, fixed, metric_words, minus
 from medtl_meta.cli.options import (
-    FIGURE_FORMATS,
     chosen_formats,
     database_option,
     format_option,
@@ -32,6 +31,7 @@ from replicate.terms import CONTEST_METRICS, RECOMMENDED, TL_TYPES
 
 if TYPE_CHECKING:
     from replicate.contest.answer import Summary
+from metaanalysis.figures import FORMATS
 
 #: What options mean here that mean something else to a single run: placeholder and help.
 _OTHERWISE = {
@@ -82,7 +82,7 @@ _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "
     default="html,png",
     show_default=True,
     metavar="A,B,...",
-    help=f"What to write of the figures, out of {', '.join(FIGURE_FORMATS)}.",
+    help=f"What to write of the figures, out of {', '.join(FORMATS)}.",
 )
 @out_option("contest")
 @format_option
@@ -118,7 +118,7 @@ def contest(
     from replicate.contest.drawing import write_answer
     from replicate.contest.summary import summarise
 
-    wanted = chosen_formats(forms, FIGURE_FORMATS)
+    wanted = chosen_formats(forms, FORMATS)
     if earlier is not None:
         if images:
             raise UsageError("--from and --images: one runs nothing, the other does.", "Drop one.")

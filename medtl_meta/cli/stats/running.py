@@ -17,6 +17,7 @@ from medtl_meta.cli.prose import WIDEST
 from medtl_meta.cli.query import FILTER_HELP
 from medtl_meta.cli.stats.options import ROLES
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
+from metaanalysis.figures import FORMATS
 
 if TYPE_CHECKING:
     from metaanalysis.analyses.analysis import Analysis, Model
@@ -185,7 +186,6 @@ def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
                 "--figure-format: no figure is asked for.", "Name a folder with --figure."
             )
         return ()
-    from metaanalysis.figures import FORMATS
     from metaanalysis.figures.stats.drawing import has_figure
 
     if not has_figure(analysis):

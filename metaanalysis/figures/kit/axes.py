@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from db.wording import minus, significant
+from metaanalysis.figures.kit.diagram import exactly
 
 if TYPE_CHECKING:
     from metaanalysis.stats.results import PoolResult, RegressionResult
@@ -141,7 +142,7 @@ class ValueAxis:
         """Return the Altair scale, over a range of pixels if given."""
         options: dict[str, Any] = {} if ends is None else {"range": list(ends)}
         options["type"] = "log" if self.log else "linear"
-        return alt.Scale(domain=[self.low, self.high], nice=False, zero=False, **options)
+        return exactly(self.low, self.high, **options)
 
     def axis(self, **options: Any) -> alt.Axis:
         """Return the Altair axis with its ticks and title."""
@@ -152,9 +153,7 @@ class ValueAxis:
         # Quarters need one more place than their size says.
         places += round(step * 10**places, 6) % 1 != 0
         shape = "~g" if self.log else f".{places}f"
-        return alt.Axis(
-            values=list(self.ticks), format=shape, title=self.title, labelFlush=False, **options
-        )
+        return alt.Axis(values=list(self.ticks), format=shape, title=self.title, **options)
 
     def x(self, name: str, ends: tuple[float, float] | None = None, **options: Any) -> alt.X:
         """Return a column as the horizontal position, over a range of pixels if given."""
@@ -250,21 +249,11 @@ def _step(width: float, most: int) -> float:
 
 def even_ticks(low: float, high: float, most: int) -> list[float]:
     """Return ticks a round number apart, in at most `most` steps."""
-    return _multiples(low, high, _step(high - low, most))
+    return multiples(low, high, _step(high - low, most))
 
 
-def share_axis(name: str, title: str | None, ends: tuple[float, float], step: float) -> alt.Y:
-    """Return a column of shares as the vertical position, on a grid a step apart."""
-    ticks = _multiples(*ends, step)
-    return alt.Y(
-        f"{name}:Q",
-        title=title,
-        scale=alt.Scale(domain=list(ends), nice=False, zero=False),
-        axis=alt.Axis(values=ticks, format=".2f", domain=False, ticks=False),
-    )
-
-
-def _multiples(low: float, high: float, step: float) -> list[float]:
+def multiples(low: float, high: float, step: float) -> list[float]:
+    """Return the multiples of a step between two ends."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     places = 2 - math.floor(math.log10(step))
     return [round(index * step, places) for index in range(first, last + 1)]

@@ -13,12 +13,13 @@ from db.wording import p_words, plural, significant
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import quantity, scale_words
 from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.stats.wording import degrees_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from metaanalysis.stats.record import Result
-    from metaanalysis.stats.results import PoolResult, RegressionResult, SubgroupResult
+    from metaanalysis.stats.results import PoolResult, RegressionResult, SubgroupResult, TermTest
 
 #: Characters a line of the subtitle and of the small print.
 SUBTITLE_LENGTH, NOTE_LENGTH = 138, 160
@@ -186,11 +187,14 @@ def difference(result: SubgroupResult) -> str:
     """Return the test that the subgroups differ, as one sentence."""
     if math.isnan(result.statistic):
         return "Difference between groups: not defined (fewer than two groups can be tested)."
-    name = "χ²" if result.df_residual is None else "F"
-    return (
-        f"Difference between groups: {name}({result.df_text}) = {significant(result.statistic)}, "
-        f"{p_words(result.p)}; {result.tau2_mode} τ²."
-    )
+    found = f"{statistic(result)}, {p_words(result.p)}"
+    return f"Difference between groups: {found}; {result.tau2_mode} τ²."
+
+
+def statistic(test: SubgroupResult | TermTest) -> str:
+    """Return the statistic of a test of means or slopes: ``F(1, 11) = 12.6``."""
+    name = "χ²" if test.df_residual is None else "F"
+    return f"{name}({degrees_words(test.df, test.df_residual)}) = {significant(test.statistic)}"
 
 
 def left_out(result: Result) -> list[str]:

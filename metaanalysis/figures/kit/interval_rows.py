@@ -15,7 +15,7 @@ import pandas as pd
 
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import down, layer, sheet, words
 from metaanalysis.figures.kit.interval_lines import Line, Mark, Sizes
 from metaanalysis.figures.kit.key import texts
 from metaanalysis.figures.kit.text_width import shortened, text_width
@@ -143,7 +143,7 @@ class Drawing:
         # Intervals over squares: many are narrower than the square of their study.
         layers = [*self._grid(), *self._squares(), *self._intervals(), *self._diamonds()]
         layers += [*self._steps(), *self._texts()]
-        return alt.LayerChart(layer=layers, width=TOTAL, height=self.height)
+        return sheet(TOTAL, self.height, *layers)
 
     def over(self, sentences: Sequence[str]) -> alt.VConcatChart:
         """Return the drawing over sentences in ink."""
@@ -152,9 +152,6 @@ class Drawing:
 
     def _x(self, name: str) -> alt.X:
         return self.axis.x(name, self.panel, grid=False, offset=0, titlePadding=8)
-
-    def _y(self, name: str = "y") -> alt.Y:
-        return Canvas(TOTAL, self.height).y(name)
 
     def _placed(self) -> pd.DataFrame:
         """Return the lines that have an estimate or an interval to draw, one row each."""
@@ -187,11 +184,11 @@ class Drawing:
             dashed = {"color": theme.RECOMPUTED, "strokeDash": [3, 3], "opacity": 0.7}
             rules.append(([self.reference], dashed))
         ends = {"top": self.sizes.line * 1.25, "bottom": self.height}
+        upright: dict[str, Any] = {"x": self._x("at"), "y": down("top"), "y2": "bottom:Q"}
         return [
-            alt.Chart(pd.DataFrame({"at": values, **ends}))
-            .mark_rule(**look)
-            .encode(x=self._x("at"), y=self._y("top"), y2="bottom:Q")
+            one
             for values, look in rules
+            for one in layer("rule", pd.DataFrame({"at": values, **ends}), look, **upright)
         ]
 
     def _tooltip(self, rows: pd.DataFrame) -> list[alt.Tooltip]:
@@ -208,79 +205,61 @@ class Drawing:
         )
         for mark, colour, thick in looks:
             rows = self._rows(mark)
-            if rows.empty:
-                continue
-            bar = mark == "prediction"
-            layers.append(
-                alt.Chart(rows)
-                .mark_rule(color=colour, strokeWidth=thick, opacity=0.75 if bar else 1)
-                .encode(x=self._x("low"), x2="high:Q", y=self._y(), tooltip=self._tooltip(rows))
-            )
-            layers += self._arrows(rows, colour)
-            if bar:
-                layers += self._caps(rows, colour)
-        return layers
+            look = {"color": colour, "strokeWidth": thick}
+            look["opacity"] = 0.75 if mark == "prediction" else 1
+            layers += self._spans(rows, look, tooltip=self._tooltip(rows))
+        return [*layers, *self._caps(self._rows("prediction"))]
 
-    def _caps(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
+    def _spans(self, rows: pd.DataFrame, look: dict[str, Any], **channels: Any) -> list[alt.Chart]:
+        """Draw from ``low`` to ``high``, with an arrow at an end that is cut off."""
+        span = {"x": self._x("low"), "x2": "high:Q", "y": down(), **channels}
+        return [*layer("rule", rows, look, **span), *self._arrows(rows, look["color"])]
+
+    def _caps(self, rows: pd.DataFrame) -> list[alt.Chart]:
         """Close a bar at the ends that lie on the axis, so that one without length is seen."""
-        layers = []
-        for value, end, _ in _ENDS:
-            inside = rows[rows[value] == rows[end]]
-            if not inside.empty:
-                caps = inside.assign(top=inside["y"] - 4.5, bottom=inside["y"] + 4.5)
-                layers.append(
-                    alt.Chart(caps)
-                    .mark_rule(color=colour, strokeWidth=1.6)
-                    .encode(x=self._x(end), y=self._y("top"), y2="bottom:Q")
-                )
-        return layers
+        caps = rows.assign(top=rows["y"] - 4.5, bottom=rows["y"] + 4.5)
+        look = {"color": theme.RECOMPUTED, "strokeWidth": 1.6}
+        return [
+            one
+            for value, end, _ in _ENDS
+            for one in self._uprights(caps[caps[value] == caps[end]], end, look)
+        ]
+
+    def _uprights(self, rows: pd.DataFrame, at: str, look: dict[str, Any]) -> list[alt.Chart]:
+        """Draw upright lines from ``top`` to ``bottom``."""
+        return layer("rule", rows, look, x=self._x(at), y=down("top"), y2="bottom:Q")
 
     def _arrows(self, rows: pd.DataFrame, colour: str) -> list[alt.Chart]:
         layers = []
         for value, end, shape in _ENDS:
             beyond = rows[rows[value].notna() & (rows[value] != rows[end])]
-            if not beyond.empty:
-                layers.append(
-                    alt.Chart(beyond)
-                    .mark_point(shape=shape, filled=True, size=46, color=colour, opacity=1)
-                    .encode(x=self._x(end), y=self._y())
-                )
+            look = {"shape": shape, "filled": True, "size": 46, "color": colour, "opacity": 1}
+            layers += layer("point", beyond, look, x=self._x(end), y=down())
         return layers
 
     def _squares(self) -> list[alt.Chart]:
         rows = self._rows("study").dropna(subset="estimate")
-        if rows.empty:
-            return []
         # At least three pixels wide, so that no study is lost.
-        sizes = (rows["area"] * (0.66 * self.sizes.line) ** 2).clip(lower=9.0)
-        base = alt.Chart(rows.assign(size=sizes)).encode(
-            x=self._x("estimate"),
-            y=self._y(),
-            size=alt.Size("size:Q", scale=None, legend=None),
-            tooltip=self._tooltip(rows),
-        )
+        rows = rows.assign(size=(rows["area"] * (0.66 * self.sizes.line) ** 2).clip(lower=9.0))
+        look = {"shape": "square", "fillOpacity": 0.8, "strokeWidth": 1.2, "opacity": 1}
+        size = alt.Size("size:Q", scale=None, legend=None)
         return [
-            base.transform_filter(f"datum.faded === {str(faded).lower()}").mark_point(
-                shape="square",
-                fill=fill,
-                fillOpacity=0.8,
-                stroke=self.colour,
-                strokeWidth=1.2,
-                opacity=1,
-            )
+            one
             for faded, fill in ((False, self.colour), (True, theme.PAPER))
-            if (rows["faded"] == faded).any()
+            for one in self._points(
+                rows[rows["faded"] == faded],
+                {**look, "fill": fill, "stroke": self.colour},
+                size=size,
+            )
         ]
 
+    def _points(self, rows: pd.DataFrame, look: dict[str, Any], **channels: Any) -> list[alt.Chart]:
+        channels = {"x": self._x("estimate"), "y": down(), **channels}
+        return layer("point", rows, look, tooltip=self._tooltip(rows), **channels)
+
     def _steps(self) -> list[alt.Chart]:
-        rows = self._rows("step").dropna(subset="estimate")
-        if rows.empty:
-            return []
-        return [
-            alt.Chart(rows)
-            .mark_point(filled=True, size=46, color=theme.RECOMPUTED, opacity=1)
-            .encode(x=self._x("estimate"), y=self._y(), tooltip=self._tooltip(rows))
-        ]
+        look = {"filled": True, "size": 46, "color": theme.RECOMPUTED, "opacity": 1}
+        return self._points(self._rows("step").dropna(subset="estimate"), look)
 
     def _corners(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the three places of a diamond; one that leaves the axis is cut off there."""
@@ -301,24 +280,14 @@ class Drawing:
         corners = pd.DataFrame(
             [corner for row in rows.to_dict("records") for corner in self._corners(row)]
         )
-        areas = (
-            alt.Chart(corners)
-            .mark_area(color=theme.RECOMPUTED, opacity=1, line=False)
-            .encode(
-                x=self._x("x"),
-                y=self._y("top"),
-                y2="bottom:Q",
-                detail="y:Q",
-                tooltip=self._tooltip(rows),
-            )
-        )
-        # Where the interval is a point, the diamond has no area and this is all of it.
-        middle = (
-            alt.Chart(rows)
-            .mark_rule(color=theme.RECOMPUTED, strokeWidth=1.6)
-            .encode(x=self._x("estimate"), y=self._y("top"), y2="bottom:Q")
-        )
-        return [areas, middle, *self._arrows(rows, theme.RECOMPUTED)]
+        area: dict[str, Any] = {"x": self._x("x"), "y": down("top"), "y2": "bottom:Q"}
+        look = {"color": theme.RECOMPUTED, "opacity": 1, "line": False}
+        return [
+            *layer("area", corners, look, **area, detail="y:Q", tooltip=self._tooltip(rows)),
+            # Where the interval is a point, the diamond has no area and this is all of it.
+            *self._uprights(rows, "estimate", {"color": theme.RECOMPUTED, "strokeWidth": 1.6}),
+            *self._arrows(rows, theme.RECOMPUTED),
+        ]
 
     def _texts(self) -> list[alt.Chart]:
         size = self.sizes.font
@@ -337,7 +306,7 @@ class Drawing:
                 for name, x in self._edges.items()
                 if line.cells.get(name)
             ]
-        return texts(rows, self._y(), size)
+        return texts(rows, size)
 
 
 def _share(move: Callable[[float], float], start: float, stop: float, end: float) -> float:
@@ -347,13 +316,7 @@ def _share(move: Callable[[float], float], start: float, stop: float, end: float
     return (move(stop) - move(start)) / (move(end) - move(start))
 
 
-def text_block(lines: Sequence[str], width: float = TOTAL) -> alt.Chart:
+def text_block(lines: Sequence[str], width: float = TOTAL) -> alt.LayerChart:
     """Return sentences under a drawing, in ink, one a line."""
-    rows = pd.DataFrame({"line": list(lines), "y": [16.0 * i for i in range(len(lines))]})
-    height = 16.0 * len(lines)
-    return (
-        alt.Chart(rows)
-        .mark_text(align="left", baseline="top", fontSize=11.5)
-        .encode(x=alt.value(0), y=Canvas(width, height).y(), text="line:N")
-        .properties(width=width, height=height)
-    )
+    rows = [(0, 16.0 * place, line) for place, line in enumerate(lines)]
+    return sheet(width, 16.0 * len(rows), words(rows, baseline="top", fontSize=11.5))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from db.wording import UNKNOWN
 from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.diagram import across, down, layer, sheet, words
 
 WIDTH = 236
 
@@ -107,42 +108,30 @@ class Key:
 
     def chart(self, height: float) -> alt.LayerChart:
         """Return the key as a drawing of :data:`WIDTH` and the height given."""
-        x, y = alt.X("x:Q", scale=None, axis=None), alt.Y("y:Q", scale=None, axis=None)
-        layers: list[alt.Chart] = []
-        if self._marks:
-            layers.append(
-                alt.Chart(pd.DataFrame(self._marks))
-                .mark_point(opacity=1)
-                .encode(
-                    x=x,
-                    y=y,
-                    shape=alt.Shape("shape:N", scale=None),
-                    size=alt.Size("size:Q", scale=None),
-                    fill=alt.Fill("fill:N", scale=None),
-                    stroke=alt.Stroke("stroke:N", scale=None),
-                    strokeWidth=alt.StrokeWidth("width:Q", scale=None),
-                )
-            )
-        layers += [
-            alt.Chart(pd.DataFrame(rows))
-            .mark_rule(strokeWidth=1.6, strokeDash=dashes)
-            .encode(x=x, x2="to_x:Q", y=y, color=alt.Color("colour:N", scale=None))
-            for dash, dashes in DASHES.items()
-            if (rows := [row for row in self._rules if row["dash"] == dash])
-        ]
-        layers += texts(self._texts, y)
-        return alt.LayerChart(layer=layers, width=WIDTH, height=height)
+        channels = {
+            "shape": alt.Shape("shape:N", scale=None),
+            "size": alt.Size("size:Q", scale=None),
+            "fill": alt.Fill("fill:N", scale=None),
+            "stroke": alt.Stroke("stroke:N", scale=None),
+            "strokeWidth": alt.StrokeWidth("width:Q", scale=None),
+        }
+        place = {"x": across(), "y": down()}
+        layers = layer("point", pd.DataFrame(self._marks), {"opacity": 1}, **place, **channels)
+        colour = alt.Color("colour:N", scale=None)
+        for dash, dashes in DASHES.items():
+            rows = pd.DataFrame([row for row in self._rules if row["dash"] == dash])
+            look = {"strokeWidth": 1.6, "strokeDash": dashes}
+            layers += layer("rule", rows, look, **place, x2="to_x:Q", color=colour)
+        return sheet(WIDTH, height, *layers, *texts(self._texts))
 
 
-def texts(rows: Sequence[Mapping[str, Any]], y: alt.Y, size: float = 12) -> list[alt.Chart]:
+def texts(rows: Sequence[Mapping[str, Any]], size: float = 12) -> list[alt.Chart]:
     """Return text layers in pixels.
 
     Parameters
     ----------
     rows
         With ``x, y, text``, ``align`` (left or right) and ``look`` (muted, plain or strong).
-    y
-        The vertical position.
     size
         Of the letters.
     """
@@ -152,9 +141,7 @@ def texts(rows: Sequence[Mapping[str, Any]], y: alt.Y, size: float = 12) -> list
         "strong": {"fontWeight": "bold"},
     }
     return [
-        alt.Chart(pd.DataFrame(mine))
-        .mark_text(align=align, baseline="middle", fontSize=size, **mark)
-        .encode(x=alt.X("x:Q", scale=None, axis=None), y=y, text="text:N")
+        words(mine, align=align, fontSize=size, **mark)
         for align in ("left", "right")
         for look, mark in looks.items()
         if (mine := [row for row in rows if (row["look"], row["align"]) == (look, align)])

@@ -9,6 +9,9 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
+from metaanalysis.figures.kit.diagram import layer
+from metaanalysis.figures.kit.plane import Plane
+
 Align = Literal["left", "center", "right"]
 Baseline = Literal["top", "middle", "bottom"]
 
@@ -97,9 +100,9 @@ def place(
 def labels(
     frame: pd.DataFrame,
     points: Sequence[tuple[float, float, str]],
-    size: tuple[float, float],
-    *,
+    plane: Plane,
     font: float,
+    *,
     reach: float = 1.0,
     **channels: Any,
 ) -> list[alt.Chart]:
@@ -109,8 +112,10 @@ def labels(
     ----------
     frame
         One row a point.
-    points, size
+    points
         As of :func:`place`, in the order of the rows.
+    plane
+        On which they stand.
     font
         Size of the letters.
     reach
@@ -118,11 +123,17 @@ def labels(
     channels
         Encoding of the texts beside the text itself.
     """
-    texts = frame.assign(label=[text for _, _, text in points], side=place(points, size))
+    texts = frame.assign(
+        label=[text for _, _, text in points], side=place(points, (plane.width, plane.height))
+    )
     return [
-        alt.Chart(here)
-        .mark_text(align=align, baseline=baseline, dx=reach * dx, dy=dy, fontSize=font)
-        .encode(**channels, text="label:N")
+        one
         for side, (align, baseline, dx, dy) in SIDES.items()
-        if not (here := texts[(texts["side"] == side) & (texts["label"] != "")]).empty
+        for one in layer(
+            "text",
+            texts[(texts["side"] == side) & (texts["label"] != "")],
+            {"align": align, "baseline": baseline, "dx": reach * dx, "dy": dy, "fontSize": font},
+            **channels,
+            text="label:N",
+        )
     ]

@@ -91,21 +91,11 @@ CONFIG: dict[str, Any] = {
 
 def footer(lines: list[str], width: int = WIDTH) -> alt.Chart:
     """Return the small print under a figure, one line of text per item."""
-    rows = [{"line": line, "row": row} for row, line in enumerate(lines)]
+    rows = [{"line": line, "y": 15 * place} for place, line in enumerate(lines)]
     return (
         alt.Chart(alt.InlineData(values=rows))
         .mark_text(align="left", baseline="top", fontSize=10.5, color=MUTED)
-        .encode(
-            x=alt.value(0),
-            y=alt.Y(
-                "row:Q",
-                axis=None,
-                scale=alt.Scale(
-                    domain=[0, max(len(rows), 1)], range=[0, 15 * max(len(rows), 1)], nice=False
-                ),
-            ),
-            text="line:N",
-        )
+        .encode(x=alt.value(0), y=alt.Y("y:Q", scale=None, axis=None), text="line:N")
         .properties(width=width, height=15 * max(len(rows), 1))
     )
 

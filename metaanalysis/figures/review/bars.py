@@ -9,6 +9,7 @@ from db.database import Database
 from db.wording import UNKNOWN, minus
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.diagram import exactly
 from metaanalysis.review import counts
 from metaanalysis.review.curated import Recount
 
@@ -26,7 +27,7 @@ def _side_by_side(table: pd.DataFrame) -> alt.HConcatChart:
     base = alt.Chart(long).encode(
         y=category,
         yOffset=alt.YOffset("kind:N", sort=_KINDS, scale=alt.Scale(paddingOuter=0.18)),
-        x=alt.X("studies:Q", title="studies", scale=alt.Scale(domain=[0, top], nice=False)),
+        x=alt.X("studies:Q", title="studies", scale=exactly(0, top)),
     )
     colour = alt.Color(
         "kind:N",

@@ -8,6 +8,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.diagram import either, exactly
 from metaanalysis.figures.review.statement import side_by_side, statement_table, verdict
 from metaanalysis.review.classes import STATED_CLASSES, classes
 
@@ -27,19 +28,13 @@ def _chart(table: pd.DataFrame) -> alt.LayerChart:
         x=alt.X(
             "n_classes:Q",
             title="number of classes that the study tells apart",
-            scale=alt.Scale(domain=[STATED_CLASSES - 1, last + 1], nice=False),
+            scale=exactly(STATED_CLASSES - 1, last + 1),
             axis=alt.Axis(grid=False, values=list(range(STATED_CLASSES, last + 1)), format="d"),
         ),
-        y=alt.Y(
-            "studies:Q",
-            scale=alt.Scale(domain=[0, top * 1.08], nice=False),
-            axis=None,
-        ),
+        y=alt.Y("studies:Q", scale=exactly(0, top * 1.08), axis=None),
         tooltip=["n_classes:Q", "studies:Q", alt.Tooltip("refs:N", title="references")],
     )
-    colour = alt.condition(
-        f"datum.n_classes === {STATED_CLASSES}", alt.value(theme.CURATED), alt.value("#7fb3c3")
-    )
+    colour = either(f"datum.n_classes === {STATED_CLASSES}", theme.CURATED, "#7fb3c3")
     bars = base.mark_bar(width=_COLUMN * 0.7).encode(color=colour)
     numbers = base.mark_text(baseline="bottom", dy=-4, fontSize=12.5, fontWeight="bold").encode(
         text="studies:Q"
@@ -67,12 +62,7 @@ def figure_5b(database: Database) -> Figure:
     result = classes(database)
     commonest = result.table.loc[result.table["studies"].idxmax(), "n_classes"]
     said = verdict(result.two_classes, f"have {STATED_CLASSES} classes")
-    words = side_by_side(
-        result.statement,
-        said,
-        left=_COLUMN * 6,
-        top=40,
-    )
+    words = side_by_side(result.statement, said, left=_COLUMN * 6, top=40)
     largest = result.table["n_classes"].max()
     return finish(
         "5b",

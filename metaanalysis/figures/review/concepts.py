@@ -12,7 +12,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import arrows, boxes, lines, sheet, words
 from metaanalysis.review import approaches
 from metaanalysis.review.approaches import CLASSICAL, CONVOLUTIONAL, FROZEN, NEW, TRAINED
 
@@ -50,87 +50,62 @@ def _places(block: dict[str, Any]) -> list[tuple[int, int, int]]:
     return [_CLASSIFIER] if block["layer"] == CLASSICAL else list(_LAYERS)
 
 
-def _placed(blocks: pd.DataFrame, middles: dict[str, float]) -> list[dict[str, Any]]:
-    return [
-        {**block, **_corners(*place, middles[block["approach"]])}
-        for block in blocks.to_dict("records")
-        for place in _places(block)
-    ]
-
-
-def _hatch(box: dict[str, Any], step: float = 7) -> list[dict[str, float]]:
+def _hatch(box: dict[str, Any], step: float = 7) -> list[tuple[float, float, float, float]]:
     """Return the parallel slanted lines that fill a box."""
     width, height = box["right"] - box["left"], box["bottom"] - box["top"]
-    lines = []
+    left, top = box["left"], box["top"]
+    hatch = []
     offset = step
     while offset < width + height:
         # The line where x + y = offset, cut off at the edges of the box.
         low, high = max(0.0, offset - height), min(width, offset)
-        lines.append(
-            {
-                "x": box["left"] + low,
-                "y": box["top"] + offset - low,
-                "to_x": box["left"] + high,
-                "to_y": box["top"] + offset - high,
-            }
-        )
+        hatch.append((left + low, top + offset - low, left + high, top + offset - high))
         offset += step
-    return lines
+    return hatch
 
 
-def _boxes(sheet: Canvas, boxes: list[dict[str, Any]]) -> list[alt.Chart]:
+def _looks(drawn: list[dict[str, Any]]) -> list[alt.Chart]:
     """Draw boxes: fill for the state, hatch where frozen, a broken edge where new."""
     layers = []
     for state, fill in _FILL.items():
         for new in (False, True):
-            chosen = [b for b in boxes if b["state"] == state and (b["start"] == NEW) is new]
+            chosen = [b for b in drawn if b["state"] == state and (b["start"] == NEW) is new]
             if chosen:
                 dash = {"strokeDash": _DASH[NEW]} if new else {}
-                layers.append(
-                    sheet.boxes(chosen, fill=fill, stroke=theme.INK, strokeWidth=1.4, **dash)
-                )
-    hatched = [line for box in boxes if box["state"] == FROZEN for line in _hatch(box)]
-    layers.append(sheet.lines(hatched, color=_HATCH, strokeWidth=1))
-    return layers
+                layers.append(boxes(chosen, fill=fill, stroke=theme.INK, strokeWidth=1.4, **dash))
+    hatched = [line for box in drawn if box["state"] == FROZEN for line in _hatch(box)]
+    return [*layers, lines(hatched, color=_HATCH, strokeWidth=1)]
 
 
-def _brackets(boxes: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return a line under each run of blocks that are treated alike, and the words under it."""
-    lines, words = [], []
-    for (approach, _, start, state), group in groupby(
-        boxes, key=lambda b: (b["approach"], b["layer"] == CONVOLUTIONAL, b["start"], b["state"])
+def _brackets(drawn: list[dict[str, Any]]) -> list[alt.Chart]:
+    """Draw a line under each run of blocks that are treated alike, and the words under it."""
+    rules, texts = [], []
+    for (_, _, start, state), group in groupby(
+        drawn, key=lambda b: (b["approach"], b["layer"] == CONVOLUTIONAL, b["start"], b["state"])
     ):
         members = list(group)
         left, right = members[0]["left"], members[-1]["right"]
-        middle = (members[0]["top"] + members[0]["bottom"]) / 2
-        under = middle + 43
-        lines.append({"x": left, "to_x": right, "y": under, "to_y": under, "approach": approach})
-        words.append({"x": (left + right) / 2, "y": under + 10, "text": f"{start}, {state}"})
-    return lines, words
+        under = (members[0]["top"] + members[0]["bottom"]) / 2 + 43
+        rules.append((left, under, right, under))
+        texts.append(((left + right) / 2, under + 10, f"{start}, {state}"))
+    return [lines(rules, color=theme.MUTED), words(texts, align="center", fontSize=11)]
 
 
-def _key(sheet: Canvas, top: float) -> list[alt.Chart]:
-    entries = [
-        (0, FROZEN, "", "frozen: training leaves it as it is"),
-        (236, TRAINED, "", "trained: training changes it"),
-        (436, None, "", "starts from pretrained weights"),
-        (654, None, NEW, "new: starts without them"),
+def _key(top: float) -> list[alt.Chart]:
+    plain = {"fill": "white", "stroke": theme.INK, "strokeWidth": 1.4}
+    entries: list[tuple[float, dict[str, Any], str]] = [
+        (0, {"fill": _FILL[FROZEN]}, "frozen: training leaves it as it is"),
+        (236, {"fill": _FILL[TRAINED]}, "trained: training changes it"),
+        (436, plain, "starts from pretrained weights"),
+        (654, {**plain, "strokeDash": _DASH[NEW]}, "new: starts without them"),
     ]
-    layers: list[alt.Chart] = []
-    words = []
-    for left, state, start, text in entries:
+    layers = []
+    for left, look, _ in entries:
         box = _corners(left, 26, 16, top)
-        words.append({"x": left + 34, "y": top, "text": text})
-        if state:
-            layers.append(sheet.boxes([box], fill=_FILL[state]))
-            if state == FROZEN:
-                layers.append(sheet.lines(_hatch(box), color=_HATCH, strokeWidth=1))
-        else:
-            dash = {"strokeDash": _DASH[NEW]} if start == NEW else {}
-            layers.append(
-                sheet.boxes([box], fill="white", stroke=theme.INK, strokeWidth=1.4, **dash)
-            )
-    return [*layers, sheet.words(words, fontSize=12)]
+        layers.append(boxes([box], **look))
+        if look["fill"] == _FILL[FROZEN]:
+            layers.append(lines(_hatch(box), color=_HATCH, strokeWidth=1))
+    return [*layers, words([(left + 34, top, text) for left, _, text in entries], fontSize=12)]
 
 
 def _drawing(blocks: pd.DataFrame, definitions: dict[str, str]) -> alt.LayerChart:
@@ -139,30 +114,25 @@ def _drawing(blocks: pd.DataFrame, definitions: dict[str, str]) -> alt.LayerChar
     tops = {name: middle - _ROW / 2 + 22 for name, middle in middles.items()}
     comparators = list(dict.fromkeys(blocks.loc[~blocks["transfers"], "approach"]))
     bottom = _TOP + _ROW * len(names)
-    sheet = Canvas(_WIDTH, bottom + _KEY)
-    boxes = _placed(blocks, middles)
-    lines, words = _brackets(boxes)
-    titles = [{"x": 0, "y": top, "text": name} for name, top in tops.items()]
-    texts = [
-        {"x": 0, "y": top + 12, "text": "\n".join(textwrap.wrap(definitions[name], 52))}
-        for name, top in tops.items()
+    drawn = [
+        {**block, **_corners(*place, middles[block["approach"]])}
+        for block in blocks.to_dict("records")
+        for place in _places(block)
     ]
-    tags = [{"x": 150, "y": tops[name], "text": "comparator"} for name in comparators]
-    shaded = [_corners(-8, _WIDTH + 16, _ROW, middles[name] + 6) for name in comparators]
-    images = [_corners(*_IMAGE, middle) for middle in middles.values()]
-    outputs = [{"x": _OUTPUT, "y": middle, "text": "class"} for middle in middles.values()]
+    told = [
+        (0, top + 12, "\n".join(textwrap.wrap(definitions[name], 52))) for name, top in tops.items()
+    ]
     classifiers = [
-        {"x": (box["left"] + box["right"]) / 2, "y": middles[box["approach"]] - 7}
-        | {"text": "SVM, random\nforest, ..."}
-        for box in boxes
+        ((box["left"] + box["right"]) / 2, middles[box["approach"]] - 7, "SVM, random\nforest, ...")
+        for box in drawn
         if box["layer"] == CLASSICAL
     ]
-    arrows = []
+    flow = []
     for name, middle in middles.items():
-        mine = [box for box in boxes if box["approach"] == name]
+        mine = [box for box in drawn if box["approach"] == name]
         heads = [box for box in mine if box["layer"] != CONVOLUTIONAL]
-        arrows += [
-            {"x": start + 4, "to_x": end, "y": middle, "to_y": middle}
+        flow += [
+            (start + 4, middle, end, middle)
             for start, end in (
                 (_IMAGE[0] + _IMAGE[1], mine[0]["left"] - 3),
                 (_CONVOLUTIONS[-1][0] + _CONVOLUTIONS[-1][1], heads[0]["left"] - 3),
@@ -170,30 +140,31 @@ def _drawing(blocks: pd.DataFrame, definitions: dict[str, str]) -> alt.LayerChar
             )
         ]
     columns = [
-        {"x": 0, "text": "approach, as the review defines it"},
-        {"x": _IMAGE[0], "text": "image"},
-        {"x": _CONVOLUTIONS[0][0], "text": "convolutional layers (the backbone)"},
-        {"x": _CLASSIFIER[0], "text": "classifier (fully connected layers)"},
+        (0, 14, "approach, as the review defines it"),
+        (_IMAGE[0], 14, "image"),
+        (_CONVOLUTIONS[0][0], 14, "convolutional layers (the backbone)"),
+        (_CLASSIFIER[0], 14, "classifier (fully connected layers)"),
     ]
-    rules = [
-        {"x": 0, "to_x": _WIDTH, "y": _TOP + _ROW * row, "to_y": _TOP + _ROW * row}
-        for row in range(len(names) + 1)
-    ]
-    return sheet.sheet(
-        sheet.boxes(shaded, fill=_SHADE),
-        sheet.lines(rules, color=theme.FAINT),
-        sheet.words([{**column, "y": 14} for column in columns], fontSize=12, color=theme.MUTED),
-        sheet.boxes(images, fill="#eceff2", stroke=theme.MUTED),
-        *_boxes(sheet, boxes),
-        sheet.arrows(arrows, head=7),
-        sheet.lines(lines, color=theme.MUTED),
-        sheet.words(words, align="center", fontSize=11),
-        sheet.words(classifiers, align="center", fontSize=12, lineHeight=14),
-        sheet.words(outputs, fontSize=12),
-        sheet.words(titles, fontSize=14, fontWeight="bold"),
-        sheet.words(tags, fontSize=11, fontStyle="italic", color=theme.ACCENT),
-        sheet.words(texts, fontSize=11.5, baseline="top", lineHeight=14.5),
-        *_key(sheet, bottom + 26),
+    shaded = [_corners(-8, _WIDTH + 16, _ROW, middles[name] + 6) for name in comparators]
+    images = [_corners(*_IMAGE, middle) for middle in middles.values()]
+    edges = [_TOP + _ROW * row for row in range(len(names) + 1)]
+    tag: dict[str, Any] = {"fontSize": 11, "fontStyle": "italic", "color": theme.ACCENT}
+    return sheet(
+        _WIDTH,
+        bottom + _KEY,
+        boxes(shaded, fill=_SHADE),
+        lines([(0, edge, _WIDTH, edge) for edge in edges], color=theme.FAINT),
+        words(columns, fontSize=12, color=theme.MUTED),
+        boxes(images, fill="#eceff2", stroke=theme.MUTED),
+        *_looks(drawn),
+        arrows(flow, head=7),
+        *_brackets(drawn),
+        words(classifiers, align="center", fontSize=12, lineHeight=14),
+        words([(_OUTPUT, middle, "class") for middle in middles.values()], fontSize=12),
+        words([(0, top, name) for name, top in tops.items()], fontSize=14, fontWeight="bold"),
+        words([(150, tops[name], "comparator") for name in comparators], **tag),
+        words(told, fontSize=11.5, baseline="top", lineHeight=14.5),
+        *_key(bottom + 26),
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import across, down, lines, sheet, words
 from metaanalysis.review import datasets
 from metaanalysis.review.datasets import (
     CLASSES_ONLY,
@@ -62,25 +62,19 @@ _TOOLTIP = [
 _Rows: TypeAlias = dict[str, tuple[float, float]]
 
 
-def _powers(table: pd.DataFrame) -> tuple[int, int]:
+def _powers(sized: pd.DataFrame) -> tuple[int, int]:
     """Return the powers of ten between which the numbers of images in the strip lie."""
-    images = _sized(table)["n_images"].astype(float)
+    images = sized["n_images"].astype(float)
     return math.floor(math.log10(images.min())), math.ceil(math.log10(images.max()))
 
 
-def _across(images: float, powers: tuple[int, int]) -> float:
+def _place(images: float, powers: tuple[int, int]) -> float:
     """Return the place on the strip of a number of images."""
     low, high = powers
     return _STRIP[0] + (math.log10(images) - low) / (high - low) * (_STRIP[1] - _STRIP[0])
 
 
-def _sized(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the data sets of the strip: those with classes of which the images are counted."""
-    labelled = table["task_group"].isin([CLASSES_ONLY, CLASSES_TOO])
-    return table[labelled & table["n_images"].notna()]
-
-
-def _swarm(mine: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float, int]]:
+def _swarm(sized: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float, int]]:
     """Place data sets along the strip, stepping up or down where marks would touch.
 
     Returns
@@ -89,8 +83,8 @@ def _swarm(mine: pd.DataFrame, powers: tuple[int, int]) -> dict[str, tuple[float
         Name -> place across, and line from the top.
     """
     placed: dict[str, tuple[float, int]] = {}
-    for row in _sized(mine).sort_values("n_images").to_dict("records"):
-        x = _across(float(row["n_images"]), powers)
+    for row in sized.sort_values("n_images").to_dict("records"):
+        x = _place(float(row["n_images"]), powers)
         taken = {step for other, step in placed.values() if abs(other - x) < _STEP}
         steps = (step for size in range(len(placed) + 1) for step in (size, -size))
         placed[row["name"]] = (x, next(step for step in steps if step not in taken))
@@ -102,6 +96,7 @@ def _marks(result: PublicDatasets, powers: tuple[int, int]) -> tuple[pd.DataFram
     """Return one row a mark: each data set in its cell, those of known size in the strip too."""
     marks: list[dict[str, Any]] = []
     rows: _Rows = {}
+    sized = result.sized
     top = float(_TOP)
     for modality in result.modalities:
         mine = result.table[result.table["modality"] == modality]
@@ -113,7 +108,7 @@ def _marks(result: PublicDatasets, powers: tuple[int, int]) -> tuple[pd.DataFram
             for index, row in enumerate(cell):
                 line, column = divmod(index, per_line)
                 placed.append((row, "cell", left + (column + 0.5) * _STEP, line))
-        for name, (x, line) in _swarm(mine, powers).items():
+        for name, (x, line) in _swarm(sized[sized["modality"] == modality], powers).items():
             placed.append((records[name], "strip", x, line))
         first = top + _PAD + _STEP / 2
         marks += [
@@ -129,18 +124,15 @@ def _marks(result: PublicDatasets, powers: tuple[int, int]) -> tuple[pd.DataFram
     return frame, rows
 
 
-def _points(sheet: Canvas, marks: pd.DataFrame) -> alt.Chart:
+def _points(marks: pd.DataFrame) -> alt.Chart:
+    shapes = alt.Scale(domain=list(_ACCESS), range=[look[1] for look in _ACCESS.values()])
     return (
         alt.Chart(marks)
         .mark_point(size=40, strokeWidth=1.3, opacity=1)
         .encode(
-            x=sheet.x(),
-            y=sheet.y(),
-            shape=alt.Shape(
-                "access:N",
-                scale=alt.Scale(domain=list(_ACCESS), range=[look[1] for look in _ACCESS.values()]),
-                legend=None,
-            ),
+            x=across(),
+            y=down(),
+            shape=alt.Shape("access:N", scale=shapes, legend=None),
             stroke=alt.Stroke("colour:N", scale=None),
             fill=alt.Fill("fill:N", scale=None),
         )
@@ -152,77 +144,65 @@ def _short(name: str) -> str:
     return name.split(" (")[0].split(" / ")[0]
 
 
-def _key(sheet: Canvas, present: set[str]) -> list[alt.Chart]:
-    marks, words = [], []
+def _key(present: set[str]) -> list[alt.Chart]:
+    shown = [
+        (access, look, "white") for access, (look, _, _) in _ACCESS.items() if access in present
+    ]
+    loaded = "filled: a known package loads it, or a version of it"
+    shown.append(("open", loaded, _ACCESS["open"][2]))
+    marks, texts = [], []
     left = 5.0
-    for access, (text, _, colour) in _ACCESS.items():
-        if access in present:
-            marks.append({"x": left, "y": 10, "access": access, "colour": colour, "fill": "white"})
-            words.append({"x": left + 10, "y": 10, "text": text})
-            left += 42 + 5.4 * len(text)
-    colour = _ACCESS["open"][2]
-    marks.append({"x": left, "y": 10, "access": "open", "colour": colour, "fill": colour})
-    words.append(
-        {"x": left + 10, "y": 10, "text": "filled: a known package loads it, or a version of it"}
-    )
-    return [_points(sheet, pd.DataFrame(marks)), sheet.words(words, fontSize=12)]
+    for access, text, fill in shown:
+        marks.append((left, 10, access, _ACCESS[access][2], fill))
+        texts.append((left + 10, 10, text))
+        left += 42 + 5.4 * len(text)
+    frame = pd.DataFrame(marks, columns=["x", "y", "access", "colour", "fill"])
+    return [_points(frame), words(texts, fontSize=12)]
 
 
 def _drawing(result: PublicDatasets) -> alt.LayerChart:
-    powers = _powers(result.table)
+    powers = _powers(result.sized)
     marks, places = _marks(result, powers)
     bottom = max(end for _, end in places.values())
-    sheet = Canvas(_WIDTH, bottom + 42)
     names, counts, labels = [], [], []
     for modality, (top, _) in places.items():
         mine = result.table[result.table["modality"] == modality]
         first = top + _PAD + _STEP / 2
-        names.append({"x": 0, "y": first, "text": modality})
+        names.append((0, first, modality))
         for group, (_, left, _per_line) in _CELLS.items():
-            count = int((mine["task_group"] == group).sum())
-            if count:
-                counts.append({"x": left - 5, "y": first, "text": count})
+            if count := int((mine["task_group"] == group).sum()):
+                counts.append((left - 5, first, count))
         strip = marks[(marks["panel"] == "strip") & (marks["modality"] == modality)]
         if not strip.empty:
             largest = strip.loc[strip["n_images"].astype(float).idxmax()]
-            labels.append(
-                {"x": largest["x"] + 9, "y": largest["y"], "text": _short(largest["name"])}
-            )
-    rules = [{"x": 0, "to_x": _WIDTH, "y": top, "to_y": top} for top, _ in places.values()]
-    ticks = {power: _across(10.0**power, powers) for power in range(*powers)}
+            labels.append((largest["x"] + 9, largest["y"], _short(largest["name"])))
+    ticks = {power: _place(10.0**power, powers) for power in range(*powers)}
     ticks[powers[1]] = float(_STRIP[1])
-    grid = [{"x": x, "to_x": x, "y": _TOP, "to_y": bottom} for x in ticks.values()]
-    scale = [
-        {"x": x, "y": bottom + 12, "text": f"{10**power:,}"}
-        for power, x in ticks.items()
-        if power % 2
-    ]
+    scale = [(x, bottom + 12, f"{10**power:,}") for power, x in ticks.items() if power % 2]
     heads = [
-        {"x": left - 18, "y": _TOP - 11 - 14 * heading.count("\n"), "text": heading}
+        (left - 18, _TOP - 11 - 14 * heading.count("\n"), heading)
         for heading, left, _ in _CELLS.values()
     ]
-    heads.append({"x": _STRIP[0], "y": _TOP - 11, "text": "the largest of each modality is named"})
+    heads.append((_STRIP[0], _TOP - 11, "the largest of each modality is named"))
     panels = [
-        {"x": _CELLS[CLASSES_ONLY][1] - 18, "y": 40, "text": "Data sets by what is labelled"},
-        {"x": _STRIP[0], "y": 40, "text": "Size of those with classes"},
+        (_CELLS[CLASSES_ONLY][1] - 18, 40, "Data sets by what is labelled"),
+        (_STRIP[0], 40, "Size of those with classes"),
     ]
-    return sheet.sheet(
-        sheet.lines(rules, color=theme.GRID),
-        sheet.lines(grid, color=theme.GRID),
-        _points(sheet, marks).encode(href="url:N", tooltip=_TOOLTIP),
-        sheet.words(names, fontSize=12.5, fontWeight="bold"),
-        sheet.words(counts, align="right", fontSize=11, color=theme.MUTED),
-        sheet.words(labels, fontSize=10.5),
-        sheet.words(heads, fontSize=12, color=theme.MUTED, lineHeight=14),
-        sheet.words(panels, fontSize=13, fontWeight="bold"),
-        sheet.words(scale, align="center", fontSize=11),
-        sheet.words(
-            [{"x": sum(_STRIP) / 2, "y": bottom + 32, "text": "images (logarithmic)"}],
-            align="center",
-            fontSize=12,
-            color=theme.MUTED,
-        ),
-        *_key(sheet, set(result.table["access"])),
+    unit = [(sum(_STRIP) / 2, bottom + 32, "images (logarithmic)")]
+    return sheet(
+        _WIDTH,
+        bottom + 42,
+        lines([(0, top, _WIDTH, top) for top, _ in places.values()], color=theme.GRID),
+        lines([(x, _TOP, x, bottom) for x in ticks.values()], color=theme.GRID),
+        _points(marks).encode(href="url:N", tooltip=_TOOLTIP),
+        words(names, fontSize=12.5, fontWeight="bold"),
+        words(counts, align="right", fontSize=11, color=theme.MUTED),
+        words(labels, fontSize=10.5),
+        words(heads, fontSize=12, color=theme.MUTED, lineHeight=14),
+        words(panels, fontSize=13, fontWeight="bold"),
+        words(scale, align="center", fontSize=11),
+        words(unit, align="center", fontSize=12, color=theme.MUTED),
+        *_key(set(result.table["access"])),
     )
 
 
@@ -232,14 +212,14 @@ def appendix_c(database: Database) -> Figure:
     table = result.table
     loaders = table["loader"].dropna().str.split(";").explode()
     packages = sorted(set(loaders.str.split(r"[:.]", regex=True).str[0].str.strip()))
-    labelled = table["task_group"].isin([CLASSES_ONLY, CLASSES_TOO])
-    is_open = int((labelled & (table["access"] == "open")).sum())
-    loads = int((labelled & table["has_loader"]).sum())
+    labelled, sized = result.labelled, result.sized
+    is_open = int((labelled["access"] == "open").sum())
+    loads = int(labelled["has_loader"].sum())
     others = sorted(set(table.loc[table["task_group"] == OTHER, "task"]))
-    data = table.assign(in_size_panel=table["name"].isin(_sized(table)["name"]))
+    data = table.assign(in_size_panel=table["name"].isin(sized["name"]))
     return finish(
         "appendix-c",
-        f"{result.with_classes} of {len(table)} public data sets have class labels, "
+        f"{len(labelled)} of {len(table)} public data sets have class labels, "
         f"and {is_open} of these are open",
         [
             f"Curated: the {len(table)} data sets of our list, a mark each; {loads} of those with "
@@ -253,7 +233,7 @@ def appendix_c(database: Database) -> Figure:
             "Classes and more: also boxes or outlines. Other: "
             f"{', '.join(others)}. “Many” is several modalities. Open: no account needed. "
             f"Known packages: {', '.join(packages)}.",
-            f"{result.without_images} of the {result.with_classes} with classes state no number of "
+            f"{len(labelled) - len(sized)} of the {len(labelled)} with classes state no number of "
             "images and are not in the right panel. Numbers are those of the sources, not counted "
             "by us. In the HTML each mark names its data set and leads to it.",
         ],

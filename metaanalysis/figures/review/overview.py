@@ -14,6 +14,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.diagram import across, boxes, down, lines, words
 from metaanalysis.figures.kit.marks import TL_COLOURS, TL_SHAPES
 from metaanalysis.review.overview import TL_LABELS, UNKNOWN, Overview, overview
 
@@ -79,25 +80,22 @@ def _middles(bands: pd.DataFrame) -> pd.Series[float]:
 def _frame(layout: _Layout) -> list[alt.Chart]:
     """Return bands, names and counts of rows and columns."""
     width, height = layout.columns["end"].max(), layout.rows["end"].max()
-    shaded = layout.rows.iloc[::2].assign(x=0.0, x2=width)
-    shaded = shaded.rename(columns={"start": "y", "end": "y2"})
-    lines = layout.columns.rename(columns={"start": "x"}).assign(y=_HEAD, y2=height)
+    shaded = [(0.0, width, top, bottom) for top, bottom in layout.rows.iloc[::2].to_numpy()]
+    edges = [(x, _HEAD, x, height) for x in layout.columns["start"]]
     rows, columns = (
         pd.DataFrame({"text": bands.index, "n": layout.marks[name].value_counts()[bands.index]})
         for name, bands in (("subject", layout.rows), ("modality", layout.columns))
     )
     rows = rows.assign(x=_LABELS - 32, y=layout.rows["start"] + _PAD + _LINE / 2)
     columns = columns.assign(x=_middles(layout.columns), y=0.0)
-    x, y = alt.X("x:Q", scale=None, axis=None), alt.Y("y:Q", scale=None, axis=None)
-    names: dict[str, Any] = {"fontSize": 11.5, "color": theme.INK}
     counts: dict[str, Any] = {"fontSize": 11, "color": theme.MUTED}
     return [
-        alt.Chart(shaded).mark_rect(color="#f3f6f8").encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
-        alt.Chart(lines).mark_rule(color=theme.PAPER, strokeWidth=3).encode(x=x, y=y, y2="y2:Q"),
-        alt.Chart(rows).mark_text(align="right", **names).encode(x=x, y=y, text="text:N"),
-        alt.Chart(rows).mark_text(align="right", dx=22, **counts).encode(x=x, y=y, text="n:Q"),
-        alt.Chart(columns).mark_text(baseline="top", **names).encode(x=x, y=y, text="text:N"),
-        alt.Chart(columns).mark_text(baseline="top", dy=15, **counts).encode(x=x, y=y, text="n:Q"),
+        boxes(shaded, color="#f3f6f8"),
+        lines(edges, color=theme.PAPER, strokeWidth=3),
+        words(rows, align="right", fontSize=11.5),
+        words(rows, "n", align="right", dx=22, **counts),
+        words(columns, align="center", baseline="top", fontSize=11.5),
+        words(columns, "n", align="center", baseline="top", dy=15, **counts),
     ]
 
 
@@ -105,7 +103,6 @@ def _chart(result: Overview, layout: _Layout) -> alt.LayerChart:
     labels = [label for label in TL_LABELS if result.of_tl_type(label)]
     names = {label: f"{label} ({result.of_tl_type(label)})" for label in labels}
     drawn = layout.marks.assign(legend=layout.marks["tl_type"].map(names))
-    x, y = alt.X("x:Q", scale=None, axis=None), alt.Y("y:Q", scale=None, axis=None)
     domain = list(names.values())
     legend = alt.Legend(
         title=None,
@@ -118,7 +115,7 @@ def _chart(result: Overview, layout: _Layout) -> alt.LayerChart:
         rowPadding=5,
     )
     tooltip = ["key:N", "ref:Q", "modality:N", "subject:N", "tl_type:N"]
-    base = alt.Chart(drawn).encode(x=x, y=y, tooltip=tooltip)
+    base = alt.Chart(drawn).encode(x=across(), y=down(), tooltip=tooltip)
     marks = base.mark_point(filled=True, size=58, opacity=1).encode(
         shape=alt.Shape(
             "legend:N",

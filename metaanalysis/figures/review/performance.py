@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from db.database import Database
 from metaanalysis.figures.kit import theme
-from metaanalysis.figures.kit.axes import share_axis
 from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.diagram import either, sheet
 from metaanalysis.figures.kit.key import Key
 from metaanalysis.figures.kit.marks import (
     ASIDE,
@@ -23,6 +23,7 @@ from metaanalysis.figures.kit.marks import (
     present,
 )
 from metaanalysis.figures.kit.placing import labels
+from metaanalysis.figures.kit.plane import Plane
 from metaanalysis.review.performance import (
     METRIC_COLUMNS,
     MINOR_BARS,
@@ -54,61 +55,15 @@ _METRIC_TITLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Scales:
-    """The axes in data units, so that labels can be placed in pixels."""
-
-    low: float
-    high: float
-    bottom: float
-    top: float = 1.0
-
-    @classmethod
-    def of(cls, data: pd.DataFrame) -> _Scales:
-        """Return axes that hold all points with some room around them."""
-        if data.empty:
-            return cls(10, 10_000, 0.5)
-        bottom = math.floor((float(data["y"].min()) - 0.02) * 20) / 20
-        return cls(float(data["x"].min()) / 1.35, float(data["x"].max()) * 1.35, bottom)
-
-    def pixels(self, x: float, y: float) -> tuple[float, float]:
-        """Return the place of a point, from the top left."""
-        along = math.log(x / self.low) / math.log(self.high / self.low)
-        # The drawing ends a little above 1, so that no mark is cut.
-        down = (self.ceiling - y) / (self.ceiling - self.bottom)
-        return along * _WIDTH, down * _HEIGHT
-
-    @property
-    def ceiling(self) -> float:
-        """Return the upper end of the y axis."""
-        return self.top + 0.035 * (self.top - self.bottom)
-
-    def ticks(self) -> list[int]:
-        """Return 1, 3, 10, 30, ... as far as they lie on the axis."""
-        values = [lead * 10**power for power in range(9) for lead in (1, 3)]
-        return [value for value in values if self.low <= value <= self.high]
-
-    def axes(self, metric: str) -> tuple[alt.X, alt.Y]:
-        """Return the two axes."""
-        x = alt.X(
-            "x:Q",
-            title=f"data size per class ({size_rule()}; log scale)",
-            scale=alt.Scale(type="log", domain=[self.low, self.high], nice=False),
-            axis=alt.Axis(values=self.ticks(), format=",", grid=True),
-        )
-        # Twentieths on a short axis, tenths on a long one.
-        step = 0.05 if self.top - self.bottom <= 0.4 else 0.1
-        return x, share_axis("y", _METRIC_TITLES[metric], (self.bottom, self.ceiling), step)
-
-
-def _labels(data: pd.DataFrame, scales: _Scales, axes: tuple[alt.X, alt.Y]) -> list[alt.Chart]:
-    """Return text layers: the label of each point, one layer a side."""
-    spots = [
-        (*scales.pixels(float(x), float(y)), str(label))
-        for x, y, label in zip(data["x"], data["y"], data["label"], strict=True)
-    ]
-    ink = alt.condition(f"datum.group === '{SHOWN}'", alt.value(theme.INK), alt.value(theme.MUTED))
-    return labels(data, spots, (_WIDTH, _HEIGHT), font=10.5, x=axes[0], y=axes[1], color=ink)
+def _plane(data: pd.DataFrame) -> Plane:
+    """Return a drawing area that holds all points with some room around them."""
+    x, y = data["x"].astype(float), data["y"].astype(float)
+    if data.empty:
+        x, y = pd.Series([13.5, 7400.0]), pd.Series([0.52])
+    bottom = math.floor((y.min() - 0.02) * 20) / 20
+    # The drawing ends a little above 1, so that no mark is cut.
+    top = 1 + 0.035 * (1 - bottom)
+    return Plane(_WIDTH, _HEIGHT, x.min() / 1.35, x.max() * 1.35, bottom, top)
 
 
 _PLAIN = ("key:N", "ref:Q", "modality:N", "backbone:N", "tl_type:N", "n_classes:Q", "counted:N")
@@ -121,28 +76,33 @@ _TOOLTIP = [
 
 
 def _chart(data: pd.DataFrame, metric: str, channels: tuple[_Channel, _Channel]) -> alt.LayerChart:
-    scales = _Scales.of(data)
-    axes = scales.axes(metric)
+    plane = _plane(data)
+    title = f"data size per class ({size_rule()}; log scale)"
+    ticks = [lead * 10**power for power in range(9) for lead in (1, 3)]
+    # Twentieths on a short axis, tenths on a long one.
+    step = 0.05 if 1 - plane.bottom <= 0.4 else 0.1
+    axes: dict[str, Any] = {
+        "x": plane.x("x", title, ticks, format=","),
+        "y": plane.y("y", _METRIC_TITLES[metric], step),
+    }
     shown, rest = data[data["group"] == SHOWN], data[data["group"] != SHOWN]
     (shape, _, shapes), (colour, _, colours) = channels
     # Colours cannot be told apart in grey print, so the label names what they show; shapes can.
     named = data["ref"].astype(str)
     if shape != colour:
         named = named.where(data["group"] != SHOWN, named + " " + data[colour].astype(str))
-    labelled = data.assign(label=named)
     shape_terms, shape_marks = present(shapes, set(shown[shape]))
     colour_terms, colour_marks = present(colours, set(shown[colour]))
     hollow = (
         alt.Chart(rest)
         .mark_point(shape="circle", filled=False, size=55, strokeWidth=1.3, opacity=1, color=ASIDE)
-        .encode(x=axes[0], y=axes[1], tooltip=_TOOLTIP)
+        .encode(**axes, tooltip=_TOOLTIP)
     )
     full = (
         alt.Chart(shown)
         .mark_point(filled=True, size=_SYMBOL, opacity=1)
         .encode(
-            x=axes[0],
-            y=axes[1],
+            **axes,
             shape=alt.Shape(
                 f"{shape}:N", scale=alt.Scale(domain=shape_terms, range=shape_marks), legend=None
             ),
@@ -152,9 +112,9 @@ def _chart(data: pd.DataFrame, metric: str, channels: tuple[_Channel, _Channel])
             tooltip=_TOOLTIP,
         )
     )
-    return alt.LayerChart(
-        layer=[hollow, full, *_labels(labelled, scales, axes)], width=_WIDTH, height=_HEIGHT
-    )
+    ink = either(f"datum.group === '{SHOWN}'", theme.INK, theme.MUTED)
+    texts = labels(data, plane.spots(data["x"], data["y"], named), plane, 10.5, **axes, color=ink)
+    return sheet(_WIDTH, _HEIGHT, hollow, full, *texts)
 
 
 def _key(data: pd.DataFrame, channels: tuple[_Channel, _Channel], account: Account) -> Key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import arrows, boxes, lines, sheet, words
 from metaanalysis.review import prisma
 from metaanalysis.review.prisma import Flow
 
@@ -40,6 +40,9 @@ _ARROWS = (
     ("included", "not_identified"),
 )
 
+#: A straight piece of an arrow: from x and y to x and y.
+_Piece: TypeAlias = tuple[float, float, float, float]
+
 #: What a class of ``inclusion`` means: short in the drawing, in full under it.
 _SURE = {
     "overview block": (
@@ -57,19 +60,16 @@ def _box(name: str) -> dict[str, float]:
     return {"left": left, "right": left + _BOX[0], "top": top, "bottom": top + _BOX[1]}
 
 
-def _path(start: str, end: str) -> list[dict[str, float]]:
+def _path(start: str, end: str) -> list[_Piece]:
     """Return the straight pieces of the arrow between two boxes, the one with the head last."""
     one, other = _box(start), _box(end)
     middle = (one["top"] + one["bottom"]) / 2
     if one["top"] == other["top"]:
-        return [{"x": one["right"], "to_x": other["left"], "y": middle, "to_y": middle}]
+        return [(one["right"], middle, other["left"], middle)]
     across = (other["left"] + other["right"]) / 2
     if one["left"] == other["left"]:
-        return [{"x": across, "to_x": across, "y": one["bottom"], "to_y": other["top"]}]
-    return [
-        {"x": one["right"], "to_x": across, "y": middle, "to_y": middle},
-        {"x": across, "to_x": across, "y": middle, "to_y": other["top"]},
-    ]
+        return [(across, one["bottom"], across, other["top"])]
+    return [(one["right"], middle, across, middle), (across, middle, across, other["top"])]
 
 
 def _verdict(printed: int, difference: int) -> str:
@@ -88,7 +88,7 @@ def _notes(result: Flow) -> list[dict[str, Any]]:
         verdict = _verdict(check["printed"], check["difference"])
         agrees = not check["difference"]
         middle = (box["top"] + box["bottom"]) / 2
-        notes.append({"x": _NOTE, "y": middle, "sum": text, "verdict": verdict, "agrees": agrees})
+        notes.append({"y": middle, "sum": text, "verdict": verdict, "agrees": agrees})
     return notes
 
 
@@ -110,58 +110,58 @@ def _data(result: Flow, notes: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _drawing(result: Flow, notes: list[dict[str, Any]]) -> alt.LayerChart:
     rows = 1 + max(row for _, row in _PLACES.values())
-    sheet = Canvas(_WIDTH, _TOP + rows * _BOX[1] + (rows - 1) * _GAP + 4)
-    placed = [{**row, **_box(row["name"])} for row in result.table.to_dict("records")]
     numbers, labels = [], []
-    for box in placed:
-        middle = (box["left"] + box["right"]) / 2
-        colour = "white" if box["name"] == "curated" else theme.INK
-        numbers.append({"x": middle, "y": box["top"] + 21, "text": box["n"], "colour": colour})
-        labels.append({"x": middle, "y": box["top"] + 42, "text": box["label"], "colour": colour})
-    ours = {"curated", "not_identified"}
-    theirs = [box for box in placed if box["name"] not in ours]
-    solid: list[dict[str, float]] = []
-    dashed: list[dict[str, float]] = []
-    corners: list[dict[str, float]] = []
+    for row in result.table.to_dict("records"):
+        box = _box(row["name"])
+        colour = "white" if row["name"] == "curated" else theme.INK
+        place = {"x": (box["left"] + box["right"]) / 2, "colour": colour}
+        numbers.append({**place, "y": box["top"] + 21, "text": row["n"]})
+        labels.append({**place, "y": box["top"] + 42, "text": row["label"]})
+    ours = ("curated", "not_identified")
+    theirs = [_box(name) for name in result.table["name"] if name not in ours]
+    solid: list[_Piece] = []
+    dashed: list[_Piece] = []
+    corners: list[_Piece] = []
     for start, end in _ARROWS:
         *first, last = _path(start, end)
         corners += first
         (dashed if end in ours else solid).append(last)
-    missing, level = _box("not_identified"), _box("curated")
+    level = _box("curated")["top"]
     heads = [
-        {"x": _MAIN, "y": 14, "text": "reported by the review"},
-        {"x": _NOTE, "y": 14, "text": "recomputed: does it add up?"},
-        {"x": _NOTE, "y": level["top"] + 4, "text": "curated here, by how sure it is"},
+        (_MAIN, 14, "reported by the review"),
+        (_NOTE, 14, "recomputed: does it add up?"),
+        (_NOTE, level + 4, "curated here, by how sure it is"),
     ]
     sure = "\n".join(
         f"{result.inclusion.get(name, 0)} {short}" for name, (short, _) in _SURE.items()
     )
     own = alt.Color("colour:N", scale=None)
-    return sheet.sheet(
-        sheet.words(heads, fontSize=12, color=theme.MUTED),
-        sheet.arrows(solid),
-        sheet.arrows(dashed, strokeDash=[4, 3]),
-        sheet.lines(corners, strokeDash=[4, 3]),
-        sheet.boxes(theirs, fill="#f1f3f5", stroke=theme.REPORTED, cornerRadius=3),
-        sheet.boxes([_box("curated")], fill=theme.CURATED, cornerRadius=3),
-        sheet.boxes(
-            [missing], fill="white", stroke=theme.CURATED, strokeDash=[4, 3], cornerRadius=3
+    broken: dict[str, Any] = {"strokeDash": [4, 3]}
+    sums = [(_NOTE, note["y"] - 9, note["sum"]) for note in notes]
+    said = {
+        agrees: [
+            (_NOTE, note["y"] + 10, note["verdict"]) for note in notes if note["agrees"] is agrees
+        ]
+        for agrees in (True, False)
+    }
+    return sheet(
+        _WIDTH,
+        _TOP + rows * _BOX[1] + (rows - 1) * _GAP + 4,
+        words(heads, fontSize=12, color=theme.MUTED),
+        arrows(solid),
+        arrows(dashed, **broken),
+        lines(corners, **broken),
+        boxes(theirs, fill="#f1f3f5", stroke=theme.REPORTED, cornerRadius=3),
+        boxes([_box("curated")], fill=theme.CURATED, cornerRadius=3),
+        boxes(
+            [_box("not_identified")], fill="white", stroke=theme.CURATED, cornerRadius=3, **broken
         ),
-        sheet.words(numbers, align="center", fontSize=17, fontWeight="bold").encode(color=own),
-        sheet.words(labels, align="center", fontSize=12).encode(color=own),
-        sheet.words(
-            [{**note, "y": note["y"] - 9} for note in notes], "sum", fontSize=14, fontWeight="bold"
-        ),
-        sheet.words([{**note, "y": note["y"] + 10} for note in notes if note["agrees"]], "verdict"),
-        sheet.words(
-            [{**note, "y": note["y"] + 10} for note in notes if not note["agrees"]],
-            "verdict",
-            color=theme.ACCENT,
-            fontWeight="bold",
-        ),
-        sheet.words(
-            [{"x": _NOTE, "y": level["top"] + 14, "text": sure}], baseline="top", lineHeight=15.5
-        ),
+        words(numbers, align="center", fontSize=17, fontWeight="bold").encode(color=own),
+        words(labels, align="center", fontSize=12).encode(color=own),
+        words(sums, fontSize=14, fontWeight="bold"),
+        words(said[True]),
+        words(said[False], color=theme.ACCENT, fontWeight="bold"),
+        words([(_NOTE, level + 14, sure)], baseline="top", lineHeight=15.5),
     )
 
 

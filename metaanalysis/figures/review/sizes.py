@@ -8,6 +8,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.diagram import either, exactly
 from metaanalysis.figures.review.statement import side_by_side, statement_table, verdict
 from metaanalysis.review.sizes import Sizes, size_rule, sizes
 
@@ -52,10 +53,10 @@ def _chart(result: Sizes, drawn: pd.DataFrame) -> alt.LayerChart:
     x = alt.X(
         "x:Q",
         title=f"patients or images, in bins of {result.bin_width} (a bin includes its upper end)",
-        scale=alt.Scale(domain=[0, right], nice=False),
+        scale=exactly(0, right),
         axis=axis,
     )
-    y = alt.Y("middle:Q", axis=None, scale=alt.Scale(domain=[0, top], nice=False))
+    y = alt.Y("middle:Q", axis=None, scale=exactly(0, top))
     tooltip = ["key:N", "ref:Q", "modality:N", "size:Q", "counted:N"]
     base = alt.Chart(drawn).encode(x=x, y=y, tooltip=tooltip)
     bricks = base.mark_rect(width=_COLUMN - 5, height=_BRICK - 1.5).encode(
@@ -74,9 +75,7 @@ def _chart(result: Sizes, drawn: pd.DataFrame) -> alt.LayerChart:
     )
     references = base.mark_text(fontSize=10.5).encode(
         text="ref:Q",
-        color=alt.condition(
-            "datum.counted === 'patients'", alt.value(theme.PAPER), alt.value(theme.INK)
-        ),
+        color=either("datum.counted === 'patients'", theme.PAPER, theme.INK),
     )
     stacks = drawn.groupby("x", as_index=False).agg(studies=("position", "max"))
     totals = (
@@ -99,20 +98,15 @@ def figure_5c(database: Database) -> Figure:
     result = sizes(database)
     drawn = _drawn(result)
     above = int(drawn["bin_to"].isna().sum())
+    fullest = drawn["bin_from"].value_counts().idxmax()
     smallest, largest = int(drawn["size"].min()), int(drawn["size"].max())
     said = verdict(result.first_bin, f"lie in the bin up to {result.bin_width}")
-    words = side_by_side(
-        result.statement,
-        said,
-        left=_COLUMN * 3,
-        top=36,
-        width=60,
-    )
+    words = side_by_side(result.statement, said, left=_COLUMN * 3, top=36, width=60)
     reasons = "; ".join(f"{count}: {reason}" for reason, count in result.excluded.items())
     return finish(
         "5c",
         f"Data sizes run from {smallest} to {largest:,}; the first bin of {result.bin_width} is "
-        f"{'the fullest' if _first_is_fullest(drawn) else 'not the fullest'}",
+        f"{'the fullest' if fullest == 0 else 'not the fullest'}",
         [
             f"Curated: {result.counted} studies whose size is known in the unit that the review "
             "counts:",
@@ -129,7 +123,3 @@ def figure_5c(database: Database) -> Figure:
         line_length=125,
         beside={"statement": statement_table(result.statement, said)},
     )
-
-
-def _first_is_fullest(drawn: pd.DataFrame) -> bool:
-    return bool(drawn["bin_from"].value_counts().idxmax() == 0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from metaanalysis.figures.kit import theme
+from metaanalysis.figures.kit.diagram import words
 from metaanalysis.review.statements import Majority
 
 _LINE = 19
@@ -52,22 +54,17 @@ def side_by_side(
     width
         Of a line, in characters.
     """
-    lines = []
-    for kind, text in (("reported", reported), ("curated", curated)):
-        wrapped = textwrap.wrap(text, width)
-        head = [kind, *[""] * (len(wrapped) - 1)]
-        lines += [{"kind": kind, "head": h, "line": t} for h, t in zip(head, wrapped, strict=True)]
-        lines.append({"kind": kind, "head": "", "line": ""})
-    frame = pd.DataFrame(lines).assign(y=lambda table: top + _LINE * table.index)
-    base = alt.Chart(frame).encode(y=alt.Y("y:Q", scale=None, axis=None))
-    colour = alt.condition(
-        "datum.kind === 'reported'", alt.value(theme.MUTED), alt.value(theme.CURATED)
-    )
-    heads = base.mark_text(align="left", fontSize=13, fontWeight="bold").encode(
-        x=alt.value(left), text="head:N", color=colour
-    )
-    texts = base.mark_text(align="left", fontSize=13).encode(x=alt.value(left + 70), text="line:N")
-    return heads + texts
+    layers: list[alt.Chart] = []
+    for kind, said, colour in (
+        ("reported", reported, theme.MUTED),
+        ("curated", curated, theme.CURATED),
+    ):
+        look: dict[str, Any] = {"fontSize": 13, "lineHeight": _LINE}
+        wrapped = textwrap.wrap(said, width)
+        layers.append(words([(left, top, kind)], fontWeight="bold", color=colour, **look))
+        layers.append(words([(left + 70, top, "\n".join(wrapped))], **look))
+        top += _LINE * (len(wrapped) + 1)
+    return alt.LayerChart(layer=layers)
 
 
 def statement_table(statement: str, said: str) -> pd.DataFrame:

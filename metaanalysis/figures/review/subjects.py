@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
+from metaanalysis.figures.kit.diagram import either, exactly, layer, sheet
 from metaanalysis.organs import OTHER_ORGAN
 from metaanalysis.review.subjects import (
     INTEGUMENT,
@@ -39,71 +43,39 @@ def _cells(result: Subjects) -> pd.DataFrame:
 
 def _matrix(result: Subjects, cells: pd.DataFrame) -> alt.LayerChart:
     top = int(cells.loc[cells["panel"] == "matrix", "studies"].max())
-    base = alt.Chart(cells).encode(
-        y=alt.Y(
-            "subject:N",
-            sort=[*result.subjects, _TOTAL],
-            title=None,
-            axis=alt.Axis(domain=False, ticks=False, labelPadding=8),
+    across = alt.Axis(
+        orient="top",
+        domain=False,
+        ticks=False,
+        labelAngle=-45,
+        labelAlign="left",
+        labelBaseline="middle",
+        labelOffset=3,
+        labelPadding=7,
+    )
+    down = alt.Axis(domain=False, ticks=False, labelPadding=8)
+    axes = {
+        "y": alt.Y("subject:N", sort=[*result.subjects, _TOTAL], title=None, axis=down),
+        "x": alt.X("modality:N", sort=[*result.modalities, _TOTAL], title=None, axis=across),
+    }
+    pairs = pd.DataFrame(
+        product(result.subjects, result.modalities), columns=["subject", "modality"]
+    )
+    matrix, margin = (cells[cells["panel"] == panel] for panel in ("matrix", "margin"))
+    place: dict[str, Any] = {**axes, "tooltip": ["subject:N", "modality:N", "studies:Q"]}
+    edge = {"stroke": theme.PAPER, "strokeWidth": 2}
+    shades = alt.Scale(domain=[1, top], range=["#d5e8ee", theme.CURATED])
+    number = {"text": "studies:Q"}
+    ink = either(f"datum.studies > {_DARK * top}", theme.PAPER, theme.INK)
+    return sheet(
+        _COLUMN * (len(result.modalities) + 1),
+        _ROW * (len(result.subjects) + 1),
+        *layer("rect", pairs, {"color": "#f5f7f9", **edge}, **axes),
+        *layer(
+            "rect", matrix, edge, **place, color=alt.Color("studies:Q", scale=shades, legend=None)
         ),
-        x=alt.X(
-            "modality:N",
-            sort=[*result.modalities, _TOTAL],
-            title=None,
-            axis=alt.Axis(
-                orient="top",
-                domain=False,
-                ticks=False,
-                labelAngle=-45,
-                labelAlign="left",
-                labelBaseline="middle",
-                labelOffset=3,
-                labelPadding=7,
-            ),
-        ),
-        tooltip=["subject:N", "modality:N", "studies:Q"],
-    )
-    grid = (
-        alt.Chart(
-            pd.DataFrame(
-                [(row, column) for row in result.subjects for column in result.modalities],
-                columns=["subject", "modality"],
-            )
-        )
-        .mark_rect(color="#f5f7f9", stroke=theme.PAPER, strokeWidth=2)
-        .encode(
-            y=alt.Y("subject:N", sort=[*result.subjects, _TOTAL]),
-            x=alt.X("modality:N", sort=[*result.modalities, _TOTAL]),
-        )
-    )
-    heat = (
-        base.transform_filter("datum.panel === 'matrix'")
-        .mark_rect(stroke=theme.PAPER, strokeWidth=2)
-        .encode(
-            color=alt.Color(
-                "studies:Q",
-                scale=alt.Scale(domain=[1, top], range=["#d5e8ee", theme.CURATED]),
-                legend=None,
-            )
-        )
-    )
-    numbers = (
-        base.transform_filter("datum.panel === 'matrix'")
-        .mark_text(fontSize=12)
-        .encode(
-            text="studies:Q",
-            color=alt.condition(
-                f"datum.studies > {_DARK * top}", alt.value(theme.PAPER), alt.value(theme.INK)
-            ),
-        )
-    )
-    margins = (
-        base.transform_filter("datum.panel === 'margin'")
-        .mark_text(fontSize=12, fontWeight="bold")
-        .encode(text="studies:Q")
-    )
-    return (grid + heat + numbers + margins).properties(
-        width=_COLUMN * (len(result.modalities) + 1), height=_ROW * (len(result.subjects) + 1)
+        *layer("text", matrix, {"fontSize": 12}, **place, **number, color=ink),
+        *layer("text", margin, {"fontSize": 12, "fontWeight": "bold"}, **place, **number),
     )
 
 
@@ -124,12 +96,12 @@ def _organ_bars(organs: pd.DataFrame) -> alt.LayerChart:
         x=alt.X(
             "studies:Q",
             axis=None,
-            scale=alt.Scale(domain=[0, int(organs["studies"].max()) * 1.2], nice=False),
+            scale=exactly(0, int(organs["studies"].max()) * 1.2),
         ),
         tooltip=["organ:N", "studies:Q"],
     )
     bars = base.mark_bar(height=alt.RelativeBandSize(0.72)).encode(
-        color=alt.condition(named, alt.value(theme.CURATED), alt.value("#a9cdd8"))
+        color=either(named, theme.CURATED, "#a9cdd8")
     )
     numbers = base.mark_text(align="left", dx=4, fontSize=12).encode(text="studies:Q")
     return (bars + numbers).properties(

@@ -10,7 +10,7 @@ import pandas as pd
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import boxes, lines, sheet, words
 from metaanalysis.review import table1
 from metaanalysis.review.table1 import Table1
 
@@ -39,26 +39,26 @@ def _number(value: int) -> str:
     return f"{value / 1e6:g} million" if value >= 1_000_000 else f"{value:,}"
 
 
-def _cells(result: Table1) -> tuple[list[dict[str, Any]], list[float], float]:
-    """Return the cells with their places, the rules between groups, and the bottom."""
-    cells: list[dict[str, Any]] = []
+def _cells(result: Table1) -> tuple[dict[str, list[tuple[float, float, str]]], list[float], float]:
+    """Return the cells of each column with their places, the rules of groups, and the bottom."""
+    cells: dict[str, list[tuple[float, float, str]]] = {
+        name: [] for name in (*_COLUMNS, "group", "group_studies")
+    }
     rules = []
     top = float(_TOP)
     for group in result.groups.to_dict("records"):
         rules.append(top)
         middle = top + _ROW / 2 + 2
-        cells.append({"column": "group", "x": 0, "y": middle, "text": group["model_type"]})
-        cells.append(
-            {"column": "group_studies", "x": _COLUMNS["studies_family"][1], "y": middle}
-            | {"text": f"any of them: {group['studies']}"}
-        )
+        tested = f"any of them: {group['studies']}"
+        cells["group"].append((0, middle, group["model_type"]))
+        cells["group_studies"].append((_COLUMNS["studies_family"][1], middle, tested))
         top += _ROW + 2
         members = result.table[result.table["model_type"] == group["model_type"]]
         for row in members.to_dict("records"):
             for column, (_, left, _align) in _COLUMNS.items():
                 value = row[column]
                 text = _number(value) if column.startswith("parameters") else str(value)
-                cells.append({"column": column, "x": left, "y": top + _ROW / 2 - 2, "text": text})
+                cells[column].append((left, top + _ROW / 2 - 2, text))
             top += _ROW
         top += 4
     return cells, rules, top
@@ -66,58 +66,35 @@ def _cells(result: Table1) -> tuple[list[dict[str, Any]], list[float], float]:
 
 def _drawing(result: Table1) -> alt.LayerChart:
     cells, rules, bottom = _cells(result)
-    sheet = Canvas(_WIDTH, bottom + 2)
-    layers: list[alt.Chart] = [
-        sheet.boxes(
-            [{"left": _OURS_LEFT, "right": _WIDTH, "top": 0, "bottom": bottom}], fill="#eaf2f5"
-        ),
-        sheet.lines(
-            [{"x": 0, "to_x": _WIDTH, "y": y, "to_y": y} for y in rules[1:]], color=theme.FAINT
-        ),
-        sheet.lines(
-            [{"x": 0, "to_x": _WIDTH, "y": y, "to_y": y} for y in (0, rules[0], bottom)],
-            color=theme.INK,
-            strokeWidth=1.2,
-        ),
-        sheet.words(
-            [{"x": 0, "y": 14, "text": "reported by the review"}], fontSize=12, color=theme.MUTED
-        ),
-        sheet.words(
-            [{"x": _OURS_LEFT + 8, "y": 14, "text": "ours: curated studies that test"}],
-            fontSize=12,
-            fontWeight="bold",
-            color=theme.CURATED,
-        ),
+    ends = [(0, y, _WIDTH, y) for y in (0, rules[0], bottom)]
+    ours: dict[str, Any] = {"fontSize": 12, "fontWeight": "bold", "color": theme.CURATED}
+    layers = [
+        boxes([(_OURS_LEFT, _WIDTH, 0, bottom)], fill="#eaf2f5"),
+        lines([(0, y, _WIDTH, y) for y in rules[1:]], color=theme.FAINT),
+        lines(ends, color=theme.INK, strokeWidth=1.2),
+        words([(0, 14, "reported by the review")], fontSize=12, color=theme.MUTED),
+        words([(_OURS_LEFT + 8, 14, "ours: curated studies that test")], **ours),
     ]
     for column, (heading, left, align) in _COLUMNS.items():
-        colour = theme.CURATED if column in _OURS else theme.INK
-        lines = heading.count("\n")
-        layers.append(
-            sheet.words(
-                [{"x": left, "y": _TOP - 12 - 14 * lines, "text": heading}],
-                align=align,
-                fontSize=12,
-                lineHeight=14,
-                color=theme.CURATED if column in _OURS else theme.MUTED,
-            )
-        )
-        layers.append(
-            sheet.words(
-                [cell for cell in cells if cell["column"] == column],
+        own = column in _OURS
+        place = (left, _TOP - 12 - 14 * heading.count("\n"), heading)
+        head: dict[str, Any] = {"color": theme.CURATED if own else theme.MUTED, "lineHeight": 14}
+        layers += [
+            words([place], align=align, fontSize=12, **head),
+            words(
+                cells[column],
                 align=align,
                 fontSize=13.5,
-                color=colour,
+                color=theme.CURATED if own else theme.INK,
                 fontWeight="bold" if column in ("model", "studies") else "normal",
-            )
-        )
-    for column, align, colour in (
-        ("group", "left", theme.MUTED),
-        ("group_studies", "right", theme.CURATED),
-    ):
-        mine = [cell for cell in cells if cell["column"] == column]
-        look = {"align": align, "color": colour, "fontStyle": "italic"}
-        layers.append(sheet.words(mine, fontSize=12.5, **look))
-    return sheet.sheet(*layers)
+            ),
+        ]
+    group: dict[str, Any] = {"fontSize": 12.5, "fontStyle": "italic"}
+    layers += [
+        words(cells["group"], align="left", color=theme.MUTED, **group),
+        words(cells["group_studies"], align="right", color=theme.CURATED, **group),
+    ]
+    return sheet(_WIDTH, bottom + 2, *layers)
 
 
 def _data(result: Table1) -> pd.DataFrame:

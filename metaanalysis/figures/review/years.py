@@ -10,7 +10,7 @@ import altair as alt
 from db.database import Database
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.base import Figure, finish
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import exactly, sheet, words
 from metaanalysis.query import Coverage
 from metaanalysis.review import years
 from metaanalysis.review.years import Years
@@ -31,7 +31,7 @@ def _bars(result: Years) -> alt.LayerChart:
             "studies:Q",
             title="curated studies",
             axis=alt.Axis(tickCount=5, domain=False, ticks=False),
-            scale=alt.Scale(domain=[0, float(table["studies"].max()) * 1.12], nice=False),
+            scale=exactly(0, float(table["studies"].max()) * 1.12),
         ),
     )
     bars = base.mark_bar(size=44).encode(
@@ -69,19 +69,20 @@ def _verdict(check: dict[Hashable, Any], coverage: Coverage) -> str:
 
 
 def _checks(result: Years) -> alt.LayerChart:
-    sheet = Canvas(_CHECKS, _HEIGHT)
     claims, verdicts = [], []
     top = 40.0
     for check in result.checks.to_dict("records"):
         text = _verdict(check, result.coverage)
-        claims.append({"x": 0, "y": top, "text": check["claim"]})
-        verdicts.append({"x": 0, "y": top + 13, "text": text})
+        claims.append((0, top, check["claim"]))
+        verdicts.append((0, top + 13, text))
         top += 46 + 15 * (text.count("\n") + 1)
-    head = [{"x": 0, "y": 8, "text": "What the review says, checked against these counts"}]
-    return sheet.sheet(
-        sheet.words(head, fontSize=12, color=theme.MUTED),
-        sheet.words(claims, fontSize=13, fontWeight="bold"),
-        sheet.words(verdicts, fontSize=12, baseline="top", lineHeight=15),
+    head = [(0, 8, "What the review says, checked against these counts")]
+    return sheet(
+        _CHECKS,
+        _HEIGHT,
+        words(head, fontSize=12, color=theme.MUTED),
+        words(claims, fontSize=13, fontWeight="bold"),
+        words(verdicts, fontSize=12, baseline="top", lineHeight=15),
     )
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 from db.errors import UsageError
 from db.wording import RECOMMENDED_IS, metric_words, plural
 from metaanalysis.figures.kit import theme
-from metaanalysis.figures.kit.axes import share_axis
 from metaanalysis.figures.kit.base import Figure, finish
 from metaanalysis.figures.kit.key import Key
 from metaanalysis.figures.kit.marks import TL_COLOURS, TL_SHAPES, present
 from metaanalysis.figures.kit.placing import labels
+from metaanalysis.figures.kit.plane import Plane
 
 _WIDTH, _HEIGHT = 560, 330
 _SMALL_WIDTH, _SMALL_HEIGHT, _COLUMNS = 222, 120, 3
@@ -39,14 +39,11 @@ _LINEAR = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class _Axes:
-    """Both axes in data units, so that labels can be placed in pixels."""
+    """What the axes show, and the area of the large panel; small ones have the same ends."""
 
     metric: str
     cost: Cost
-    low: float
-    high: float
-    bottom: float
-    top: float
+    plane: Plane
 
     @classmethod
     def of(cls, points: pd.DataFrame, metric: str, cost: Cost) -> _Axes:
@@ -61,50 +58,27 @@ class _Axes:
             # Room left of 0, so that the marks of hybrids are not cut.
             low, high = -0.4 * _LINEAR, max(points[cost].max() * 2.5, 10 * _LINEAR)
         room = (top - bottom) * 0.05
-        return cls(metric, cost, float(low), float(high), max(bottom, 0.0), top + room)
-
-    def _along(self, value: float) -> float:
-        if self.cost == "seconds":
-            return math.log(value)
-        return math.copysign(math.log1p(abs(value) / _LINEAR), value)
-
-    def pixels(self, cost: float, value: float) -> tuple[float, float]:
-        """Return a point of the large panel, from the top left."""
-        left, right = self._along(self.low), self._along(self.high)
-        down = (self.top - value) / (self.top - self.bottom)
-        return (self._along(cost) - left) / (right - left) * _WIDTH, down * _HEIGHT
-
-    def ticks(self, small: bool) -> list[float]:
-        """Return round costs on the axis; in a small panel powers of ten alone."""
-        leads = (1, 3) if self.cost == "seconds" and not small else (1,)
-        values = [lead * 10.0**power for power in range(-2, 10) for lead in leads]
-        if self.cost == "trained_parameters":
-            values = [0.0, *(10.0**power for power in ((4, 6, 8) if small else range(3, 10)))]
-        return [value for value in values if self.low <= value <= self.high]
+        linear = None if cost == "seconds" else _LINEAR
+        ends = float(low), float(high), max(bottom, 0.0), top + room
+        return cls(metric, cost, Plane(_WIDTH, _HEIGHT, *ends, linear))
 
     def x(self, small: bool = False) -> alt.X:
-        """Return the axis of costs."""
+        """Return the axis of costs, with round ones; in a small panel powers of ten alone."""
         words = "datum.value >= 1e6 ? datum.value / 1e6 + ' M' : format(datum.value, ',')"
-        scale: dict[str, Any] = {"domain": [self.low, self.high], "nice": False}
-        scale |= (
-            {"type": "log"}
-            if self.cost == "seconds"
-            else {"type": "symlog", "constant": _LINEAR, "zero": False}
-        )
-        return alt.X(
-            f"{self.cost}:Q",
-            title=None if small else _COSTS[self.cost],
-            scale=alt.Scale(**scale),
-            axis=alt.Axis(values=self.ticks(small), labelExpr=words, grid=True),
-        )
+        if self.cost == "seconds":
+            leads = (1,) if small else (1, 3)
+            ticks = [lead * 10.0**power for power in range(-2, 10) for lead in leads]
+        else:
+            ticks = [0.0, *(10.0**power for power in ((4, 6, 8) if small else range(3, 10)))]
+        title = None if small else _COSTS[self.cost]
+        return self.plane.x(self.cost, title, ticks, labelExpr=words)
 
     def y(self, small: bool = False, field: str = "value") -> alt.Y:
         """Return the axis of values."""
-        span = self.top - self.bottom
+        span = self.plane.top - self.plane.bottom
         fine, coarse = (0.3, 0.6) if small else (0.4, 1.0)
         step = 0.05 if span <= fine else 0.1 if span <= coarse else 0.2
-        title = None if small else metric_words(self.metric)
-        return share_axis(field, title, (self.bottom, self.top), step)
+        return self.plane.y(field, None if small else metric_words(self.metric), step)
 
 
 def contest(
@@ -182,7 +156,7 @@ def contest(
         )
     if bool(whole["pareto"].any()) and cost == "seconds":
         own.append("Dashed: methods of which no other is as good and cheaper.")
-    if len(sets) > 1 and each["baseline"].between(axes.bottom, axes.top).any():
+    if len(sets) > 1 and each["baseline"].between(axes.plane.bottom, axes.plane.top).any():
         own.append("Grey line: what needs no look at the images.")
     if _RECOMMENDED in set(each["tl_type"]):
         own.append(f"{RECOMMENDED_IS[:1].upper()}{RECOMMENDED_IS[1:]}.")
@@ -222,8 +196,8 @@ def _marked(data: pd.DataFrame, hollow: Sequence[str]) -> pd.DataFrame:
 
 def _marks(data: pd.DataFrame, axes: _Axes, *, small: bool) -> list[Any]:
     marks = data.assign(
-        low=(data["value"] - data["sd"]).clip(lower=axes.bottom),
-        up=(data["value"] + data["sd"]).clip(upper=axes.top),
+        low=(data["value"] - data["sd"]).clip(lower=axes.plane.bottom),
+        up=(data["value"] + data["sd"]).clip(upper=axes.plane.top),
     )
     base = alt.Chart(marks).encode(x=axes.x(small), stroke=alt.Stroke("colour:N", scale=None))
     layers: list[Any] = []
@@ -251,10 +225,7 @@ def _marks(data: pd.DataFrame, axes: _Axes, *, small: bool) -> list[Any]:
 def _large(data: pd.DataFrame, axes: _Axes) -> alt.LayerChart:
     # The key names TL types and up to two backbones; more are named at their marks.
     texts = data["backbone"] if data["backbone"].nunique() > 2 else [""] * len(data)
-    spots = [
-        (*axes.pixels(float(cost), float(value)), str(text))
-        for cost, value, text in zip(data[axes.cost], data["value"], texts, strict=True)
-    ]
+    spots = axes.plane.spots(data[axes.cost], data["value"], texts)
     place: dict[str, Any] = {"x": axes.x(), "y": axes.y()}
     layers: list[Any] = []
     front = data[data["pareto"]].sort_values("seconds")
@@ -265,7 +236,7 @@ def _large(data: pd.DataFrame, axes: _Axes) -> alt.LayerChart:
             .encode(**place, order="seconds:Q")
         )
     layers += _marks(data, axes, small=False)
-    layers += labels(data, spots, (_WIDTH, _HEIGHT), font=11, reach=1.3, **place)
+    layers += labels(data, spots, axes.plane, 11, reach=1.3, **place)
     return alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
 
 
@@ -273,7 +244,7 @@ def _small(data: pd.DataFrame, axes: _Axes) -> alt.LayerChart:
     first = data.iloc[0]
     layers = _marks(data, axes, small=True)
     baseline = float(first["baseline"])
-    if axes.bottom <= baseline <= axes.top:
+    if axes.plane.bottom <= baseline <= axes.plane.top:
         rule = alt.Chart(pd.DataFrame({"value": [baseline]}))
         rule = rule.mark_rule(color=theme.MUTED, strokeWidth=1)
         layers.insert(0, rule.encode(y=axes.y(small=True)))

@@ -13,6 +13,7 @@ from db.wording import listed, method_words, metric_words, plural
 from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import SOURCE, Figure, finish
+from metaanalysis.figures.kit.diagram import down, layer, sheet
 from metaanalysis.figures.kit.interval_lines import Line
 from metaanalysis.figures.kit.interval_rows import TOTAL, Drawing
 
@@ -43,22 +44,14 @@ class _Pairs(Drawing):
         layers = [*self._grid(), *self._clearings(), *self._baselines(rows)]
         layers += self._ends(reported, "reported_low", "reported_high", theme.MUTED, 1.2)
         layers += self._ends(replicated, "ci_low", "ci_high", theme.REPLICATED, 1.6)
-        layers += [
-            alt.Chart(reported)
-            .mark_point(shape="diamond", filled=True, fill=theme.PAPER, size=62, strokeWidth=1.4)
-            .encode(
-                x=self._x("reported"),
-                y=self._y(),
-                stroke=alt.value(theme.INK),
-                opacity=alt.value(1),
-                tooltip=self._hints(rows),
-            ),
-            alt.Chart(replicated)
-            .mark_point(shape="circle", filled=True, size=58, color=theme.REPLICATED, opacity=1)
-            .encode(x=self._x("estimate"), y=self._y(), tooltip=self._hints(rows)),
-            *self._texts(),
-        ]
-        return alt.LayerChart(layer=layers, width=TOTAL, height=self.height)
+        hollow = {"shape": "diamond", "filled": True, "fill": theme.PAPER, "size": 62}
+        full = {"shape": "circle", "filled": True, "size": 58, "color": theme.REPLICATED}
+        edge = {"stroke": alt.value(theme.INK), "opacity": alt.value(1)}
+        layers += self._points(
+            reported, {**hollow, "strokeWidth": 1.4}, x=self._x("reported"), **edge
+        )
+        layers += self._points(replicated, {**full, "opacity": 1})
+        return sheet(TOTAL, self.height, *layers, *self._texts())
 
     def _clearings(self) -> list[alt.Chart]:
         """Keep the grid from running through the headings."""
@@ -69,13 +62,11 @@ class _Pairs(Drawing):
             for place, (line, y) in enumerate(zip(self.lines, self._tops, strict=True))
             if line.mark == "heading"
         ]
-        return [
-            alt.Chart(pd.DataFrame(heads))
-            .mark_rect(color=theme.PAPER, opacity=1)
-            .encode(x=alt.value(0), x2=alt.value(TOTAL), y=self._y("top"), y2="bottom:Q")
-        ]
+        ends: dict[str, Any] = {"x": alt.value(0), "x2": alt.value(TOTAL)}
+        look = {"color": theme.PAPER, "opacity": 1}
+        return layer("rect", pd.DataFrame(heads), look, **ends, y=down("top"), y2="bottom:Q")
 
-    def _hints(self, rows: pd.DataFrame) -> list[alt.Tooltip]:
+    def _tooltip(self, rows: pd.DataFrame) -> list[alt.Tooltip]:
         shown = (
             "study", "run", "metric", "reported", "estimate", "ci_low", "ci_high", "baseline",
             "verdict", "fidelity", "reason",
@@ -86,32 +77,20 @@ class _Pairs(Drawing):
         self, rows: pd.DataFrame, low: str, high: str, colour: str, thick: float
     ) -> list[alt.Chart]:
         known = rows.dropna(subset=[low, high])
-        if known.empty:
-            return []
         ends = known.assign(
             ci_low=known[low],
             ci_high=known[high],
             low=known[low].map(self.axis.clipped),
             high=known[high].map(self.axis.clipped),
         )
-        rule = (
-            alt.Chart(ends)
-            .mark_rule(color=colour, strokeWidth=thick)
-            .encode(x=self._x("low"), x2="high:Q", y=self._y())
-        )
-        return [rule, *self._arrows(ends, colour)]
+        return self._spans(ends, {"color": colour, "strokeWidth": thick})
 
     def _baselines(self, rows: pd.DataFrame) -> list[alt.Chart]:
         inside = rows[rows["baseline"].between(self.axis.low, self.axis.high)]
-        if inside.empty:
-            return []
         half = 0.36 * self.sizes.line
         ticks = inside.assign(top=inside["y"] - half, bottom=inside["y"] + half)
-        return [
-            alt.Chart(ticks)
-            .mark_rule(color=theme.MUTED, strokeWidth=1.6, strokeDash=[2, 2])
-            .encode(x=self._x("baseline"), y=self._y("top"), y2="bottom:Q")
-        ]
+        look = {"color": theme.MUTED, "strokeWidth": 1.6, "strokeDash": [2, 2]}
+        return self._uprights(ticks, "baseline", look)
 
 
 def replications(

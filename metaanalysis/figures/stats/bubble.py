@@ -144,29 +144,18 @@ def _fitted(result: RegressionResult, chosen: str, held: Mapping[str, Any]) -> p
 
 
 def _points(result: RegressionResult, chosen: str) -> pd.DataFrame:
-    weights = result.weights or (1.0,) * result.k
-    largest = max(weights)
+    weights = np.array(result.weights or (1.0,) * result.k)
     most = _LARGEST if result.k <= _FEW else _LARGEST / 2
-    moderator = result.moderators[chosen]
     return pd.DataFrame(
-        [
-            {
-                "mark": "study",
-                "label": label,
-                "row": row,
-                "moderator": at,
-                "estimate": value,
-            }
-            | {"weight": weight, "size": max(most * weight / largest, _SMALLEST)}
-            for label, row, at, (value, _, _), weight in zip(
-                result.labels,
-                result.rows_used,
-                moderator,
-                study_values(result),
-                weights,
-                strict=True,
-            )
-        ]
+        {
+            "mark": "study",
+            "label": list(result.labels),
+            "row": list(result.rows_used),
+            "moderator": list(result.moderators[chosen]),
+            "estimate": [value for value, _, _ in study_values(result)],
+            "weight": weights,
+            "size": np.maximum(most * weights / weights.max(), _SMALLEST),
+        }
     )
 
 
@@ -198,15 +187,12 @@ def _key(result: RegressionResult, chosen: str, caption: Caption) -> Key:
         key.box("prediction interval", "#f8ece6")
     key.gap()
     term = next(item for item in result.terms if item.term == chosen)
-    kind, freedom = "χ²", f"{term.df}"
-    if term.df_residual is not None:
-        kind, freedom = "F", f"{term.df}, {term.df_residual:g}"
     scale = scale_words(result.back.scale)
     if chosen not in result.levels:
         slope = next(item for item in result.coefficients if item.name == chosen)
         key.value("slope" + (f" ({scale})" if scale else ""), significant(slope.estimate))
         key.value(interval, captions.span((slope.ci_low, slope.ci_high)))
-    key.value("test of the moderator", f"{kind}({freedom}) = {significant(term.statistic)}")
+    key.value("test of the moderator", captions.statistic(term))
     key.value("", p_words(term.p))
     if not math.isnan(term.permutation_p):
         key.value("by permutation", p_words(term.permutation_p))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis
+from metaanalysis.figures.kit.diagram import down, exactly, layer
 
 #: Size of the drawing area in pixels; strips may make it higher.
 WIDTH, HEIGHT = 560, 400
@@ -27,23 +28,25 @@ def strip_height(levels: int) -> float:
     return max(HEIGHT / levels, 78) if levels > 2 else 130
 
 
-def _bubbles(points: pd.DataFrame, x: alt.X, y: alt.Y, colour: str) -> alt.Chart:
-    return (
-        # Small ones over large ones, so that none is hidden.
-        alt.Chart(points.sort_values("size", ascending=False))
-        .mark_point(shape="circle", fill=colour, fillOpacity=0.45, stroke=colour, strokeWidth=1.2)
-        .encode(
-            x=x,
-            y=y,
-            size=alt.Size("size:Q", scale=None, legend=None),
-            tooltip=[
-                alt.Tooltip("label:N"),
-                alt.Tooltip("moderator"),
-                alt.Tooltip("estimate:Q", format=".4~g", title="value"),
-                alt.Tooltip("weight:Q", format=".1f", title="weight (%)"),
-            ],
-        )
-    )
+def _bubbles(points: pd.DataFrame, x: alt.X, y: alt.Y, colour: str) -> list[alt.Chart]:
+    look = {"shape": "circle", "fillOpacity": 0.45, "strokeWidth": 1.2}
+    hints = [
+        alt.Tooltip("label:N"),
+        alt.Tooltip("moderator"),
+        alt.Tooltip("estimate:Q", format=".4~g", title="value"),
+        alt.Tooltip("weight:Q", format=".1f", title="weight (%)"),
+    ]
+    size = alt.Size("size:Q", scale=None, legend=None)
+    # Small ones over large ones, so that none is hidden.
+    ordered = points.sort_values("size", ascending=False)
+    look |= {"fill": colour, "stroke": colour}
+    return layer("point", ordered, look, x=x, y=y, size=size, tooltip=hints)
+
+
+def _null(axis: ValueAxis, **place: Any) -> list[alt.Chart]:
+    """Draw the value of no effect where the axis reaches it."""
+    rows = pd.DataFrame({"at": [axis.null] if axis.shows_null else []})
+    return layer("rule", rows, {"color": theme.MUTED}, **place)
 
 
 def curve(
@@ -69,26 +72,20 @@ def curve(
         title = f"{title} (log scale)"
     x = alt.X(
         "moderator:Q",
-        scale=alt.Scale(domain=[low - pad, high + pad], nice=False, zero=False),
-        axis=alt.Axis(title=title, grid=False, tickCount=7, labelFlush=False, **labels),
+        scale=exactly(low - pad, high + pad),
+        axis=alt.Axis(title=title, grid=False, tickCount=7, **labels),
     )
-    base = alt.Chart(fitted).encode(x=x)
-    layers: list[alt.Chart] = []
-    if axis.shows_null:
-        null = alt.Chart(pd.DataFrame({"estimate": [axis.null]})).mark_rule(color=theme.MUTED)
-        layers.append(null.encode(y=axis.y("estimate"), x=alt.value(0), x2=alt.value(WIDTH)))
-    layers += [
-        base.mark_area(color=theme.RECOMPUTED, opacity=opacity, clip=True).encode(
-            y=axis.y(f"{part}_low"), y2=f"{part}_high:Q"
-        )
-        for part, opacity in (("pi", 0.10), ("ci", 0.20))
-        if f"{part}_low" in fitted
-    ]
-    line = base.mark_line(color=theme.RECOMPUTED, strokeWidth=2.2, clip=True)
+    layers = _null(axis, y=axis.y("at"), x=alt.value(0), x2=alt.value(WIDTH))
+    for part, opacity in (("pi", 0.10), ("ci", 0.20)):
+        if f"{part}_low" in fitted:
+            look = {"color": theme.RECOMPUTED, "opacity": opacity, "clip": True}
+            band = {"y": axis.y(f"{part}_low"), "y2": f"{part}_high:Q"}
+            layers += layer("area", fitted, look, x=x, **band)
+    line = {"color": theme.RECOMPUTED, "strokeWidth": 2.2, "clip": True}
     return [
         *layers,
-        _bubbles(points, x, axis.y("estimate"), colour),
-        line.encode(y=axis.y("estimate")),
+        *_bubbles(points, x, axis.y("estimate"), colour),
+        *layer("line", fitted, line, x=x, y=axis.y("estimate")),
     ]
 
 
@@ -120,30 +117,22 @@ def strips(
     drawn = fitted.filter(regex="_(low|high)$").clip(axis.low, axis.high)
     means = means.join(drawn.add_prefix("drawn_"))
 
-    base = alt.Chart(means)
-    layers: list[alt.Chart] = []
-    if axis.shows_null:
-        null = alt.Chart(pd.DataFrame({"at": [axis.null]})).mark_rule(color=theme.MUTED)
-        bottom = alt.value(step * len(levels))
-        layers.append(null.encode(x=_x(axis, "at"), y=alt.value(0), y2=bottom))
-    layers += [
-        base.mark_rect(color=theme.RECOMPUTED, opacity=opacity).encode(
-            x=_x(axis, f"drawn_{part}_low"), x2=f"drawn_{part}_high:Q", y=_y("top"), y2="bottom:Q"
-        )
-        for part, opacity in (("pi", 0.10), ("ci", 0.22))
-        if f"{part}_low" in means
-    ]
-    layers += [
-        _bubbles(points, _x(axis, "estimate"), _y("y"), colour),
+    layers = _null(axis, x=_x(axis, "at"), y=alt.value(0), y2=alt.value(step * len(levels)))
+    whole: dict[str, Any] = {"y": down("top"), "y2": "bottom:Q"}
+    for part, opacity in (("pi", 0.10), ("ci", 0.22)):
+        if f"{part}_low" in means:
+            look = {"color": theme.RECOMPUTED, "opacity": opacity}
+            band = {"x": _x(axis, f"drawn_{part}_low"), "x2": f"drawn_{part}_high:Q"}
+            layers += layer("rect", means, look, **band, **whole)
+    mean = {"color": theme.RECOMPUTED, "strokeWidth": 2.4}
+    names = alt.Chart(means).mark_text(align="left", baseline="bottom", dy=-4, fontSize=12)
+    return [
+        *layers,
+        *_bubbles(points, _x(axis, "estimate"), down(), colour),
         *_arrows(means, axis),
-        base.mark_rule(color=theme.RECOMPUTED, strokeWidth=2.4).encode(
-            x=_x(axis, "estimate"), y=_y("top"), y2="bottom:Q"
-        ),
-        base.mark_text(align="left", baseline="bottom", dy=-4, fontSize=12).encode(
-            x=alt.value(0), y=_y("top"), text="name:N"
-        ),
+        *layer("rule", means, mean, x=_x(axis, "estimate"), **whole),
+        names.encode(x=alt.value(0), y=down("top"), text="name:N"),
     ]
-    return layers
 
 
 def leaves(fitted: pd.DataFrame, axis: ValueAxis, end: str) -> pd.Series:
@@ -159,24 +148,16 @@ def _x(axis: ValueAxis, name: str) -> alt.X:
     return axis.x(name, grid=True)
 
 
-def _y(name: str) -> alt.Y:
-    return alt.Y(f"{name}:Q", scale=None, axis=None)
-
-
 def _arrows(means: pd.DataFrame, axis: ValueAxis) -> list[alt.Chart]:
     """Draw an arrow where an interval of a strip goes on beyond the axis."""
-    layers = []
+    layers: list[alt.Chart] = []
     for end, at, shape in (
         ("low", axis.low, "triangle-left"),
         ("high", axis.high, "triangle-right"),
     ):
-        beyond = means[leaves(means, axis, end)]
-        if not beyond.empty:
-            layers.append(
-                alt.Chart(beyond[["y"]].assign(at=at))
-                .mark_point(shape=shape, filled=True, size=130, color=theme.RECOMPUTED, opacity=1)
-                .encode(x=_x(axis, "at"), y=_y("y"))
-            )
+        beyond = means.loc[leaves(means, axis, end), ["y"]].assign(at=at)
+        look = {"shape": shape, "filled": True, "size": 130, "color": theme.RECOMPUTED}
+        layers += layer("point", beyond, {**look, "opacity": 1}, x=_x(axis, "at"), y=down())
     return layers
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +15,7 @@ from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import is_share, natural_ticks, scale_words, study_back
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.diagram import exactly, layer
 from metaanalysis.figures.kit.key import DASHES, Key
 
 if TYPE_CHECKING:
@@ -46,31 +46,6 @@ _LOOKS: dict[str, dict[str, Any]] = {
     },
     _FITTED: {"color": theme.INK, "strokeWidth": 1.4, "strokeDash": DASHES["dashed"]},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Axes:
-    """Effect across, on the scale of the analysis; standard error down to the deepest."""
-
-    low: float
-    high: float
-    deepest: float
-    across: alt.Axis
-    down: alt.Axis
-
-    def x(self, name: str = "effect") -> alt.X:
-        """Return a column as the horizontal position."""
-        scale = alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
-        return alt.X(f"{name}:Q", scale=scale, axis=self.across)
-
-    def y(self) -> alt.Y:
-        """Return the standard error as the vertical position."""
-        return alt.Y("se:Q", scale=alt.Scale(domain=[self.deepest, 0], nice=False), axis=self.down)
-
-    def line(self, rows: pd.DataFrame, **look: Any) -> alt.Chart:
-        """Draw a line from the top down."""
-        line = alt.Chart(rows).mark_line(clip=True, **look)
-        return line.encode(x=self.x(), y=self.y(), order="se:Q")
 
 
 def funnel(
@@ -120,13 +95,15 @@ def funnel(
     points = _points(result, filled)
     deepest = max(points["se"]) * 1.06
     lines = _lines(result, filled, egger, deepest)
-    axes = _axes(result, caption, _reach(result, points, deepest, chosen), deepest, share)
-    layers = _shading(result, axes, chosen)
+    reach = _reach(result, points, deepest, chosen)
+    place = _place(result, caption, reach, deepest, share)
+    layers = _shading(result, place, deepest, chosen)
     if chosen == "significance":
         null = pd.DataFrame({"effect": [0.0, 0.0], "se": [0.0, deepest]})
-        layers.append(axes.line(null, color=theme.MUTED, strokeWidth=1))
-    layers += [axes.line(rows, **_LOOKS[mark]) for mark, rows in lines.items()]
-    layers += _marks(points, axes, caption.colour)
+        layers += _line(null, place, {"color": theme.MUTED, "strokeWidth": 1})
+    for mark, rows in lines.items():
+        layers += _line(rows, place, _LOOKS[mark])
+    layers += _marks(points, place, caption.colour)
     hollow = "" if filled is None else "; hollow: imputed by trim-and-fill, no data"
     reading = f"{caption.studies} (points{hollow}). Recomputed: pooled value (line)"
     around = "regions around it" if chosen == "confidence" else "regions of significance"
@@ -211,9 +188,10 @@ def _reach(
     return low - pad, high + pad
 
 
-def _axes(
+def _place(
     result: PoolResult, caption: Caption, reach: tuple[float, float], deepest: float, share: bool
-) -> _Axes:
+) -> dict[str, Any]:
+    """Return the axes: effect on the scale of the analysis, standard error down to the deepest."""
     shown = {
         place: f"{natural:g}" for place, natural in natural_ticks(result.back, *reach, share=share)
     }
@@ -227,51 +205,59 @@ def _axes(
         labelExpr=f"{labels} : ''" if shown else "''",
         title=f"{caption.what(result.measure)}{unit}",
         grid=False,
-        labelFlush=False,
     )
     down = alt.Axis(
         title=f"standard error{unit}", grid=False, tickCount=5, domain=True, format="~g"
     )
-    return _Axes(*reach, deepest, across, down)
+    return {
+        "x": alt.X("effect:Q", scale=exactly(*reach), axis=across),
+        "y": alt.Y("se:Q", scale=exactly(deepest, 0), axis=down),
+    }
 
 
-def _shading(result: PoolResult, axes: _Axes, chosen: str) -> list[alt.Chart]:
+def _line(rows: pd.DataFrame, place: Mapping[str, Any], look: Mapping[str, Any]) -> list[alt.Chart]:
+    """Draw a line from the top down."""
+    return layer("line", rows, {"clip": True, **look}, **place, order="se:Q")
+
+
+def _shading(
+    result: PoolResult, place: Mapping[str, Any], deepest: float, chosen: str
+) -> list[alt.Chart]:
     """Return the contours as areas, the narrowest last and darkest; outside is paper."""
     centre, levels = result.estimate, _LEVELS
     if chosen == "significance":
         centre, levels = 0.0, tuple(1 - p for p in _PVALUES)
     layers = []
     for level, shade in zip(reversed(levels), _SHADES[1:], strict=True):
-        half = NormalDist().inv_cdf(0.5 + level / 2) * axes.deepest
-        rows = {"low": [centre, centre - half], "high": [centre, centre + half]}
-        layers.append(
-            alt.Chart(pd.DataFrame({"level": level, "se": [0.0, axes.deepest], **rows}))
-            .mark_area(orient="horizontal", clip=True, opacity=1, color=shade)
-            .encode(x=axes.x("low"), x2="high:Q", y=axes.y())
-        )
+        half = NormalDist().inv_cdf(0.5 + level / 2) * deepest
+        rows = {"effect": [centre, centre - half], "high": [centre, centre + half]}
+        look = {"orient": "horizontal", "clip": True, "opacity": 1, "color": shade}
+        area = pd.DataFrame({"level": level, "se": [0.0, deepest], **rows})
+        layers += layer("area", area, look, **place, x2="high:Q")
     return layers
 
 
-def _marks(points: pd.DataFrame, axes: _Axes, colour: str) -> list[alt.Chart]:
+def _marks(points: pd.DataFrame, place: Mapping[str, Any], colour: str) -> list[alt.Chart]:
     shown = [
         alt.Tooltip("label:N"),
         alt.Tooltip("natural:Q", format=".4~g", title="value"),
         alt.Tooltip("se:Q", format=".4~g"),
     ]
-    layers = []
-    for mark, fill in (("filled", theme.PAPER), ("study", colour)):
-        rows = points[points["mark"] == mark]
-        if rows.empty:
-            continue
-        stroke = theme.INK if mark == "filled" else theme.PAPER
-        layers.append(
-            alt.Chart(rows)
-            .mark_point(
-                shape="circle", size=62, fill=fill, stroke=stroke, strokeWidth=1.1, opacity=1
-            )
-            .encode(x=axes.x(), y=axes.y(), tooltip=shown)
+    look = {"shape": "circle", "size": 62, "strokeWidth": 1.1, "opacity": 1}
+    return [
+        one
+        for mark, fill, stroke in (
+            ("filled", theme.PAPER, theme.INK),
+            ("study", colour, theme.PAPER),
         )
-    return layers
+        for one in layer(
+            "point",
+            points[points["mark"] == mark],
+            {**look, "fill": fill, "stroke": stroke},
+            **place,
+            tooltip=shown,
+        )
+    ]
 
 
 def _key(

@@ -16,7 +16,7 @@ from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import even_ticks
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import down, either, exactly, layer, sheet, words
 from metaanalysis.figures.kit.interval_lines import Sizes
 from metaanalysis.figures.kit.text_width import shortened, text_width
 
@@ -107,7 +107,7 @@ def _labels(studies: pd.DataFrame, height: float, sizes: Sizes) -> alt.LayerChar
         text=[shortened(label, sizes.font, _LABEL) for label in studies["label"]]
     )
     width = min(_LABEL, max([70.0, *(text_width(t, sizes.font, bold=True) for t in rows["text"])]))
-    base = alt.Chart(rows).encode(x=alt.value(0), y=Canvas(width, height).y(), text="text:N")
+    base = alt.Chart(rows).encode(x=alt.value(0), y=down(), text="text:N")
     look: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": sizes.font}
     plain = base.transform_filter("!datum.influential").mark_text(**look)
     bold = base.transform_filter("datum.influential").mark_text(
@@ -160,37 +160,35 @@ def _panel(
     low, high = low - pad, high + pad
     x = alt.X(
         "value:Q",
-        scale=alt.Scale(domain=[low, high], nice=False, zero=False),
-        axis=alt.Axis(
-            title=None, values=_ticks(low, high), grid=False, labelFlush=False, format="~g"
-        ),
+        scale=exactly(low, high),
+        axis=alt.Axis(title=None, values=_ticks(low, high), grid=False, format="~g"),
     )
-    y = Canvas(_WIDTH, height).y
-    upright = [
-        alt.Chart(pd.DataFrame({"value": at, "top": sizes.line, "bottom": height}))
-        .mark_rule(**look)
-        .encode(x=x, y=y("top"), y2="bottom:Q")
+    layers = [
+        one
         for at, look in (
             ([] if origin is None else [origin], {"color": theme.FAINT}),
             (cuts, {"color": theme.MUTED, "strokeDash": [4, 3]}),
         )
-        if at
-    ]
-    colour = alt.condition("datum.influential", alt.value(theme.RECOMPUTED), alt.value(theme.MUTED))
-    marks = alt.Chart(rows.assign(start=start)).encode(y=y())
-    layers = [
-        *upright,
-        marks.mark_rule(strokeWidth=1.4).encode(x=x, x2="start:Q", color=colour),
-        marks.mark_point(filled=True, size=42, opacity=1).encode(
+        for one in layer(
+            "rule",
+            pd.DataFrame({"value": at, "top": sizes.line, "bottom": height}),
+            look,
             x=x,
-            color=colour,
-            tooltip=[alt.Tooltip("label:N"), alt.Tooltip("value:Q", format=".4~g"), "by:N"],
-        ),
-        alt.Chart(pd.DataFrame({"text": [_PANELS[measure][0]]}))
-        .mark_text(align="left", baseline="middle", fontSize=sizes.font, color=theme.MUTED)
-        .encode(x=alt.value(0), y=alt.value(sizes.line * 0.4), text="text:N"),
+            y=down("top"),
+            y2="bottom:Q",
+        )
     ]
-    return alt.LayerChart(layer=layers, width=_WIDTH, height=height)
+    place = {
+        "x": x,
+        "y": down(),
+        "color": either("datum.influential", theme.RECOMPUTED, theme.MUTED),
+    }
+    hints = [alt.Tooltip("label:N"), alt.Tooltip("value:Q", format=".4~g"), "by:N"]
+    marks, dot = rows.assign(start=start), {"filled": True, "size": 42, "opacity": 1}
+    layers += layer("rule", marks, {"strokeWidth": 1.4}, **place, x2="start:Q")
+    layers += layer("point", marks, dot, **place, tooltip=hints)
+    heading = [(0, sizes.line * 0.4, _PANELS[measure][0])]
+    return sheet(_WIDTH, height, *layers, words(heading, fontSize=sizes.font, color=theme.MUTED))
 
 
 def _remarks(result: InfluenceResult, limits: Mapping[str, float]) -> list[str]:

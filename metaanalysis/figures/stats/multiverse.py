@@ -14,7 +14,7 @@ from metaanalysis.figures.kit import theme
 from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
-from metaanalysis.figures.kit.diagram import Canvas
+from metaanalysis.figures.kit.diagram import across, down, either, layer, sheet
 
 if TYPE_CHECKING:
     from metaanalysis.stats.result_tables import MultiverseResult
@@ -24,6 +24,9 @@ _LINE, _FONT = 19, 12
 
 #: Intervals are the figure's point: only one so much longer than most is cut at the axis.
 _PATIENCE = 5.0
+
+#: What picks the row of the analysis that is reported elsewhere.
+_CHOSEN = "datum.chosen"
 
 #: The choices: column of the result -> heading.
 _CHOICES = {
@@ -140,39 +143,36 @@ def _word(column: str, level: str, data: pd.DataFrame) -> str:
     return text
 
 
-def _if_chosen(value: Any, other: Any) -> Any:
-    return alt.condition("datum.chosen", alt.value(value), alt.value(other))
-
-
 def _curve(drawn: pd.DataFrame, axis: ValueAxis, step: float) -> alt.LayerChart:
     ends = {end: drawn[f"ci_{end}"].clip(axis.low, axis.high) for end in ("low", "high")}
-    base = alt.Chart(drawn.assign(**ends)).encode(x=Canvas(_WIDTH, _TOP).x())
+    base = alt.Chart(drawn.assign(**ends)).encode(x=across())
     size = min(max(step * 4, 14), 46)
     shown = ["transform", "method", "test", "inclusion", "k", "estimate", "ci_low", "ci_high"]
-    tooltip = [alt.Tooltip(name) for name in shown if name in drawn]
     levels: list[tuple[Any, dict[str, Any]]] = [
         (axis.null if axis.shows_null else None, {}),
         (float(drawn["estimate"].median()), {"strokeDash": [4, 3]}),
     ]
+    whole: dict[str, Any] = {"y": axis.y("at"), "x": alt.value(0), "x2": alt.value(_WIDTH)}
     layers = [
-        alt.Chart(pd.DataFrame({"at": [at]}))
-        .mark_rule(color=theme.MUTED, **look)
-        .encode(y=axis.y("at"), x=alt.value(0), x2=alt.value(_WIDTH))
+        one
         for at, look in levels
         if at is not None
+        for one in layer(
+            "rule", pd.DataFrame({"at": [at]}), {"color": theme.MUTED, **look}, **whole
+        )
     ]
     layers += [
         base.mark_rule(strokeWidth=min(max(step * 0.3, 1.0), 2.2)).encode(
-            y=axis.y("low"), y2="high:Q", color=_if_chosen(theme.RECOMPUTED, theme.REPORTED)
+            y=axis.y("low"), y2="high:Q", color=either(_CHOSEN, theme.RECOMPUTED, theme.REPORTED)
         ),
         base.mark_point(filled=True, opacity=1).encode(
             y=axis.y("estimate"),
-            color=_if_chosen(theme.RECOMPUTED, theme.INK),
-            size=_if_chosen(95, size),
-            tooltip=tooltip,
+            color=either(_CHOSEN, theme.RECOMPUTED, theme.INK),
+            size=either(_CHOSEN, 95, size),
+            tooltip=[name for name in shown if name in drawn],
         ),
     ]
-    return alt.LayerChart(layer=layers, width=_WIDTH, height=_TOP)
+    return sheet(_WIDTH, _TOP, *layers)
 
 
 def _matrix(
@@ -195,24 +195,23 @@ def _matrix(
             y += _LINE
         y += _LINE * 0.35
     height = y
-    sheet = Canvas(_WIDTH, height)
     size = min(max(step * 5, 10), 60)
-    base = alt.Chart(pd.DataFrame(dots)).encode(x=sheet.x(), y=sheet.y())
+    base = alt.Chart(pd.DataFrame(dots)).encode(x=across(), y=down())
     layers = [
         base.transform_filter("!datum.on").mark_point(
             filled=True, size=size * 0.35, color=theme.FAINT, opacity=0.8
         ),
         base.transform_filter("datum.on")
         .mark_point(filled=True, opacity=1)
-        .encode(color=_if_chosen(theme.RECOMPUTED, theme.INK), size=_if_chosen(95, size)),
+        .encode(color=either(_CHOSEN, theme.RECOMPUTED, theme.INK), size=either(_CHOSEN, 95, size)),
     ]
     layers += [
         alt.Chart(pd.DataFrame(rows))
         .mark_text(align="right", baseline="middle", fontSize=_FONT, color=colour)
-        .encode(x=alt.value(-12), y=sheet.y(), text="text:N")
+        .encode(x=alt.value(-12), y=down(), text="text:N")
         for rows, colour in ((names, theme.INK), (heads, theme.MUTED))
     ]
-    return alt.LayerChart(layer=layers, width=_WIDTH, height=height)
+    return sheet(_WIDTH, height, *layers)
 
 
 def _remarks(data: pd.DataFrame, axis: ValueAxis) -> list[str]:

@@ -13,6 +13,7 @@ from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import even_ticks
 from metaanalysis.figures.kit.base import Figure
 from metaanalysis.figures.kit.captions import Caption
+from metaanalysis.figures.kit.diagram import exactly, layer
 from metaanalysis.figures.kit.key import DASHES, Key
 
 if TYPE_CHECKING:
@@ -48,42 +49,30 @@ def sroc(result: BivariateResult, caption: Caption, *, zoom: bool = False) -> Fi
     """
     points, lines = _points(result), _lines(result)
     part = _part(pd.concat([points, lines]), zoom)
-    x = _rate("fpr", "false positive rate (1 − specificity)", 0, part)
-    y = _rate("sensitivity", "sensitivity", 1.0 - part, 1)
-    place: dict[str, Any] = {"x": alt.X(**x), "y": alt.Y(**y)}
+    place = {
+        "x": alt.X("fpr:Q", **_rate("false positive rate (1 − specificity)", 0, part)),
+        "y": alt.Y("sensitivity:Q", **_rate("sensitivity", 1.0 - part, 1)),
+    }
     chance = pd.DataFrame({"fpr": [0.0, 1.0], "sensitivity": [0.0, 1.0]})
-    layers = [
-        alt.Chart(chance)
-        .mark_line(color=theme.FAINT, strokeWidth=1, clip=True)
-        .encode(**place, order="fpr:Q")
-    ]
-    layers += [
-        alt.Chart(rows)
-        .mark_line(color=theme.RECOMPUTED, strokeWidth=width, strokeDash=DASHES[dash], clip=True)
-        .encode(**place, order="order:Q")
-        for line, (dash, width) in _LINES.items()
-        if not (rows := lines[lines["mark"] == line]).empty
-    ]
-    colour = caption.colour
-    layers += [
-        alt.Chart(points[points["mark"] == "study"].sort_values("size", ascending=False))
-        .mark_point(shape="circle", fill=colour, fillOpacity=0.4, stroke=colour, strokeWidth=1.2)
-        .encode(
-            **place,
-            size=alt.Size("size:Q", scale=None, legend=None),
-            tooltip=[alt.Tooltip(name) for name in ("label", "fpr", "sensitivity", "n")],
-        ),
-        alt.Chart(points[points["mark"] == "summary"])
-        .mark_point(
-            shape="diamond",
-            filled=True,
-            color=theme.RECOMPUTED,
-            stroke=theme.PAPER,
-            size=150,
-            opacity=1,
-        )
-        .encode(**place),
-    ]
+    faint = {"color": theme.FAINT, "strokeWidth": 1, "clip": True}
+    layers = layer("line", chance, faint, **place, order="fpr:Q")
+    for line, (dash, width) in _LINES.items():
+        look = {"color": theme.RECOMPUTED, "strokeWidth": width, "strokeDash": DASHES[dash]}
+        rows = lines[lines["mark"] == line]
+        layers += layer("line", rows, {**look, "clip": True}, **place, order="order:Q")
+    circle = {"shape": "circle", "fillOpacity": 0.4, "strokeWidth": 1.2}
+    circle |= {"fill": caption.colour, "stroke": caption.colour}
+    layers += layer(
+        "point",
+        points[points["mark"] == "study"].sort_values("size", ascending=False),
+        circle,
+        **place,
+        size=alt.Size("size:Q", scale=None, legend=None),
+        tooltip=["label", "fpr", "sensitivity", "n"],
+    )
+    look = {"shape": "diamond", "filled": True, "color": theme.RECOMPUTED, "stroke": theme.PAPER}
+    summary = points[points["mark"] == "summary"]
+    layers += layer("point", summary, {**look, "size": 150, "opacity": 1}, **place)
     chart = alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE)
     return caption.figure(
         "sroc",
@@ -133,14 +122,11 @@ def _part(drawn: pd.DataFrame, zoom: bool) -> float:
     return min(1.0, math.ceil(need * 20 + 0.4) / 20)
 
 
-def _rate(name: str, title: str, low: float, high: float) -> dict[str, Any]:
-    """Return the axis of a rate."""
+def _rate(title: str, low: float, high: float) -> dict[str, Any]:
+    """Return scale and axis of a rate."""
     ticks = even_ticks(low, high, 5)
-    return {
-        "shorthand": f"{name}:Q",
-        "scale": alt.Scale(domain=[low, high], nice=False, zero=False),
-        "axis": alt.Axis(title=title, values=ticks, format=".2~f", domain=False, ticks=False),
-    }
+    axis = alt.Axis(title=title, values=ticks, format=".2~f", domain=False, ticks=False)
+    return {"scale": exactly(low, high), "axis": axis}
 
 
 def _value(item: Estimate) -> str:

@@ -58,8 +58,8 @@ def test_every_data_set_stands_in_the_table_once(database: Database) -> None:
 def test_counts_come_straight_from_the_file(database: Database) -> None:
     result = public_datasets(database)
     classes = [entry for entry in _files() if "classification" in entry["task"]]
-    assert result.with_classes == len(classes) == 141
-    assert result.without_images == sum("n_images" not in entry for entry in classes) == 38
+    assert len(result.labelled) == len(classes) == 141
+    assert len(result.sized) == sum("n_images" in entry for entry in classes) == 141 - 38
     assert result.table["modality"].value_counts().to_dict() == Counter(
         entry["modality"] for entry in _files()
     )

@@ -36,7 +36,7 @@ def test_ratios_have_contours_of_significance() -> None:
     figure = funnel(pool(bcg()), CAPTION)
     for level, z in ((0.90, 1.6448536), (0.95, 1.9599640), (0.99, 2.5758293)):
         for row in contour(figure, level):
-            assert row["low"] == pytest.approx(-z * row["se"], abs=1e-6)
+            assert row["effect"] == pytest.approx(-z * row["se"], abs=1e-6)
             assert row["high"] == pytest.approx(z * row["se"], abs=1e-6)
     assert "p > 0.10" in words(figure)
 
@@ -45,7 +45,7 @@ def test_proportions_have_contours_around_the_pooled_value() -> None:
     result = pool(pritz())
     figure = funnel(result, CAPTION)
     for row in contour(figure, 0.95):
-        assert row["low"] == pytest.approx(result.estimate - 1.959964 * row["se"], abs=1e-6)
+        assert row["effect"] == pytest.approx(result.estimate - 1.959964 * row["se"], abs=1e-6)
     assert any("no value of no effect" in text for text in words(figure))
     assert any("a funnel leans" in text for text in words(figure))
     steady = funnel(pool(pritz("arcsine")), CAPTION)
@@ -55,7 +55,7 @@ def test_proportions_have_contours_around_the_pooled_value() -> None:
 def test_contours_can_be_chosen() -> None:
     figure = funnel(pool(bcg()), CAPTION, contours="confidence")
     (top,) = [row for row in contour(figure, 0.95) if row["se"] == 0]
-    assert top["low"] == top["high"] == pytest.approx(pool(bcg()).estimate)
+    assert top["effect"] == top["high"] == pytest.approx(pool(bcg()).estimate)
 
 
 def test_filled_studies_are_hollow() -> None:
