@@ -199,7 +199,6 @@ def verdict(
     *,
     margin: float = MARGIN,
     fidelity: str | None = None,
-    phantom: bool = False,
     mismatch: Reason | None = None,
     remarks: Sequence[Reason] = (),
 ) -> Verdict:
@@ -215,11 +214,9 @@ def verdict(
         Not negative.
     fidelity
         ``same data``, ``same task`` or ``proxy``; decides how the reason is worded.
-    phantom
-        Whether the run is of made images.
     mismatch
-        Why the two cannot be compared (other number of classes, positive class or averaging); None
-        where they can.
+        Why nothing can be compared (a phantom; another number of classes, positive class or
+        averaging); None where it can.
     remarks
         What else a reader must know of the pair; they follow the reason.
 
@@ -239,31 +236,20 @@ def verdict(
     """
     if margin < 0:
         raise ValueError("a margin is not negative")
-    excluded = _excluded(reported, replicated, phantom, mismatch)
-    if excluded is not None:
-        return Verdict(NOT_COMPARABLE, excluded, margin)
-    if reported is None:
-        return Verdict(NOT_COMPARABLE, because(Code.NOT_REPORTED, metric=replicated.metric), margin)
+    if reported is None or mismatch is not None:
+        nothing = because(Code.NOT_REPORTED, metric=replicated.metric)
+        return Verdict(NOT_COMPARABLE, mismatch or nothing, margin)
+    if reported.metric != replicated.metric:
+        names = {"reported": reported.metric, "replicated": replicated.metric}
+        return Verdict(NOT_COMPARABLE, because(Code.OTHER_METRIC, **names), margin)
+    if replicated.ci_low is None or replicated.ci_high is None:
+        return Verdict(NOT_COMPARABLE, because(Code.NO_INTERVAL), margin)
     low, high, test = _difference(reported, replicated)
     word, why = _judged(reported, replicated, margin, low, high)
     told = (*_fidelity(fidelity, word), *remarks)
     return Verdict(
         word, why, margin, replicated.value - reported.value, low, high, test, remarks=told
     )
-
-
-def _excluded(
-    reported: Reported | None, replicated: Replicated, phantom: bool, mismatch: Reason | None
-) -> Reason | None:
-    if phantom:
-        return because(Code.PHANTOM)
-    if reported is None or mismatch is not None:
-        return mismatch
-    if reported.metric != replicated.metric:
-        return because(Code.OTHER_METRIC, reported=reported.metric, replicated=replicated.metric)
-    if replicated.ci_low is None or replicated.ci_high is None:
-        return because(Code.NO_INTERVAL)
-    return None
 
 
 def _limits(replicated: Replicated) -> tuple[float, float]:
