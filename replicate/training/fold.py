@@ -127,16 +127,16 @@ def fit(
     job = replace(job, compute=job.compute.with_precision(job.spec.training.precision))
     with locked(folder), job.compute.session():
         sweep(folder, checkpoint.CHECKPOINT, checkpoint.RESULT)
-        who = checkpoint.identity(job)
-        finished = checkpoint.load_result(folder, who)
+        files = checkpoint.FoldFiles(folder, checkpoint.identity(job))
+        finished = files.load_result()
         if finished is None:
             work = _Work(job, network)
             if job.spec.transfer.tl_type == "feature extractor hybrid":
                 arrays, facts = work.hybrid()
             else:
-                arrays, facts = work.gradients(folder, who, checkpoint_seconds)
+                arrays, facts = work.gradients(files, checkpoint_seconds)
             facts["environment"] = None if environment is None else dict(environment)
-            checkpoint.save_result(folder, who, arrays, facts)
+            files.save_result(arrays, facts)
             finished = arrays, facts
     return _fitted(*finished, job)
 
@@ -190,11 +190,11 @@ class _Work:
         return self._arrays(found.probabilities), facts
 
     def gradients(
-        self, folder: Path, who: dict[str, str], checkpoint_seconds: float
+        self, files: checkpoint.FoldFiles, checkpoint_seconds: float
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Train through the phases, from a checkpoint where there is one."""
         report, epochs = self.job.report, self.spec.training.epochs
-        stored = checkpoint.load_checkpoint(folder, who)
+        stored = files.load_checkpoint()
         state = State()
         if stored is not None:
             state = State(**{name: stored[name] for name in State.__slots__})
@@ -209,7 +209,7 @@ class _Work:
         def after_epoch(state: State) -> None:
             report(Progress("training", len(state.history), epochs, "epochs"))
             if time.monotonic() - saved[0] >= checkpoint_seconds:
-                checkpoint.save_checkpoint(folder, who, phase.snapshot(state).to_dict())
+                files.save_checkpoint(phase.snapshot(state).to_dict())
                 saved[0] = time.monotonic()
 
         phases = self._phases()
