@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from db.errors import UsageError
 from db.wording import plural
-from replicate.images.groups import Union
+from replicate.images.groups import clusters
 from replicate.images.image_set import ImageSet
 from replicate.splits.hashes import BITS, Counted, Hashes, hash_images, near_pairs
 from replicate.splits.splits import Fold, Shared, shared_groups
@@ -269,10 +269,7 @@ def _links(hashes: Hashes, threshold: int) -> NDArray[np.int64]:
 
 
 def _clusters(links: NDArray[np.int64], count: int) -> list[list[int]]:
-    union = Union(count)
-    for first, second in links[:, :2].tolist():
-        union.join(first, second)
-    return [cluster for cluster in union.clusters() if len(cluster) > 1]
+    return [cluster for cluster in clusters(count, links[:, :2].tolist()) if len(cluster) > 1]
 
 
 def _counted(images: ImageSet, clusters: list[list[int]]) -> Copies:
