@@ -257,14 +257,12 @@ class _Work:
             feed = Feed(self._cached(boundary), self.compute)
         else:
             begun = time.perf_counter()
-            settings, cache = self.spec.preprocessing, self.job.cache
-            rows, cost = decoded(
-                self.images, settings, cache, self.compute.workers, self.job.report
-            )
+            settings, job = self.spec.preprocessing, self.job
+            found = decoded(job.images, settings, job.cache, job.compute.workers, job.report)
             self.extracting += time.perf_counter() - begun
-            self.costs.append(cost)
+            self.costs.append(found.cost)
             feed = Feed(
-                rows,
+                found.rows,
                 self.compute,
                 Normalise(backbone, settings).to(self.compute.device),
                 backbone.before(boundary) if boundary else None,
@@ -273,6 +271,7 @@ class _Work:
         return Phase(self.job, name, epochs, frozen=frozen, head=head, tail=tail, feed=feed)
 
     def _cached(self, boundary: int | None) -> NDArray[np.float32]:
+        begun = time.perf_counter()
         found = extract(
             self.backbone,
             self.images,
@@ -283,7 +282,7 @@ class _Work:
             report=self.job.report,
         )
         self.computed += found.computed
-        self.extracting += found.seconds
+        self.extracting += time.perf_counter() - begun
         self.costs.append(found.cost)
         return found.rows
 

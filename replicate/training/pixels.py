@@ -17,7 +17,7 @@ from replicate.images.image_set import ImageSet, Pixels
 from replicate.images.prepare import prepared
 from replicate.progress import Report, silent
 from replicate.spec import Preprocessing
-from replicate.training.store import Entry, Table
+from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when decoding or preparing changes what comes out.
 VERSION = 1
@@ -94,15 +94,15 @@ def decoded(
     cache: Path,
     workers: int,
     report: Report = silent,
-) -> tuple[NDArray[np.uint8], float | None]:
-    """Return all images decoded and prepared, and the seconds that it took when it was done.
+) -> Kept:
+    """Return all images decoded and prepared.
 
     What trains on images for many epochs decodes each of them once, in this run and in the next.
 
     Returns
     -------
-    tuple
-        Images, memory-mapped, shape (n, size, size, 3); seconds, None where that is not known.
+    Kept
+        uint8, shape (n, size, size, 3).
 
     Raises
     ------
@@ -128,5 +128,4 @@ def decoded(
         return stream(images, chunks, preprocessing, workers)
 
     entry = Entry(cache / "pixels", recipe, table)
-    rows, _ = entry.obtain(produce, "decoded images", report)
-    return rows, entry.cost()
+    return entry.obtain(produce, "decoded images", report)
