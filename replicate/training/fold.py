@@ -268,7 +268,7 @@ class _Work:
                 backbone.before(boundary) if boundary else None,
                 self.spec.augmentation,
             )
-        return Phase(self.job, name, epochs, frozen=frozen, head=head, tail=tail, feed=feed)
+        return Phase(self.job, name, epochs, frozen, head, tail, feed)
 
     def _cached(self, boundary: int | None) -> NDArray[np.float32]:
         begun = time.perf_counter()
