@@ -231,13 +231,10 @@ def _replicated(run: Run, value: RunValue, outcome: Mapping[str, Any]) -> Replic
     tests = {metric_name(name): test for name, test in (baselines.get("above") or {}).items()}
     if test := tests.get(metric):
         return replace(own, baseline=test["baseline"], above_baseline=bool(test["above"]))
-    by_metric = {metric_name(name): number for name, number in baselines.items()}
-    number = by_metric.get(metric)
+    number = {metric_name(name): number for name, number in baselines.items()}.get(metric)
     if isinstance(number, dict):
         number = number.get("value")
-    if number is None and metric == "AUC":
-        number = 0.5
-    return replace(own, baseline=number)
+    return replace(own, baseline=0.5 if number is None and metric == "AUC" else number)
 
 
 def _unskilled(baselines: Mapping[str, Any], metric: str) -> Reason | None:
