@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -155,20 +156,16 @@ def _row_shape(
         return tuple(front(normalise(blank)).shape[1:])
 
 
+@dataclass(eq=False, slots=True)
 class _Run:
     """A forward pass that halves the batch where memory runs out, and stays with the half."""
 
-    def __init__(
-        self,
-        front: nn.Module,
-        normalise: Normalise,
-        compute: Compute,
-        report: Report,
-        total: int,
-    ) -> None:
-        self.front, self.normalise, self.compute = front, normalise, compute
-        self.report, self.total = report, total
-        self.most = BATCH
+    front: nn.Module
+    normalise: Normalise
+    compute: Compute
+    report: Report
+    total: int
+    most: int = BATCH
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts: list[NDArray[np.float32]] = []
