@@ -150,18 +150,6 @@ def densenet(network: nn.Module) -> Blocks:
     return _joined_to_last(blocks, *end)
 
 
-def stages(network: nn.Module) -> Blocks:
-    """MobileNetV2, EfficientNet (torchvision): each block of each stage of ``features``."""
-    blocks: Blocks = []
-    for name, stage in network.get_submodule("features").named_children():
-        first = next(iter(stage.children()))
-        if isinstance(stage, nn.Sequential) and not isinstance(first, nn.Conv2d):
-            blocks += _children(stage, f"features_{name}")
-        else:
-            blocks.append((f"features_{name}", stage))
-    return blocks
-
-
 def residual(network: nn.Module) -> Blocks:
     """ResNet v2, DarkNet (timm): the stem, each stage's reduction and residual blocks.
 
@@ -198,8 +186,8 @@ CHAINS: dict[str, Callable[[nn.Module], Blocks]] = {
     "resnext": resnet,
     "resnetv2": residual,
     "densenet": densenet,
-    "mobilenet_v2": stages,
-    "efficientnet_b": stages,
+    "mobilenet_v2": by_names("features.*"),
+    "efficientnet_b": by_names("features.0", "features.[1-7].*", "features.8"),
     "tf_efficientnet": efficientnet,
     "mobilenetv1": efficientnet,
     "legacy_xception": xception,

@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from db.literature import Reported
 from db.vocabulary import EXTENT_UNREPORTED, RANDOM, fold
@@ -122,7 +123,7 @@ def match(metric: str, rows: Sequence[Reported], arm: Arm) -> Match:
     of_metric = [row for row in rows if row.metric == metric]
     if not of_metric:
         return Match(None, because(Code.NOT_REPORTED, metric=metric))
-    best: tuple[tuple[int, ...], Reported, tuple[Reason, ...]] | None = None
+    fitting: list[tuple[tuple[int, ...], Match]] = []
     against: list[Reason] = []
     for place, row in enumerate(of_metric):
         steps = (
@@ -138,11 +139,11 @@ def match(metric: str, rows: Sequence[Reported], arm: Arm) -> Match:
         ranks = [rank for rank, _ in steps if rank is not None]
         # A setup names first what it wants first; a file is in the order of the article.
         order = (*ranks, 0 if arm.chosen or row.headline else 1, place)
-        if best is None or order < best[0]:
-            best = (order, row, tuple(remark for _, remark in steps if remark is not None))
-    if best is None:
+        remarks = tuple(remark for _, remark in steps if remark is not None)
+        fitting.append((order, Match(row, None, remarks)))
+    if not fitting:
         return Match(None, because(Code.OTHER_ARM, metric=metric, against=tuple(against)))
-    return Match(best[1], None, best[2])
+    return min(fitting, key=itemgetter(0))[1]
 
 
 #: Rank (smaller is nearer, None is refused), and why or what must be said.
