@@ -144,21 +144,17 @@ def _measure(builder: Builder, spec: Spec, compute: Compute) -> Probe:
         with torch.no_grad():
             whole = leading + judged or clock.seconds(lambda: backbone(images))
 
-        def step(part: nn.Module, given: Tensor) -> Callable[[], None]:
-            def run() -> None:
-                loss = head(part(given)).square().mean()
-                loss.backward()
-
-            return run
+        def step(part: nn.Module, given: Tensor) -> None:
+            head(part(given)).square().mean().backward()
 
         frozen.modes(True)
         trained, held = 0.0, 0
         if frozen.trained:
             held = _held(tail, boundary)
-            trained = clock.seconds(step(tail, boundary))
+            trained = clock.seconds(lambda: step(tail, boundary))
         # As a run does it: threads that meet after every layer of a small head only wait.
         with compute.one_thread():
-            on_features = clock.seconds(step(nn.Identity(), features))
+            on_features = clock.seconds(lambda: step(nn.Identity(), features))
         return Probe(
             leading=leading / count,
             whole=whole / count,

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,8 +88,7 @@ def evaluate(
             found.append(_measured(name, own, drawn, tested, label))
     seeds = _by_seed(tested, each)
     several = len({model.seed for model in tested.models}) > 1
-    found += seeds
-    found += _by_fold(predictions, images, tested)
+    found += [*seeds, *_by_fold(predictions, images, tested)]
     confusion = np.sum([one.confusion for one in each], axis=0)
     return Evaluation(
         metrics=tuple(found),
@@ -269,7 +267,7 @@ def _by_seed(tested: Tested, values: Sequence[_Values]) -> list[MetricValue]:
         n = np.unique(np.concatenate([model.places for model, _ in own])).size
         for name in OVERALL:
             value = float(np.mean([each.overall[name] for _, each in own]))
-            found.append(_plain(name, value, int(n), "one seed", seed))
+            found.append(_plain(name, value, int(n), "one seed", seed=seed))
     return found
 
 
@@ -281,22 +279,19 @@ def _by_fold(
     found = []
     for one in predictions:
         values = _values(one.probabilities, images.labels[one.indices], tested)
+        place: dict[str, Any] = {"seed": one.seed, "repeat": one.repeat, "fold": one.fold}
         found += [
-            replace(
-                _plain(name, values.overall[name], one.labels.size, "one fold", one.seed),
-                repeat=one.repeat,
-                fold=one.fold,
-            )
+            _plain(name, values.overall[name], one.labels.size, "one fold", **place)
             for name in OVERALL
         ]
     return found
 
 
-def _plain(name: str, value: float, n: int, method: str, seed: int) -> MetricValue:
-    if math.isnan(value):
-        why = f"{method}; undefined: a class is not tested, or never predicted"
-        return MetricValue(name, None, None, None, n, why, seed)
-    return MetricValue(name, value, None, None, n, method, seed)
+def _plain(name: str, value: float, n: int, method: str, **place: Any) -> MetricValue:
+    undefined = math.isnan(value)
+    if undefined:
+        method += "; undefined: a class is not tested, or never predicted"
+    return MetricValue(name, None if undefined else value, None, None, n, method, **place)
 
 
 def _spread(seeds: Sequence[MetricValue]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,29 +46,30 @@ def bootstrap(tested: Tested, draws: int) -> Draws:
         own = np.zeros((count, columns.shape[1]))
         np.add.at(own, tested.units[model.places], columns)
         sums.append(own)
-    parts: dict[str, list[Floats]] = {}
-    by_class: dict[str, list[Floats]] = {}
+    of_all: list[dict[str, Floats]] = []
+    of_classes: list[dict[str, Floats]] = []
     for weights in intervals.resampled_weights(strata, draws=draws):
         drawn = [weights @ own for own in sums]
-        of_all = [overall(one, tested.k, tested.positive) for one in drawn]
-        of_classes = [per_class(confusion_of(one, tested.k)) for one in drawn]
-        for name in of_all[0]:
-            parts.setdefault(name, []).append(_over_models([one[name] for one in of_all]))
-        for name in of_classes[0]:
-            by_class.setdefault(name, []).append(_over_models([one[name] for one in of_classes]))
+        of_all.append(_over_models([overall(one, tested.k, tested.positive) for one in drawn]))
+        of_classes.append(_over_models([per_class(confusion_of(one, tested.k)) for one in drawn]))
     return Draws(
-        {name: np.concatenate(blocks) for name, blocks in parts.items()},
-        {name: np.concatenate(blocks) for name, blocks in by_class.items()},
+        *(
+            {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+            for blocks in (of_all, of_classes)
+        )
     )
 
 
-def _over_models(values: Sequence[Floats]) -> Floats:
-    """Return the mean over the models (first axis) in which a draw is defined; else NaN."""
-    stacked = np.stack(values)
-    defined = np.isfinite(stacked)
-    count = defined.sum(axis=0)
-    total = np.where(defined, stacked, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+def _over_models(values: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Return of each metric the mean over the models in which a draw is defined; else NaN."""
+    means = {}
+    for name in values[0]:
+        stacked = np.stack([model[name] for model in values])
+        defined = np.isfinite(stacked)
+        count = defined.sum(axis=0)
+        total = np.where(defined, stacked, 0.0).sum(axis=0)
+        means[name] = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return means
 
 
 def areas_of(probabilities: Floats, labels: Integers, k: int) -> tuple[Floats, Floats]:

@@ -58,14 +58,13 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     with archive.open(member) as stream:
         shape, fortran, kind = _header(path, member.filename, stream)
-        start = stream.tell()
-        if member.compress_type != zipfile.ZIP_STORED and member.file_size <= IN_MEMORY:
-            flat = np.frombuffer(stream.read(), dtype=kind)
-            return flat.reshape(shape, order="F" if fortran else "C")
-    order: Any = "F" if fortran else "C"
+        start, stored = stream.tell(), member.compress_type == zipfile.ZIP_STORED
+        order: Any = "F" if fortran else "C"
+        if not stored and member.file_size <= IN_MEMORY:
+            return np.frombuffer(stream.read(), dtype=kind).reshape(shape, order=order)
     if 0 in shape:
         return np.zeros(shape, dtype=kind)
-    if member.compress_type == zipfile.ZIP_STORED:
+    if stored:
         return np.memmap(path, kind, "r", _offset(path, member) + start, shape, order)
     place = _unpacked(path, archive, member)
     return np.memmap(place, kind, "r", start, shape, order)

@@ -10,7 +10,7 @@ from db.errors import ImagesError
 from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
-from replicate.images.manifest import METADATA, PART_NAMES, read_table
+from replicate.images.manifest import METADATA, PART_NAMES, fault, read_table
 
 
 def open_folder(folder: Path) -> ImageSet:
@@ -132,7 +132,13 @@ def _described(folder: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
     known = {entry.name: entry for entry in entries}
     for row in rows.values():
         _agrees(place, row, known)
-    described = [_described_by(rows.get(entry.name), entry) for entry in entries]
+    # Class, part and place are those of the folder.
+    described = [
+        replace(told, path=entry.path, label=entry.label, part=told.part or entry.part)
+        if (told := rows.get(entry.name))
+        else entry
+        for entry in entries
+    ]
     partless = [entry.name for entry in described if entry.part is None]
     if partless and len(partless) < len(described):
         raise ImagesError(
@@ -142,29 +148,14 @@ def _described(folder: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
     return described, len(known.keys() - rows.keys())
 
 
-def _described_by(row: Entry | None, entry: Entry) -> Entry:
-    """Take what a table says of an image; class, part and place are those of the folder."""
-    if row is None:
-        return entry
-    return replace(row, path=entry.path, label=entry.label, part=row.part or entry.part)
-
-
 def _agrees(place: Path, row: Entry, known: Mapping[str, Entry]) -> None:
     entry = known.get(row.name)
     if entry is None:
         if row.path.is_file():
             return  # an image outside the class folders, or a mask: passed over, and counted
-        raise ImagesError(
-            f"{place}:{row.line}: column file: {row.name} does not exist.",
-            "Restore the file or take its line out.",
-        )
-    if row.label and row.label != entry.label:
-        raise ImagesError(
-            f"{place}:{row.line}: column class: {row.label}, but the file lies in {entry.label}.",
-            "Mend the table or move the file.",
-        )
-    if row.part is not None and entry.part is not None and row.part != entry.part:
-        raise ImagesError(
-            f"{place}:{row.line}: column split: {row.part}, but the file lies in {entry.part}.",
-            "Mend the table or move the file.",
-        )
+        hint = "Restore the file or take its line out."
+        raise fault(place, row.line, "file", f"{row.name} does not exist", hint)
+    for column, said, there in (("class", row.label, entry.label), ("split", row.part, entry.part)):
+        if said and there and said != there:
+            what = f"{said}, but the file lies in {there}"
+            raise fault(place, row.line, column, what, "Mend the table or move the file.")

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 
-class Union:
-    """Items that are joined pair by pair (union-find with path halving)."""
+def clusters(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Return the items 0 to `count` - 1 that pairs join, also over others.
 
-    def __init__(self, count: int) -> None:
-        self._parent = list(range(count))
+    Singles are included; clusters and the items of each are in ascending order.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def find(self, item: int) -> int:
-        """Return the item that stands for all that `item` is joined to: the lowest of them."""
-        parent = self._parent
-        while parent[item] != item:
-            parent[item] = parent[parent[item]]
-            item = parent[item]
-        return item
-
-    def join(self, first: int, second: int) -> None:
-        """Put two items, and all that they are joined to, together."""
-        low, high = sorted((self.find(first), self.find(second)))
-        self._parent[high] = low
-
-    def clusters(self) -> list[list[int]]:
-        """Return the items that are together, singles included, in order of their lowest item."""
-        found: dict[int, list[int]] = {}
-        for item in range(len(self._parent)):
-            found.setdefault(self.find(item), []).append(item)
-        return list(found.values())
+    ends = np.array([*pairs], dtype=np.int64).reshape(-1, 2)
+    joined = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    found: dict[int, list[int]] = {}
+    for item, label in enumerate(connected_components(joined, directed=False)[1].tolist()):
+        found.setdefault(label, []).append(item)
+    return list(found.values())
 
 
 def grouped(ids: Sequence[str], *keys: Sequence[str | None]) -> tuple[str, ...]:
@@ -44,15 +35,17 @@ def grouped(ids: Sequence[str], *keys: Sequence[str | None]) -> tuple[str, ...]:
         The first kind gives the groups their names; those that a later kind joins are named
         together.
     """
-    union = Union(len(ids))
+    pairs: list[tuple[int, int]] = []
     for kind in keys:
         first: dict[str, int] = {}
-        for index, key in enumerate(kind):
-            if key is not None:
-                union.join(first.setdefault(key, index), index)
+        pairs += [
+            (first.setdefault(key, index), index)
+            for index, key in enumerate(kind)
+            if key is not None
+        ]
     names = [""] * len(ids)
     taken: set[str] = set()
-    for cluster in union.clusters():
+    for cluster in clusters(len(ids), pairs):
         name = " + ".join(dict.fromkeys(_name(ids, keys, index) for index in cluster))
         while name in taken:  # a patient and an image, or a key of two kinds, may share a name
             name += "'"

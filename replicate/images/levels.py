@@ -23,7 +23,7 @@ FRAMES = ("first", "middle", "last")
 #: More is a bomb or a whole slide; neither fits a network's input (Pillow's own limit).
 MOST_PIXELS = 89_478_485
 
-#: What Pillow's decoders raise on bytes that are not what they claim to be.
+#: What decoders of images and torch's readers raise on bytes that are not what they claim to be.
 BROKEN = (
     OSError,
     SyntaxError,
@@ -36,10 +36,8 @@ BROKEN = (
     TypeError,
     OverflowError,
     AssertionError,
-    NotImplementedError,
     RuntimeError,
 )
-
 
 MEND = "Fetch the file again or take it out; a run never skips an image silently."
 SMALLER = "Cut it into tiles, or store it smaller."

@@ -52,28 +52,26 @@ def open_manifest(path: Path) -> ImageSet:
     rows = read_table(path)
     for row in rows:
         if not row.label:
-            raise _fault(path, row.line, "class", "is empty", "Give every image a class.")
+            raise fault(path, row.line, "class", "is empty", "Give every image a class.")
         if not row.path.is_file():
             hint = f"Looked for {row.path}."
-            raise _fault(path, row.line, "file", f"{row.name} does not exist", hint)
+            raise fault(path, row.line, "file", f"{row.name} does not exist", hint)
         if not is_image(row.path):
-            raise _fault(path, row.line, "file", f"{row.name} is no kind of image that can be read")
+            raise fault(path, row.line, "file", f"{row.name} is no kind of image that can be read")
     parts = [row.part is not None for row in rows]
     if any(parts) and not all(parts):
-        raise _fault(
+        raise fault(
             path,
             rows[parts.index(False)].line,
             "split",
             "is empty, and other rows have one",
             "Give all images a split, or none.",
         )
-    entries = [row if row.frame is None else _framed(row) for row in rows]
+    # Named by file and frame: others may be of the same file.
+    entries = [
+        row if row.frame is None else replace(row, name=f"{row.name}#{row.frame}") for row in rows
+    ]
     return of_files(path.stem, entries, f"manifest {path.name}")
-
-
-def _framed(row: Entry) -> Entry:
-    """Name an image by its file and frame: others may be of the same file."""
-    return replace(row, name=f"{row.name}#{row.frame}")
 
 
 def read_table(path: Path) -> list[Entry]:
@@ -143,19 +141,20 @@ def _row(
             values[name] = cells[place].strip() or None
     file = (values.pop("file") or "").replace("\\", "/")
     if not file:
-        raise _fault(path, line, "file", "is empty")
+        raise fault(path, line, "file", "is empty")
     key = (file, values["frame"])
     if key in seen:
-        raise _fault(path, line, "file", f"{file} is already in line {seen[key]}")
+        raise fault(path, line, "file", f"{file} is already in line {seen[key]}")
     seen[key] = line
     part = values["part"]
     if part is not None:
         if part.lower() not in PART_NAMES:
-            raise _fault(path, line, "split", f"no such part {part!r}", "Use train, val or test.")
+            raise fault(path, line, "split", f"no such part {part!r}", "Use train, val or test.")
         part = PART_NAMES[part.lower()]
     values |= {"part": part, "label": values["label"] or ""}
     return Entry(file, path.parent / file, line=line, **values)
 
 
-def _fault(path: Path, line: int, column: str, what: str, hint: str = "") -> ImagesError:
+def fault(path: Path, line: int, column: str, what: str, hint: str = "") -> ImagesError:
+    """Return the error on a cell of a table."""
     return ImagesError(f"{path}:{line}: column {column}: {what}.", hint)

@@ -46,16 +46,14 @@ TEST_SHARE, VAL_SHARE = 0.2, 0.1
 #: Least number of images a class: below it no part would have every class.
 FEWEST = 10
 
-#: The word on every image, in letters of 3 x 5 pixels, rows from the top as bits.
-_LETTERS = {
-    "P": (7, 5, 7, 4, 4),
-    "H": (5, 5, 7, 5, 5),
-    "A": (2, 5, 7, 5, 5),
-    "N": (7, 5, 5, 5, 5),
-    "T": (7, 2, 2, 2, 2),
-    "O": (7, 5, 5, 5, 7),
-    "M": (7, 7, 5, 5, 5),
-}
+#: The word on every image, in letters of 3 x 5 pixels.
+_WORD = (
+    "### # #  #  ### ### ### ###",
+    "# # # # # # # #  #  # # ###",
+    "### ### ### # #  #  # # # #",
+    "#   # # # # # #  #  # # # #",
+    "#   # # # # # #  #  ### # #",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +167,9 @@ def _noise(size: int, grain: float, speckle: bool, chance: Generator) -> Field:
 
 def _marked(pixels: Pixels) -> Pixels:
     """Write PHANTOM into the lower left corner, alike in all images."""
-    row = pixels.shape[0] - 7
-    for position, letter in enumerate("PHANTOM"):
-        for line, bits in enumerate(_LETTERS[letter]):
-            for column in range(3):
-                if bits >> (2 - column) & 1:
-                    pixels[row + line, 2 + 4 * position + column] = 200
+    written = np.array([list(line) for line in _WORD]) == "#"
+    height, width = written.shape
+    pixels[-7 : height - 7, 2 : 2 + width][written] = 200
     return pixels
 
 
@@ -226,10 +221,7 @@ def phantom_set(phantom: Phantom) -> ImageSet:
     """
     names = TWO_CLASSES if phantom.classes == 2 else CLASSES[: phantom.classes]
     rng = default_rng((phantom.seed, len(SCENES), phantom.n))
-    labels: list[int] = []
-    patients: list[int] = []
-    parts: list[str] = []
-    patient = 0
+    patients: list[tuple[int, str, int]] = []
     for label in range(phantom.classes):
         wanted = phantom.n // phantom.classes + (label < phantom.n % phantom.classes)
         sizes = _sizes(wanted, rng)
@@ -237,22 +229,13 @@ def phantom_set(phantom: Phantom) -> ImageSet:
         val = max(1, round(VAL_SHARE * len(sizes)))
         for number, size in enumerate(sizes):
             part = "test" if number < test else "val" if number < test + val else "train"
-            labels += [label] * size
-            patients += [patient] * size
-            parts += [part] * size
-            patient += 1
-    # Patients are shuffled, and each one's images stay together.
-    order = np.argsort(rng.permutation(patient)[np.array(patients)], kind="stable")
-    label_of = np.array(labels, dtype=np.int64)[order]
-    # Patients are numbered anew in the order in which they come: a number tells no class.
-    numbers: dict[int, int] = {}
-    patient_of = np.empty(phantom.n, dtype=np.int64)
-    ids, views = [], [0] * patient
-    for index, old in enumerate(np.array(patients)[order].tolist()):
-        new = numbers.setdefault(old, len(numbers))
-        patient_of[index] = new
-        ids.append(f"p{new:06d}/{views[new]}")
-        views[new] += 1
+            patients.append((label, part, size))
+    # Shuffled before they are numbered: a number tells no class.
+    patients = [patients[old] for old in np.argsort(rng.permutation(len(patients))).tolist()]
+    sizes = [size for _, _, size in patients]
+    label_of = np.repeat(np.array([label for label, _, _ in patients], dtype=np.int64), sizes)
+    patient_of = np.repeat(np.arange(len(patients)), sizes)
+    views = [(number, view) for number, size in enumerate(sizes) for view in range(size)]
 
     def fingerprint(index: int) -> str:
         """Hash what determines an image: it need not be drawn for that."""
@@ -262,12 +245,13 @@ def phantom_set(phantom: Phantom) -> ImageSet:
         name=f"phantom {phantom.kind}",
         classes=names,
         labels=label_of,
-        ids=tuple(ids),
+        ids=tuple(f"p{number:06d}/{view}" for number, view in views),
         read=lambda i: phantom.draw(int(label_of[i]), int(patient_of[i]), i),
         fingerprint=fingerprint,
-        groups=tuple(name.partition("/")[0] for name in ids),
-        parts=tuple(parts[place] for place in order.tolist()),
-        source=f"phantom, drawn and not measured: {phantom.address}; {patient} drawn patients",
+        groups=tuple(f"p{number:06d}" for number, _ in views),
+        parts=tuple(patients[number][1] for number, _ in views),
+        source=f"phantom, drawn and not measured: {phantom.address}; {len(patients)} drawn "
+        "patients",
         phantom=True,
     )
 

@@ -63,13 +63,10 @@ def _thinned(images: ImageSet, most: int) -> ImageSet:
         if sum(counts.values()) >= most:
             break
         counts[key] = min(counts[key] + 1, len(strata[key]))
+    ranks = [hashlib.sha256(name.encode()).hexdigest() for name in images.ids]
     chosen = [
         index
         for key, members in strata.items()
-        for index in sorted(members, key=lambda i: _rank(images.ids[i]))[: counts[key]]
+        for index in sorted(members, key=ranks.__getitem__)[: counts[key]]
     ]
     return images.subset(np.array(sorted(chosen), dtype=np.int64))
-
-
-def _rank(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()

@@ -1,14 +1,16 @@
 """Networks taken apart into chains: the same modules, run one after the other.
 
 Each function takes a network as its library builds it and returns named blocks that share its
-modules. Running them in order is what the network does up to its last feature map; a block is the
-smallest unit behind which the network can be cut (a residual block, a dense layer, an Inception
-module, a convolution with its activation and pooling).
+modules; for many a list of names is enough (:func:`by_names`). Running them in order is what the
+network does up to its last feature map; a block is the smallest unit behind which the network can
+be cut (a residual block, a dense layer, an Inception module, a convolution with its activation and
+pooling).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
@@ -57,43 +59,68 @@ def _in_a_row(*modules: nn.Module) -> nn.Module:
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
 
-def _units(features: Iterable[nn.Module], kinds: tuple[type[nn.Module], ...]) -> Blocks:
-    """Divide a sequence in front of each module of some kinds; name the units by their place."""
-    units: list[tuple[str, list[nn.Module]]] = []
-    for place, module in enumerate(features):
-        if isinstance(module, kinds) or not units:
-            units.append((f"features_{place}", []))
-        units[-1][1].append(module)
-    return [(name, _in_a_row(*unit)) for name, unit in units]
+def _joined_to_last(blocks: Blocks, *modules: nn.Module) -> Blocks:
+    name, last = blocks[-1]
+    return [*blocks[:-1], (name, _in_a_row(last, *modules))]
 
 
-def _children(network: nn.Module, parent: str, prefix: str) -> Blocks:
+def _children(module: nn.Module, prefix: str) -> Blocks:
     """Take the children of a part, each as a block of its own."""
-    children = network.get_submodule(parent).named_children()
-    return [(f"{prefix}_{name}", block) for name, block in children]
+    return [(f"{prefix}_{name}", block) for name, block in module.named_children()]
+
+
+def by_names(*lines: str) -> Callable[[nn.Module], Blocks]:
+    """Return what takes a network apart by the names of its modules.
+
+    Parameters
+    ----------
+    lines
+        A block's name and the modules that it runs in a row, or a pattern (``layer?.*``) of
+        modules that are each a block. A block that does nothing is left out.
+    """
+
+    def chain(network: nn.Module) -> Blocks:
+        blocks: Blocks = []
+        for name, *parts in map(str.split, lines):
+            modules = [network.get_submodule(part) for part in parts]
+            if not parts:
+                blocks += [
+                    (path.replace(".", "_"), module)
+                    for path, module in network.named_modules()
+                    if fnmatchcase(path, name) and path.count(".") == name.count(".")
+                ]
+            elif not all(isinstance(module, nn.Identity) for module in modules):
+                blocks.append((name, _in_a_row(*modules)))
+        return blocks
+
+    return chain
 
 
 def plain(network: nn.Module) -> Blocks:
-    """AlexNet, VGG: a convolution with its activation, and the pooling behind it."""
-    return _units(network.get_submodule("features").children(), (nn.Conv2d,))
-
-
-def squeezenet(network: nn.Module) -> Blocks:
-    """SqueezeNet: the stem, then each Fire module with the pooling behind it."""
+    """AlexNet, VGG, SqueezeNet: a convolution or Fire module, and what follows up to the next."""
     from torchvision.models.squeezenet import Fire
 
-    return _units(network.get_submodule("features").children(), (nn.Conv2d, Fire))
+    blocks: Blocks = []
+    for name, module in network.get_submodule("features").named_children():
+        if isinstance(module, (nn.Conv2d, Fire)) or not blocks:
+            blocks.append((f"features_{name}", nn.Sequential()))
+        blocks[-1] = (blocks[-1][0], nn.Sequential(*blocks[-1][1].children(), module))
+    return [(name, _in_a_row(*unit.children())) for name, unit in blocks]
 
 
-def _with_pooling(network: nn.Module) -> Blocks:
-    """Take all parts in front of the global pooling; other pooling joins the part before it."""
+def inception_resnet(network: nn.Module) -> Blocks:
+    """Inception-ResNet v2: all in front of the global pooling; other pooling joins what it pools.
+
+    Stem, reductions, and each residual Inception module.
+    """
     blocks: Blocks = []
     for name, module in network.named_children():
         if name in ("avgpool", "global_pool"):
             break
         if "pool" in name:
-            first, before = blocks.pop()
-            blocks.append((first, _in_a_row(before, module)))
+            blocks = _joined_to_last(blocks, module)
+        elif name.startswith("repeat"):
+            blocks += _children(module, name)
         else:
             blocks.append((name, module))
     return blocks
@@ -101,17 +128,8 @@ def _with_pooling(network: nn.Module) -> Blocks:
 
 def inception(network: nn.Module) -> Blocks:
     """GoogLeNet, Inception v3: stem convolutions, then each Inception module."""
-    (first, stem), *rest = _with_pooling(network)
+    (first, stem), *rest = inception_resnet(network)
     return [(first, nn.Sequential(Recentre(), stem)), *rest]
-
-
-def resnet(network: nn.Module) -> Blocks:
-    """ResNet, ResNeXt: the stem, then each residual block."""
-    stem = _in_a_row(*(network.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool")))
-    blocks: Blocks = [("stem", stem)]
-    for stage in ("layer1", "layer2", "layer3", "layer4"):
-        blocks += _children(network, stage, stage)
-    return blocks
 
 
 def densenet(network: nn.Module) -> Blocks:
@@ -126,114 +144,55 @@ def densenet(network: nn.Module) -> Blocks:
     blocks: Blocks = [("stem", stem)]
     for name, module in features.items():
         if name.startswith("denseblock"):
-            layers = _children(module, "", name)
-            blocks += [(layer, Grow(growing)) for layer, growing in layers]
+            blocks += [(layer, Grow(growing)) for layer, growing in _children(module, name)]
         else:
             blocks.append((name, module))
-    name, last = blocks.pop()
-    return [*blocks, (name, _in_a_row(last, *end))]
+    return _joined_to_last(blocks, *end)
 
 
-def stages(network: nn.Module) -> Blocks:
-    """MobileNetV2, EfficientNet (torchvision): each block of each stage of ``features``."""
-    blocks: Blocks = []
-    for name, stage in network.get_submodule("features").named_children():
-        first = next(iter(stage.children()))
-        if isinstance(stage, nn.Sequential) and not isinstance(first, nn.Conv2d):
-            blocks += _children(stage, "", f"features_{name}")
-        else:
-            blocks.append((f"features_{name}", stage))
-    return blocks
+def residual(network: nn.Module) -> Blocks:
+    """ResNet v2, DarkNet (timm): the stem, each stage's reduction and residual blocks.
 
-
-def efficientnet(network: nn.Module) -> Blocks:
-    """EfficientNet, its lite form and MobileNetV1 as timm builds them."""
-    blocks: Blocks = [
-        ("stem", _in_a_row(network.get_submodule("conv_stem"), network.get_submodule("bn1")))
-    ]
-    for stage, module in network.get_submodule("blocks").named_children():
-        blocks += _children(module, "", f"blocks_{stage}")
-    last = [network.get_submodule(name) for name in ("conv_head", "bn2")]
-    if not all(isinstance(module, nn.Identity) for module in last):
-        blocks.append(("head", _in_a_row(*last)))
-    return blocks
-
-
-def xception(network: nn.Module) -> Blocks:
-    """Xception: the convolutions at both ends, each with its activation, and twelve blocks."""
-
-    def unit(number: int) -> tuple[str, nn.Module]:
-        parts = (f"{kind}{number}" for kind in ("conv", "bn", "act"))
-        return f"conv{number}", _in_a_row(*(network.get_submodule(part) for part in parts))
-
-    middle = [(f"block{n}", network.get_submodule(f"block{n}")) for n in range(1, 13)]
-    return [unit(1), unit(2), *middle, unit(3), unit(4)]
-
-
-def inception_v4(network: nn.Module) -> Blocks:
-    """Inception v4: each part of ``features``."""
-    return _children(network, "features", "features")
-
-
-def inception_resnet_v2(network: nn.Module) -> Blocks:
-    """Inception-ResNet v2: stem, reductions, and each residual Inception module."""
-    blocks: Blocks = []
-    for name, module in _with_pooling(network):
-        if name.startswith("repeat"):
-            blocks += _children(module, "", name)
-        else:
-            blocks.append((name, module))
-    return blocks
-
-
-def resnet_v2(network: nn.Module) -> Blocks:
-    """ResNet v2 as timm builds it: stem, residual blocks, the last with its normalisation."""
+    Where the network ends with a normalisation, that is part of the last block.
+    """
     blocks: Blocks = [("stem", network.get_submodule("stem"))]
     for stage, module in network.get_submodule("stages").named_children():
-        blocks += _children(module, "blocks", f"stages_{stage}")
-    last, residual = blocks.pop()
-    return [*blocks, (last, _in_a_row(residual, network.get_submodule("norm")))]
-
-
-def darknet(network: nn.Module) -> Blocks:
-    """DarkNet as timm builds it: the stem, each stage's reduction and residual blocks."""
-    blocks: Blocks = [("stem", network.get_submodule("stem"))]
-    for stage, module in network.get_submodule("stages").named_children():
-        blocks.append((f"stages_{stage}_down", module.get_submodule("conv_down")))
-        blocks += _children(module, "blocks", f"stages_{stage}")
+        if hasattr(module, "conv_down"):
+            blocks.append((f"stages_{stage}_down", module.get_submodule("conv_down")))
+        blocks += _children(module.get_submodule("blocks"), f"stages_{stage}")
+    if hasattr(network, "norm"):
+        return _joined_to_last(blocks, network.get_submodule("norm"))
     return blocks
 
 
-def lenet(network: nn.Module) -> Blocks:
-    """LeNet-5: each convolution with its activation and averaging."""
-    squash, subsample = network.get_submodule("squash"), network.get_submodule("subsample")
-    return [
-        ("c1", nn.Sequential(network.get_submodule("c1"), squash, subsample)),
-        ("c3", nn.Sequential(network.get_submodule("c3"), squash, subsample)),
-        ("c5", nn.Sequential(network.get_submodule("c5"), squash)),
-    ]
-
+resnet = by_names("stem conv1 bn1 relu maxpool", "layer?.*")
+#: EfficientNet, its lite form and MobileNetV1 as timm builds them; not all have a head.
+efficientnet = by_names("stem conv_stem bn1", "blocks.*.*", "head conv_head bn2")
+xception = by_names(
+    "conv1 conv1 bn1 act1", "conv2 conv2 bn2 act2", "block*",
+    "conv3 conv3 bn3 act3", "conv4 conv4 bn4 act4",
+)  # fmt: skip
 
 #: How the networks whose builder begins so are taken apart; the longest beginning counts.
 CHAINS: dict[str, Callable[[nn.Module], Blocks]] = {
     "alexnet": plain,
     "vgg": plain,
-    "squeezenet": squeezenet,
+    "squeezenet": plain,
     "googlenet": inception,
     "inception_v3": inception,
-    "inception_v4": inception_v4,
-    "inception_resnet_v2": inception_resnet_v2,
+    "inception_v4": by_names("features.*"),
+    "inception_resnet_v2": inception_resnet,
     "resnet": resnet,
     "resnext": resnet,
-    "resnetv2": resnet_v2,
+    "resnetv2": residual,
     "densenet": densenet,
-    "mobilenet_v2": stages,
-    "efficientnet_b": stages,
+    "mobilenet_v2": by_names("features.*"),
+    "efficientnet_b": by_names("features.0", "features.[1-7].*", "features.8"),
     "tf_efficientnet": efficientnet,
     "mobilenetv1": efficientnet,
     "legacy_xception": xception,
-    "darknet": darknet,
-    "lenet5": lenet,
+    "darknet": residual,
+    "lenet5": by_names("c1 c1 squash subsample", "c3 c3 squash subsample", "c5 c5 squash"),
 }
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from db.errors import UsageError
@@ -35,6 +36,8 @@ class Frozen:
         The backbone, its parameters marked.
     boundary
         Number of leading blocks without any trained parameter.
+    cacheable
+        Whether what leaves these blocks is the same in every epoch, given the image.
     trained, frozen
         Names of the backbone's parameters.
     fixed_buffers
@@ -45,47 +48,16 @@ class Frozen:
 
     backbone: Backbone = field(repr=False)
     boundary: int
+    cacheable: bool
     trained: tuple[str, ...]
     frozen: tuple[str, ...]
     fixed_buffers: tuple[str, ...]
-    _moving: frozenset[str] = field(repr=False)
-
-    @property
-    def cacheable(self) -> bool:
-        """Whether what leaves the frozen blocks is the same in every epoch, given the image."""
-        return not any(name in self._moving for name in self._leading())
-
-    def _leading(self) -> Iterable[str]:
-        blocks = list(self.backbone.blocks.named_children())[: self.boundary]
-        for block, module in blocks:
-            for name, part in module.named_modules():
-                if not list(part.children()) or isinstance(part, _BatchNorm):
-                    yield f"blocks.{block}.{name}" if name else f"blocks.{block}"
+    _moving: frozenset[nn.Module] = field(repr=False)
 
     def modes(self, training: bool) -> None:
         """Put every module into training or evaluation mode; call it instead of `train`."""
-        for name, module in self.backbone.named_modules():
-            module.training = training and name in self._moving
-
-
-def _moving(backbone: Backbone, trained: frozenset[str], policy: str) -> Iterable[str]:
-    """Yield the names of the modules that belong into training mode while training.
-
-    Those with trained parameters in them. Dropout and its like, which have none, go with what
-    stands in front of them.
-    """
-    begun = False
-    for name, module in backbone.named_modules():
-        own = [f"{name}.{part}" for part, _ in module.named_parameters(recurse=False)]
-        begun = begun or not trained.isdisjoint(own)
-        if isinstance(module, _BatchNorm) and policy != "frozen":
-            if policy == "none":
-                yield name
-            continue
-        prefix = f"{name}." if name else ""
-        inside = [f"{prefix}{part}" for part, _ in module.named_parameters()]
-        if not trained.isdisjoint(inside) if inside else begun:
-            yield name
+        for module in self.backbone.modules():
+            module.training = training and module in self._moving
 
 
 def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: Policy = "frozen") -> Frozen:
@@ -108,50 +80,46 @@ def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: Policy = "froz
     UsageError
         There are not so many blocks or layers.
     """
-    names = _trained_names(backbone, unfreezing)
-    trained: list[str] = []
-    frozen: list[str] = []
-    for name, parameter in backbone.named_parameters():
-        parameter.requires_grad_(name in names)
-        (trained if name in names else frozen).append(name)
+    unfrozen = list(_unfrozen(backbone, unfreezing))
+    backbone.requires_grad_(False)
+    for parameter in unfrozen:
+        parameter.requires_grad_()
+    blocks, named = list(backbone.blocks), list(backbone.named_parameters())
+    boundary = next((i for i, block in enumerate(blocks) if _trains(block)), len(blocks))
+    leading = backbone.before(boundary).modules()
     result = Frozen(
         backbone=backbone,
-        boundary=_boundary(backbone, names),
-        trained=tuple(trained),
-        frozen=tuple(frozen),
-        fixed_buffers=tuple(_fixed_buffers(backbone, names, batchnorm)),
-        _moving=frozenset(_moving(backbone, names, batchnorm)),
+        boundary=boundary,
+        cacheable=batchnorm != "none" or not any(isinstance(one, _BatchNorm) for one in leading),
+        trained=tuple(name for name, parameter in named if parameter.requires_grad),
+        frozen=tuple(name for name, parameter in named if not parameter.requires_grad),
+        fixed_buffers=tuple(_fixed_buffers(backbone, batchnorm)),
+        _moving=frozenset(_moving(backbone, batchnorm)),
     )
     result.modes(training=True)
     return result
 
 
-def _trained_names(backbone: Backbone, unfreezing: Unfreezing) -> frozenset[str]:
-    everything = frozenset(name for name, _ in backbone.named_parameters())
+def _trains(module: nn.Module, recurse: bool = True) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters(recurse))
+
+
+def _unfrozen(backbone: Backbone, unfreezing: Unfreezing) -> Iterable[nn.Parameter]:
     if unfreezing.kind == "all":
-        return everything
+        return backbone.parameters()
     if unfreezing.kind == "none" or unfreezing.amount is None:
-        return frozenset()
+        return ()
     if unfreezing.kind == "blocks":
         count = _at_most(int(unfreezing.amount), len(backbone.blocks), "blocks", backbone.name)
-        blocks = list(backbone.blocks.named_children())[-count:]
-        return frozenset(
-            f"blocks.{block}.{name}"
-            for block, module in blocks
-            for name, _ in module.named_parameters()
-        )
-    modules = list(backbone.named_modules())
-    places = [place for place, (_, module) in enumerate(modules) if isinstance(module, LAYERS)]
+        return backbone.blocks[-count:].parameters()
+    modules = list(backbone.modules())
+    places = [place for place, module in enumerate(modules) if isinstance(module, LAYERS)]
     if unfreezing.kind == "ratio":
         # Half a layer counts as one: floor(x + 1/2), where round() would go to the even number.
         count = max(1, math.floor(unfreezing.amount * len(places) + 0.5))
     else:
         count = _at_most(int(unfreezing.amount), len(places), "layers", backbone.name)
-    return frozenset(
-        f"{prefix}.{name}"
-        for prefix, module in modules[places[-count] :]
-        for name, _ in module.named_parameters(recurse=False)
-    )
+    return (own for one in modules[places[-count] :] for own in one.parameters(recurse=False))
 
 
 def _at_most(asked: int, there: int, what: str, backbone: str) -> int:
@@ -163,17 +131,25 @@ def _at_most(asked: int, there: int, what: str, backbone: str) -> int:
     return asked
 
 
-def _boundary(backbone: Backbone, trained: frozenset[str]) -> int:
-    for place, (block, module) in enumerate(backbone.blocks.named_children()):
-        if any(f"blocks.{block}.{name}" in trained for name, _ in module.named_parameters()):
-            return place
-    return len(backbone.blocks)
+def _moving(backbone: Backbone, policy: str) -> Iterable[nn.Module]:
+    """Yield the modules that belong into training mode while training.
+
+    Those with trained parameters in them. Dropout and its like, which have none, go with what
+    stands in front of them.
+    """
+    begun = False
+    for module in backbone.modules():
+        begun = begun or _trains(module, recurse=False)
+        if isinstance(module, _BatchNorm) and policy != "frozen":
+            if policy == "none":
+                yield module
+        elif _trains(module) or (begun and not any(True for _ in module.parameters())):
+            yield module
 
 
-def _fixed_buffers(backbone: Backbone, trained: frozenset[str], policy: str) -> Iterable[str]:
+def _fixed_buffers(backbone: Backbone, policy: str) -> Iterable[str]:
     for prefix, module in backbone.named_modules():
-        own = {f"{prefix}.{name}" for name, _ in module.named_parameters(recurse=False)}
         held = isinstance(module, _BatchNorm) and policy == "all"
-        if held or not own & trained:
+        if held or not _trains(module, recurse=False):
             for name, _ in module.named_buffers(recurse=False):
                 yield f"{prefix}.{name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -13,13 +14,8 @@ from torch import Tensor, nn
 from db.errors import ReplicationError
 from replicate.networks.freezing import Frozen
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Hashes of a module's parameters and buffers, by name."""
-
-    parameters: Mapping[str, str]
-    buffers: Mapping[str, str]
+#: Hashes of a module's parameters and buffers, by name.
+Snapshot = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +80,7 @@ class Proof:
 
 def snapshot(module: nn.Module) -> Snapshot:
     """Hash every parameter and buffer of a module, wherever they are kept."""
-    return Snapshot(_hashes(module.named_parameters()), _hashes(module.named_buffers()))
-
-
-def _hashes(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
+    tensors = chain(module.named_parameters(), module.named_buffers())
     return {name: _hash(tensor) for name, tensor in tensors}
 
 
@@ -105,25 +98,21 @@ def prove(before: Snapshot, after: Snapshot, frozen: Frozen) -> Proof:
     ReplicationError
         The snapshots are not of this backbone.
     """
-    for taken in (before, after):
-        if set(taken.parameters) != {*frozen.trained, *frozen.frozen} or not set(
-            frozen.fixed_buffers
-        ) <= set(taken.buffers):
-            raise ReplicationError(
-                f"{frozen.backbone.name}: a snapshot is of another network.",
-                "Take both of the backbone alone, without its head.",
-            )
+    known = {*frozen.trained, *frozen.frozen, *(n for n, _ in frozen.backbone.named_buffers())}
+    if not known == before.keys() == after.keys():
+        raise ReplicationError(
+            f"{frozen.backbone.name}: a snapshot is of another network.",
+            "Take both of the backbone alone, without its head.",
+        )
+
+    def changed(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if before[name] != after[name])
+
     return Proof(
         frozen_parameters=len(frozen.frozen),
         fixed_buffers=len(frozen.fixed_buffers),
-        changed_parameters=_changed(before.parameters, after.parameters, frozen.frozen),
-        changed_buffers=_changed(before.buffers, after.buffers, frozen.fixed_buffers),
+        changed_parameters=changed(frozen.frozen),
+        changed_buffers=changed(frozen.fixed_buffers),
         trained=len(frozen.trained),
-        moved=len(_changed(before.parameters, after.parameters, frozen.trained)),
+        moved=len(changed(frozen.trained)),
     )
-
-
-def _changed(
-    before: Mapping[str, str], after: Mapping[str, str], names: Iterable[str]
-) -> tuple[str, ...]:
-    return tuple(name for name in names if before[name] != after[name])

@@ -8,7 +8,7 @@ which is brighter, so it survives resizing, recompression and changes of contras
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,7 +131,7 @@ else:  # numpy 1.26
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
-def near_pairs(words: Words, threshold: int, other: Words | None = None) -> Pairs:
+def near_pairs(words: Words, threshold: int, turned: Iterable[Words] = ()) -> Pairs:
     """Find all pairs of hashes that differ in at most `threshold` bits.
 
     Exact: in small sets all pairs are compared; in large ones bits are dealt into threshold + 1
@@ -144,27 +144,23 @@ def near_pairs(words: Words, threshold: int, other: Words | None = None) -> Pair
         Shape (n, 4).
     threshold
         Most differing bits.
-    other
-        Hashes of the same images turned, shape (n, 4): image i is compared with turned image j.
+    turned
+        Hashes of the same images turned, each of shape (n, 4): with those too, image i is compared
+        with turned image j.
 
     Returns
     -------
     tuple of arrays
-        First index, second index (first < second), distance; each pair once.
+        First index, second index (first < second), least distance; each pair once, in order.
     """
-    found: list[Pairs] = []
-    count = words.shape[0]
-    search = (
-        _by_band(words, threshold, other)
-        if count > ALL_PAIRS and threshold <= WIDEST
-        else _all(words, threshold, other)
-    )
-    for first, second in search:
-        far = distances(words[first], (words if other is None else other)[second])
-        near = far <= threshold
-        found.append((first[near], second[near], far[near]))
-    if not found:
-        return tuple(np.empty(0, dtype=np.int64) for _ in range(3))  # type: ignore[return-value]
+    nothing = np.empty(0, dtype=np.int64)
+    found: list[Pairs] = [(nothing, nothing, nothing)]
+    search = _by_band if words.shape[0] > ALL_PAIRS and threshold <= WIDEST else _all
+    for other in (None, *turned):
+        for first, second in search(words, threshold, other):
+            far = distances(words[first], (words if other is None else other)[second])
+            near = far <= threshold
+            found.append((first[near], second[near], far[near]))
     first, second, far = (np.concatenate(part) for part in zip(*found, strict=True))
     low, high = np.minimum(first, second), np.maximum(first, second)
     order = np.lexsort((far, high, low))

@@ -6,7 +6,7 @@ Across parts it makes test results too good; across classes it makes labels cont
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from db.errors import UsageError
 from db.wording import plural
-from replicate.images.groups import Union
+from replicate.images.groups import clusters
 from replicate.images.image_set import ImageSet
 from replicate.splits.hashes import BITS, Counted, Hashes, hash_images, near_pairs
 from replicate.splits.splits import Fold, Shared, shared_groups
@@ -123,9 +123,9 @@ class Leakage:
         Groups with images in several official parts, or several classes; None where unknown.
     folds
         What each fold shares.
-    links
-        All pairs: indices of both images, distance, 1 where exact. Shape (pairs, 4). Of many
-        equal images each is linked to the first, which is enough to know that all are equal.
+    pairs
+        Those worth reading first, ten times :data:`LISTED` at most. Of many equal images each is
+        paired with the first, which is enough to know that all are equal.
     """
 
     name: str
@@ -138,31 +138,28 @@ class Leakage:
     groups_across_parts: tuple[str, ...] | None
     groups_across_classes: tuple[str, ...] | None
     folds: tuple[FoldLeakage, ...]
-    links: NDArray[np.int64]
     pairs: tuple[Pair, ...]
 
     @property
     def clean(self) -> bool:
         """Whether nothing crosses parts, classes or folds, as far as can be known."""
-        crossing = [
-            *(getattr(c, w) for c in (self.exact, self.near) for w in _WAYS[:2]),
-            len(self.groups_across_parts or ()),
-            *(fold.near for fold in self.folds),
-            *(fold.groups for fold in self.folds),
-        ]
-        return not any(crossing)
+        # Exact copies are near ones too.
+        of_folds = (number for fold in self.folds for number in (fold.near, fold.groups))
+        crossing = (self.near.across_parts, self.near.across_classes, self.groups_across_parts)
+        return not any((*crossing, *of_folds))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding for JSON; at most :data:`LISTED` pairs."""
-        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "links"}
+        plain = asdict(replace(self, pairs=self.pairs[:LISTED]))
+        across = {name: plain[name] for name in ("groups_across_parts", "groups_across_classes")}
         return {
             **plain,
-            "exact": asdict(self.exact),
-            "near": asdict(self.near),
-            "groups_across_parts": _listed(self.groups_across_parts),
-            "groups_across_classes": _listed(self.groups_across_classes),
+            **{
+                name: None if groups is None else list(groups[:LISTED])
+                for name, groups in across.items()
+            },
             "folds": [fold.to_dict() for fold in self.folds],
-            "pairs": [asdict(pair) for pair in self.pairs[:LISTED]],
+            "pairs": list(plain["pairs"]),
             "clean": self.clean,
             "sentences": self.sentences(),
         }
@@ -190,17 +187,10 @@ class Leakage:
         return words
 
 
-_WAYS = ("across_parts", "across_classes", "across_groups")
-
-
-def _listed(names: tuple[str, ...] | None) -> list[str] | None:
-    return None if names is None else list(names[:LISTED])
-
-
 def _worded(copies: Copies, what: str) -> str:
     if not copies.groups:
         return f"no {what}."
-    ways = zip(("parts", "classes", "groups"), (getattr(copies, way) for way in _WAYS), strict=True)
+    ways = ((way, getattr(copies, f"across_{way}")) for way in ("parts", "classes", "groups"))
     across = ", ".join(f"{count} across {way}" for way, count in ways if count is not None)
     return f"{what}: {copies.images} images in {plural(copies.groups, 'cluster')} ({across})."
 
@@ -211,7 +201,6 @@ def inspect_leakage(
     *,
     threshold: int = THRESHOLD,
     turned: bool = False,
-    hashes: Hashes | None = None,
     progress: Counted | None = None,
 ) -> Leakage:
     """Look for copies and shared patients.
@@ -227,8 +216,6 @@ def inspect_leakage(
         are merely alike, such as neighbouring slices; 0 finds equal hashes only.
     turned
         Look for turned and mirrored copies too.
-    hashes
-        Of the same images, where they are already known.
     progress
         Called with images hashed and all images.
 
@@ -244,8 +231,7 @@ def inspect_leakage(
             f"threshold: {threshold} of {BITS} bits.",
             f"Take 0 to {BITS // 4}; unrelated images differ in about {BITS // 2}.",
         )
-    known = hashes or hash_images(images, turned=turned, progress=progress)
-    links = _links(known, threshold, turned)
+    links = _links(hash_images(images, turned=turned, progress=progress), threshold)
     exact = _clusters(links[links[:, 3] == 1], len(images))
     near = _clusters(links, len(images))
     return Leakage(
@@ -259,13 +245,12 @@ def inspect_leakage(
         groups_across_parts=_crossing(images.groups, images.parts),
         groups_across_classes=_crossing(images.groups, images.labels.tolist()),
         folds=tuple(_of_fold(images, fold, exact, near) for fold in folds),
-        links=links,
         pairs=tuple(_pairs(images, links)),
     )
 
 
-def _links(hashes: Hashes, threshold: int, turned: bool) -> NDArray[np.int64]:
-    """Return all pairs of copies, shape (pairs, 4).
+def _links(hashes: Hashes, threshold: int) -> NDArray[np.int64]:
+    """Return all pairs of copies: indices of both, distance, 1 where exact; shape (pairs, 4).
 
     Equal images are linked to the first of them, which alone is compared with the others: a
     thousand equal images would otherwise make half a million pairs.
@@ -276,23 +261,15 @@ def _links(hashes: Hashes, threshold: int, turned: bool) -> NDArray[np.int64]:
     copy = np.flatnonzero(leader != index)
     equal = np.stack([leader[copy], copy, np.zeros_like(copy), np.ones_like(copy)], axis=1)
     alone = np.flatnonzero((leader == index) & ~hashes.flat)
-    words = hashes.words[alone]
-    searches = [near_pairs(words, threshold)]
-    if turned:
-        searches += [near_pairs(words, threshold, row[alone]) for row in hashes.turned]
-    low, high, far = (np.concatenate(part) for part in zip(*searches, strict=True))
+    low, high, far = near_pairs(
+        hashes.words[alone], threshold, (row[alone] for row in hashes.turned)
+    )
     near = np.stack([alone[low], alone[high], far, np.zeros_like(far)], axis=1)
-    near = near[np.lexsort((near[:, 2], near[:, 1], near[:, 0]))]
-    once = np.ones(len(near), dtype=np.bool_)
-    once[1:] = (near[1:, :2] != near[:-1, :2]).any(axis=1)
-    return np.concatenate([equal, near[once]]).astype(np.int64)
+    return np.concatenate([equal, near]).astype(np.int64)
 
 
 def _clusters(links: NDArray[np.int64], count: int) -> list[list[int]]:
-    union = Union(count)
-    for first, second in links[:, :2].tolist():
-        union.join(first, second)
-    return [cluster for cluster in union.clusters() if len(cluster) > 1]
+    return [cluster for cluster in clusters(count, links[:, :2].tolist()) if len(cluster) > 1]
 
 
 def _counted(images: ImageSet, clusters: list[list[int]]) -> Copies:

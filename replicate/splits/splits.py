@@ -19,10 +19,12 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from db.errors import ImagesError, UsageError
+from db.wording import plural
 from replicate.images.image_set import PARTS, ImageSet
 from replicate.spec import Split
 
 Indices = NDArray[np.int64]
+_NONE = np.empty(0, dtype=np.int64)
 #: How the sentence on groups begins.
 GROUPS = "patients or groups"
 
@@ -146,7 +148,6 @@ def make_folds(images: ImageSet, split: Split, seed: int) -> list[Fold]:
 
 def _drawn(images: ImageSet, split: Split, seed: int) -> Iterator[Fold]:
     everything = np.arange(len(images), dtype=np.int64)
-    none = np.empty(0, dtype=np.int64)
     if split.kind == "hold-out":
         left = 1.0 - split.test - split.validation
         if left < 1e-9:
@@ -155,30 +156,29 @@ def _drawn(images: ImageSet, split: Split, seed: int) -> Iterator[Fold]:
                 "to train on.",
                 "Shares are of all images and must stay below 1 together.",
             )
+        shares = [left, split.test, *([split.validation] if split.validation else [])]
         for repeat in range(split.repeats):
             rng = default_rng((seed, repeat, 0))
-            shares = [left, split.test, *([split.validation] if split.validation else [])]
-            divided = _divide(images, everything, shares, split.by, rng)
-            yield Fold(repeat, 0, divided[0], divided[2] if split.validation else none, divided[1])
+            train, test, *val = _divide(images, everything, shares, split.by, rng)
+            yield Fold(repeat, 0, train, val[0] if val else _NONE, test)
         return
+    shares = [1.0 / split.folds] * split.folds
     for repeat in range(split.repeats):
-        rng = default_rng((seed, repeat, 1))
-        shares = [1.0 / split.folds] * split.folds
-        bins = _divide(images, everything, shares, split.by, rng)
+        bins = _divide(images, everything, shares, split.by, default_rng((seed, repeat, 1)))
         for number, test in enumerate(bins):
             rest = np.setdiff1d(everything, test, assume_unique=True)
-            train, val = _with_validation(
-                images, rest, split, default_rng((seed, repeat, 2, number))
-            )
-            yield Fold(repeat, number, train, val, test)
+            rng = default_rng((seed, repeat, 2, number))
+            yield Fold(repeat, number, *_with_validation(images, rest, split, rng), test)
 
 
 def _with_validation(
     images: ImageSet, rest: Indices, split: Split, rng: Generator
-) -> list[Indices]:
+) -> tuple[Indices, Indices]:
     if split.validation == 0:
-        return [rest, np.empty(0, dtype=np.int64)]
-    return _divide(images, rest, [1.0 - split.validation, split.validation], split.by, rng)
+        return rest, _NONE
+    shares = [1.0 - split.validation, split.validation]
+    train, val = _divide(images, rest, shares, split.by, rng)
+    return train, val
 
 
 def _official(images: ImageSet, split: Split, seed: int) -> Fold:
@@ -223,18 +223,14 @@ def _divide(
     wanted = np.asarray(shares, dtype=np.float64)
     _, labels = np.unique(images.labels[among], return_inverse=True)
     groups = images.groups if by == "group" else None
+    unit = np.arange(among.size)
     if groups is not None:
-        names = np.array([groups[i] for i in among.tolist()])
-        _, unit = np.unique(names, return_inverse=True)
-    else:
-        unit = np.arange(among.size)
+        unit = np.unique([groups[i] for i in among.tolist()], return_inverse=True)[1]
     table = np.zeros((int(unit.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), np.int64)
     np.add.at(table, (unit, labels), 1)
     _enough(images, among, (table > 0).sum(axis=0), wanted.size, groups is not None)
     if table.shape[0] == among.size:
-        part = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
-        of_unit = part
-        table = np.eye(table.shape[1], dtype=np.int64)[labels[np.argsort(unit, kind="stable")]]
+        of_unit = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
     else:
         of_unit = _packed(table, wanted, rng)
     _fill(images, among, of_unit, table, wanted.size)
@@ -247,13 +243,10 @@ def _enough(images: ImageSet, among: Indices, units: Indices, parts: int, groupe
     scarce = np.flatnonzero(units < parts)
     if scarce.size == 0:
         return
-    present = np.unique(images.labels[among])
-    name = images.classes[int(present[scarce[0]])]
-    count = int(units[scarce[0]])
-    what = "group" if grouped else "image"
+    name = images.classes[int(np.unique(images.labels[among])[scarce[0]])]
+    count = plural(int(units[scarce[0]]), "group" if grouped else "image")
     raise ImagesError(
-        f"{images.name}: the class {name} has {count} {what}{'s' if count != 1 else ''} to divide "
-        f"into {parts} parts.",
+        f"{images.name}: the class {name} has {count} to divide into {parts} parts.",
         "Take fewer folds, no validation part, or leave the class out"
         + ("; or split by image, which lets parts share patients." if grouped else "."),
     )

@@ -12,6 +12,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ VERSION = 1
 CHECKPOINT = "checkpoint.pt"
 RESULT = "fold.npz"
 _ARRAYS = ("probabilities", "labels", "indices")
-_BROKEN = (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError)
+_BROKEN = (
+    *(RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile),
+)
 
 
 def identity(job: Job) -> dict[str, str]:
@@ -46,111 +50,88 @@ def identity(job: Job) -> dict[str, str]:
     }
 
 
-def save_checkpoint(folder: Path, who: Mapping[str, str], state: Mapping[str, Any]) -> None:
-    """Write the state of training; the checkpoint before it stays until this one is on disk.
+@dataclass(frozen=True, slots=True)
+class FoldFiles:
+    """The files of one fold in its folder.
 
-    Raises
-    ------
-    ReplicationError
-        It cannot be written; the old one is untouched.
+    What is there may be of another spec, seed, fold or image set, or not be readable; what is to be
+    written may not fit on the disk: all raise ReplicationError and leave an old file alone.
+
+    Parameters
+    ----------
+    folder
+        Where they lie.
+    identity
+        What they must agree with, from :func:`identity`.
     """
-    stream = io.BytesIO()
-    torch.save({"identity": dict(who), **state}, stream)
-    _write(folder / CHECKPOINT, stream.getvalue())
 
+    folder: Path
+    identity: Mapping[str, str]
 
-def load_checkpoint(folder: Path, who: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the state of training; None without a checkpoint.
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Write the state of training; the checkpoint before it stays until this one is on disk."""
+        stream = io.BytesIO()
+        torch.save({"identity": dict(self.identity), **state}, stream)
+        self._write(CHECKPOINT, stream)
 
-    Raises
-    ------
-    ReplicationError
-        The checkpoint of another spec, seed, fold or image set; or one that cannot be read.
-    """
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        return None
-    with _told(path):
-        state: dict[str, Any] = dict(torch.load(path, map_location="cpu", weights_only=True))
-        found = dict(state["identity"])
-    _check(path, found, who)
-    return state
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Return the state of training; None without a checkpoint."""
+        with self._readable(CHECKPOINT) as path:
+            if not path.is_file():
+                return None
+            state: dict[str, Any] = dict(torch.load(path, map_location="cpu", weights_only=True))
+            found = dict(state["identity"])
+        self._check(path, found)
+        return state
 
+    def save_result(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        """Write a finished fold; its checkpoint is of no more use and is removed."""
+        text = json.dumps({"identity": dict(self.identity), "facts": facts})
+        kept: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        stream = io.BytesIO()
+        np.savez(stream, record=np.frombuffer(text.encode(), dtype=np.uint8), **kept)
+        self._write(RESULT, stream)
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
-def save_result(
-    folder: Path,
-    who: Mapping[str, str],
-    arrays: Mapping[str, NDArray[Any]],
-    facts: Mapping[str, Any],
-) -> None:
-    """Write a finished fold; its checkpoint is of no more use and is removed.
+    def load_result(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+        """Return arrays and facts of a finished fold; None where it is not finished."""
+        with self._readable(RESULT) as path:
+            if not path.is_file():
+                return None
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in _ARRAYS}
+                record = json.loads(stored["record"].tobytes())
+            found, facts = record["identity"], record["facts"]
+        self._check(path, found)
+        return arrays, facts
 
-    Raises
-    ------
-    ReplicationError
-        It cannot be written.
-    """
-    text = json.dumps({"identity": dict(who), "facts": facts})
-    stream = io.BytesIO()
-    np.savez(
-        stream,
-        record=np.frombuffer(text.encode(), dtype=np.uint8),
-        probabilities=arrays["probabilities"],
-        labels=arrays["labels"],
-        indices=arrays["indices"],
-    )
-    _write(folder / RESULT, stream.getvalue())
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    def _check(self, path: Path, found: Mapping[str, Any]) -> None:
+        other = [name for name, value in self.identity.items() if found.get(name) != value]
+        if other:
+            raise ReplicationError(
+                f"{path}: belongs to another run ({', '.join(other)} differ).",
+                "Give this run a folder of its own, or delete that file to begin anew.",
+            )
 
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[Path]:
+        """Turn what torch and numpy raise on bytes that are no file of ours into words."""
+        path = self.folder / name
+        try:
+            yield path
+        except _BROKEN as error:
+            raise ReplicationError(
+                f"{path}: cannot be read; it is damaged or not a file of medtl-meta.",
+                "Delete it: the fold is then trained anew.",
+            ) from error
 
-def load_result(
-    folder: Path, who: Mapping[str, str]
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
-    """Return arrays and facts of a finished fold; None where it is not finished.
-
-    Raises
-    ------
-    ReplicationError
-        The result of another spec, seed, fold or image set; or one that cannot be read.
-    """
-    path = folder / RESULT
-    if not path.is_file():
-        return None
-    with _told(path), np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in _ARRAYS}
-        record = json.loads(stored["record"].tobytes())
-        found, facts = record["identity"], record["facts"]
-    _check(path, found, who)
-    return arrays, facts
-
-
-def _check(path: Path, found: Mapping[str, Any], who: Mapping[str, str]) -> None:
-    other = [name for name, value in who.items() if found.get(name) != value]
-    if other:
-        raise ReplicationError(
-            f"{path}: belongs to another run ({', '.join(other)} differ).",
-            "Give this run a folder of its own, or delete that file to begin anew.",
-        )
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what torch and numpy raise on bytes that are no file of ours into words."""
-    try:
-        yield
-    except (*_BROKEN, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise ReplicationError(
-            f"{path}: cannot be read; it is damaged or not a file of medtl-meta.",
-            "Delete it: the fold is then trained anew.",
-        ) from error
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Replace a file once the new content has reached the disk: power may fail, not only we."""
-    try:
-        replace_file(target, content, durable=True)
-    except OSError as error:
-        raise ReplicationError(
-            f"{target}: cannot be written: {error.strerror or error}.",
-            "Make room, or set MEDTL_META_RUNS to another folder.",
-        ) from error
+    def _write(self, name: str, content: io.BytesIO) -> None:
+        """Replace a file once the new content is on the disk: power may fail, not only we."""
+        target = self.folder / name
+        try:
+            replace_file(target, content.getvalue(), durable=True)
+        except OSError as error:
+            raise ReplicationError(
+                f"{target}: cannot be written: {error.strerror or error}.",
+                "Make room, or set MEDTL_META_RUNS to another folder.",
+            ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -89,35 +89,21 @@ class Compute:
             Out of memory, or an operation that has no deterministic form on this device.
         """
         devices = [torch.device(self.device)] if self.kind == "cuda" else []
-        with _put_back():
+        with ExitStack() as back:
             if self.threads is not None:
-                torch.set_num_threads(self.threads)
+                back.enter_context(_threads(self.threads))
             if self.deterministic:
-                # Read by cuBLAS when it starts: too late to matter if CUDA has already computed.
-                os.environ.setdefault(_CUBLAS, ":4096:8")
-                # Not `use_deterministic_algorithms`, which imports torch's compiler for seconds.
-                torch.set_deterministic_debug_mode("error")
-                # Filling memory that is about to be written protects from reading it uninitialised,
-                # which is not what this is about, and costs time.
-                torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-                torch.backends.cudnn.benchmark = False
-                torch.backends.cudnn.deterministic = True
+                _make_deterministic(back)
             with torch.random.fork_rng(devices=devices), _worded_faults():
                 yield
 
-    @contextmanager
-    def one_thread(self) -> Iterator[None]:
+    def one_thread(self) -> AbstractContextManager[None]:
         """Compute small steps on one thread of the CPU.
 
         Threads that meet after every layer of a small head gain nothing on a quiet machine, and on
         a busy one each meeting waits for the scheduler: measured fifty times slower.
         """
-        was = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(was)
+        return _threads(1)
 
     def seed(self, seed: int) -> None:
         """Seed torch's global generators, as far as this device draws from them.
@@ -153,22 +139,33 @@ class Compute:
 
 
 @contextmanager
-def _put_back() -> Iterator[None]:
-    """Leave torch's global settings, as far as a session changes them, as they were."""
-    threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
-    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
-    cublas = os.environ.get(_CUBLAS)
+def _threads(count: int) -> Iterator[None]:
+    was = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
-        if cublas is None:
-            os.environ.pop(_CUBLAS, None)
+        torch.set_num_threads(was)
+
+
+def _make_deterministic(back: ExitStack) -> None:
+    """Let torch take only algorithms that give the same bits; `back` puts its settings back."""
+    # Read by cuBLAS when it starts: too late to matter if CUDA has already computed.
+    if _CUBLAS not in os.environ:
+        os.environ[_CUBLAS] = ":4096:8"
+        back.callback(os.environ.pop, _CUBLAS, None)
+    # Not `use_deterministic_algorithms`, which imports torch's compiler for seconds.
+    back.callback(torch.set_deterministic_debug_mode, torch.get_deterministic_debug_mode())
+    torch.set_deterministic_debug_mode("error")
+    for place, name, value in (
+        # Filling memory that is about to be written protects from reading it uninitialised, which
+        # is not what this is about, and costs time.
+        (torch.utils.deterministic, "fill_uninitialized_memory", False),
+        (torch.backends.cudnn, "benchmark", False),
+        (torch.backends.cudnn, "deterministic", True),
+    ):
+        back.callback(setattr, place, name, getattr(place, name))
+        setattr(place, name, value)
 
 
 def available() -> list[str]:

@@ -9,7 +9,6 @@ them from the disk.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,35 +25,13 @@ from replicate.progress import Progress, Report, silent
 from replicate.spec import Preprocessing
 from replicate.training.compute import Compute, is_out_of_memory
 from replicate.training.pixels import decoders, stream
-from replicate.training.store import Entry, Table
+from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when the way from pixels to features changes.
 VERSION = 1
 #: Images in one forward pass. Fixed, so that features do not depend on a run's batch size.
 BATCH = 32
 _CHUNK_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Features:
-    """Rows for all images of a set, and what it cost to have them.
-
-    Parameters
-    ----------
-    rows
-        float32, shape (n, width), or (n, channels, height, width) at a boundary; read-only.
-    computed
-        How many images had to be run through the network; 0 where all came from the disk.
-    seconds
-        Time that it took.
-    cost
-        Seconds that computing them took, now or whenever it was; None where that is not known.
-    """
-
-    rows: NDArray[np.float32]
-    computed: int
-    seconds: float
-    cost: float | None = None
 
 
 class Normalise(nn.Module):
@@ -93,7 +70,7 @@ def extract(
     compute: Compute,
     cache: Path,
     report: Report = silent,
-) -> Features:
+) -> Kept:
     """Run every image through the blocks in front of a boundary, or read what that gave before.
 
     The blocks are put in evaluation mode, and stay in it.
@@ -105,6 +82,11 @@ def extract(
     cache
         Folder of caches (`replicate.places.cache_folder`).
 
+    Returns
+    -------
+    Kept
+        float32, shape (n, width), or (n, channels, height, width) at a boundary.
+
     Raises
     ------
     ImagesError
@@ -112,7 +94,6 @@ def extract(
     ReplicationError
         No space on the disk, or not enough memory for a single image.
     """
-    begun = time.perf_counter()
     front: nn.Module = backbone if boundary is None else backbone.before(boundary)
     front.eval()
     front.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -154,8 +135,7 @@ def extract(
                 filled = 0
 
     entry = Entry(cache / "features", recipe, table)
-    rows, computed = entry.obtain(produce, "features", report)
-    return Features(rows, computed, time.perf_counter() - begun, entry.cost())
+    return entry.obtain(produce, "features", report)
 
 
 def state_hash(module: nn.Module) -> str:
@@ -176,20 +156,16 @@ def _row_shape(
         return tuple(front(normalise(blank)).shape[1:])
 
 
+@dataclass(eq=False, slots=True)
 class _Run:
     """A forward pass that halves the batch where memory runs out, and stays with the half."""
 
-    def __init__(
-        self,
-        front: nn.Module,
-        normalise: Normalise,
-        compute: Compute,
-        report: Report,
-        total: int,
-    ) -> None:
-        self.front, self.normalise, self.compute = front, normalise, compute
-        self.report, self.total = report, total
-        self.most = BATCH
+    front: nn.Module
+    normalise: Normalise
+    compute: Compute
+    report: Report
+    total: int
+    most: int = BATCH
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts: list[NDArray[np.float32]] = []

@@ -127,16 +127,16 @@ def fit(
     job = replace(job, compute=job.compute.with_precision(job.spec.training.precision))
     with locked(folder), job.compute.session():
         sweep(folder, checkpoint.CHECKPOINT, checkpoint.RESULT)
-        who = checkpoint.identity(job)
-        finished = checkpoint.load_result(folder, who)
+        files = checkpoint.FoldFiles(folder, checkpoint.identity(job))
+        finished = files.load_result()
         if finished is None:
             work = _Work(job, network)
             if job.spec.transfer.tl_type == "feature extractor hybrid":
                 arrays, facts = work.hybrid()
             else:
-                arrays, facts = work.gradients(folder, who, checkpoint_seconds)
+                arrays, facts = work.gradients(files, checkpoint_seconds)
             facts["environment"] = None if environment is None else dict(environment)
-            checkpoint.save_result(folder, who, arrays, facts)
+            files.save_result(arrays, facts)
             finished = arrays, facts
     return _fitted(*finished, job)
 
@@ -190,11 +190,11 @@ class _Work:
         return self._arrays(found.probabilities), facts
 
     def gradients(
-        self, folder: Path, who: dict[str, str], checkpoint_seconds: float
+        self, files: checkpoint.FoldFiles, checkpoint_seconds: float
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Train through the phases, from a checkpoint where there is one."""
         report, epochs = self.job.report, self.spec.training.epochs
-        stored = checkpoint.load_checkpoint(folder, who)
+        stored = files.load_checkpoint()
         state = State()
         if stored is not None:
             state = State(**{name: stored[name] for name in State.__slots__})
@@ -209,7 +209,7 @@ class _Work:
         def after_epoch(state: State) -> None:
             report(Progress("training", len(state.history), epochs, "epochs"))
             if time.monotonic() - saved[0] >= checkpoint_seconds:
-                checkpoint.save_checkpoint(folder, who, phase.snapshot(state).to_dict())
+                files.save_checkpoint(phase.snapshot(state).to_dict())
                 saved[0] = time.monotonic()
 
         phases = self._phases()
@@ -257,22 +257,21 @@ class _Work:
             feed = Feed(self._cached(boundary), self.compute)
         else:
             begun = time.perf_counter()
-            settings, cache = self.spec.preprocessing, self.job.cache
-            rows, cost = decoded(
-                self.images, settings, cache, self.compute.workers, self.job.report
-            )
+            settings, job = self.spec.preprocessing, self.job
+            found = decoded(job.images, settings, job.cache, job.compute.workers, job.report)
             self.extracting += time.perf_counter() - begun
-            self.costs.append(cost)
+            self.costs.append(found.cost)
             feed = Feed(
-                rows,
+                found.rows,
                 self.compute,
                 Normalise(backbone, settings).to(self.compute.device),
                 backbone.before(boundary) if boundary else None,
                 self.spec.augmentation,
             )
-        return Phase(self.job, name, epochs, frozen=frozen, head=head, tail=tail, feed=feed)
+        return Phase(self.job, name, epochs, frozen, head, tail, feed)
 
     def _cached(self, boundary: int | None) -> NDArray[np.float32]:
+        begun = time.perf_counter()
         found = extract(
             self.backbone,
             self.images,
@@ -283,7 +282,7 @@ class _Work:
             report=self.job.report,
         )
         self.computed += found.computed
-        self.extracting += found.seconds
+        self.extracting += time.perf_counter() - begun
         self.costs.append(found.cost)
         return found.rows
 

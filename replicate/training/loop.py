@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,12 +59,8 @@ class Feed:
         if self.normalise is None:
             return values
         change: Callable[[Tensor], Tensor] | None = None
-        settings, drawn = self.augmentation, generator
-        if drawn is not None and settings is not None and settings.active:
-
-            def change(images: Tensor) -> Tensor:
-                return augmented(images, settings, drawn)
-
+        if generator is not None and self.augmentation is not None and self.augmentation.active:
+            change = partial(augmented, settings=self.augmentation, generator=generator)
         with torch.no_grad():
             inputs = self.normalise(values, change)
             if self.front is not None:
@@ -98,6 +95,7 @@ class State:
         self.optimiser, self.scaler = {}, {}
 
 
+@dataclass(eq=False)
 class Phase:
     """A phase at work.
 
@@ -113,25 +111,22 @@ class Phase:
         What stands between the inputs of `feed` and the head.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        name: str,
-        epochs: int,
-        *,
-        frozen: Frozen,
-        head: nn.Module,
-        tail: nn.Module,
-        feed: Feed,
-    ) -> None:
-        self.job, self.name, self.epochs = job, name, epochs
-        self.settings, self.compute, self.backbone = job.spec.training, job.compute, frozen.backbone
-        self.frozen, self.head, self.tail, self.feed = frozen, head, tail, feed
-        self.labels = torch.from_numpy(job.images.labels).to(job.compute.device)
+    job: Job
+    name: str
+    epochs: int
+    frozen: Frozen
+    head: nn.Module
+    tail: nn.Module
+    feed: Feed
+
+    def __post_init__(self) -> None:
+        self.settings, self.compute = self.job.spec.training, self.job.compute
+        self.backbone = self.frozen.backbone
+        self.labels = torch.from_numpy(self.job.images.labels).to(self.compute.device)
         self.class_weights = self._class_weights()
         trained = [p for p in self.backbone.parameters() if p.requires_grad]
-        self.optimiser = make_optimiser(self.settings, list(head.parameters()), trained)
-        self.scaler = job.compute.scaler()
+        self.optimiser = make_optimiser(self.settings, list(self.head.parameters()), trained)
+        self.scaler = self.compute.scaler()
 
     def _class_weights(self) -> Tensor | None:
         """Return n / (classes * n of the class): every class weighs the same in sum."""

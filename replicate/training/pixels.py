@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import ImagesError, MedtlError
-from replicate.images.image_set import ImageSet, Pixels
+from replicate.images.image_set import ImageSet
 from replicate.images.prepare import prepared
 from replicate.progress import Report, silent
 from replicate.spec import Preprocessing
-from replicate.training.store import Entry, Table
+from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when decoding or preparing changes what comes out.
 VERSION = 1
@@ -33,25 +33,6 @@ def decoders() -> dict[str, Any]:
     return {"version": VERSION, **versions}
 
 
-def square(images: ImageSet, index: int, preprocessing: Preprocessing) -> Pixels:
-    """Decode one image and bring it to the network's square, shape (size, size, 3).
-
-    Raises
-    ------
-    ImagesError
-        It cannot be read; the message names it.
-    """
-    try:
-        return prepared(images.read(index), preprocessing.size, preprocessing.resize)
-    except (MedtlError, MemoryError):
-        raise
-    except (OSError, ValueError, TypeError) as error:
-        raise ImagesError(
-            f"{images.name}: the image {images.ids[index]} cannot be read: {error}.",
-            "Mend it or take it out of the set.",
-        ) from error
-
-
 def stream(
     images: ImageSet,
     batches: Sequence[NDArray[np.int64]],
@@ -62,14 +43,23 @@ def stream(
 
     Threads suffice: Pillow and NumPy let go of the interpreter while they decode and resize. No
     more than `workers` + 2 batches are held at a time, however many images there are. An image
-    that cannot be read raises in its turn, after all batches before it.
+    that cannot be read raises an ImagesError, which names it, in its turn: after all batches
+    before it.
     """
 
     def decode(batch: NDArray[np.int64]) -> NDArray[np.uint8]:
         size = preprocessing.size
         pixels = np.empty((len(batch), size, size, 3), dtype=np.uint8)
         for place, index in enumerate(batch.tolist()):
-            pixels[place] = square(images, index, preprocessing)
+            try:
+                pixels[place] = prepared(images.read(index), size, preprocessing.resize)
+            except (MedtlError, MemoryError):
+                raise
+            except (OSError, ValueError, TypeError) as error:
+                raise ImagesError(
+                    f"{images.name}: the image {images.ids[index]} cannot be read: {error}.",
+                    "Mend it or take it out of the set.",
+                ) from error
         return pixels
 
     if not workers:
@@ -94,15 +84,15 @@ def decoded(
     cache: Path,
     workers: int,
     report: Report = silent,
-) -> tuple[NDArray[np.uint8], float | None]:
-    """Return all images decoded and prepared, and the seconds that it took when it was done.
+) -> Kept:
+    """Return all images decoded and prepared.
 
     What trains on images for many epochs decodes each of them once, in this run and in the next.
 
     Returns
     -------
-    tuple
-        Images, memory-mapped, shape (n, size, size, 3); seconds, None where that is not known.
+    Kept
+        uint8, shape (n, size, size, 3).
 
     Raises
     ------
@@ -128,5 +118,4 @@ def decoded(
         return stream(images, chunks, preprocessing, workers)
 
     entry = Entry(cache / "pixels", recipe, table)
-    rows, _ = entry.obtain(produce, "decoded images", report)
-    return rows, entry.cost()
+    return entry.obtain(produce, "decoded images", report)

@@ -28,7 +28,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -87,6 +87,19 @@ class Table:
         return min(self.chunk, self.count - start)
 
 
+class Kept(NamedTuple):
+    """The rows of an entry.
+
+    `rows` are read-only and memory-mapped; `computed` says how many had to be made, 0 where all
+    came from the disk; `cost` is the seconds that making them took, now or whenever it was, whoever
+    made them, None where that is not known.
+    """
+
+    rows: Array
+    computed: int
+    cost: float | None
+
+
 class Entry:
     """One entry of the store, there or not.
 
@@ -110,8 +123,8 @@ class Entry:
         self.building = folder / f"{key}.building"
         self.lock = folder / f".{key}.lock"
 
-    def obtain(self, produce: Produce, what: str, report: Report = silent) -> tuple[Array, int]:
-        """Return the rows, read-only and memory-mapped, and how many had to be computed.
+    def obtain(self, produce: Produce, what: str, report: Report = silent) -> Kept:
+        """Return the rows, made where they are missing.
 
         Parameters
         ----------
@@ -127,20 +140,18 @@ class Entry:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            rows = self._opened(what, report)
-            if rows is not None:
-                return rows, 0
-            with self._alone(what, report):
-                rows = self._opened(what, report, mend=True)
-                if rows is not None:
-                    return rows, 0
-                computed = self._build(produce, what, report)
-            return self._mapped(), computed
+            rows, computed = self._opened(what, report), 0
+            if rows is None:
+                with self._alone(what, report):
+                    rows = self._opened(what, report, mend=True)
+                    if rows is None:
+                        computed = self._build(produce, what, report)
+                        rows = self._mapped()
+            return Kept(rows, computed, self._cost())
         except OSError as error:
             raise self._worded(error, what) from error
 
-    def cost(self) -> float | None:
-        """Return the seconds that making the rows took, whoever made them; None if not known."""
+    def _cost(self) -> float | None:
         try:
             lines = (self.path / "chunks.jsonl").read_bytes().splitlines()
         except FileNotFoundError:

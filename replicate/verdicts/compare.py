@@ -22,7 +22,7 @@ from metaanalysis.audit import audit_studies
 from metaanalysis.audit.finding import INCONSISTENT
 from metaanalysis.query.runs import in_order, summary
 from replicate.verdicts.comparison import Compared, Comparison
-from replicate.verdicts.matching import Arm, match
+from replicate.verdicts.matching import Arm, Match, match
 from replicate.verdicts.verdicts import MARGIN, VERDICTS, Replicated, verdict
 from replicate.verdicts.words import Code, Reason, because
 
@@ -34,14 +34,8 @@ _ONE_SIDED = ("sensitivity", "specificity", "precision", "NPV", "F1")
 _SAME = ("metric", "value", "task", "backbone", "split")
 
 
-def compare_run(
-    database: Database,
-    run_id: str,
-    *,
-    margin: float = MARGIN,
-    reported: Sequence[Reported | Mapping[str, Any]] | None = None,
-) -> Comparison:
-    """Compare one finished run with what its study reports.
+def compare_run(database: Database, run_id: str, *, margin: float = MARGIN) -> Comparison:
+    """Compare one finished run with what its setup names of the study, or else its study reports.
 
     Parameters
     ----------
@@ -49,10 +43,6 @@ def compare_run(
         The id, or as much of its beginning as is unique.
     margin
         Largest difference that is still called the same.
-    reported
-        What the setup names as its comparison; None takes what the run's outcome keeps under
-        ``reported``, and where that is missing the study's values by the rule of
-        :mod:`replicate.verdicts.matching`.
 
     Raises
     ------
@@ -68,7 +58,7 @@ def compare_run(
             f"run {run.id}: is {run.state}{why}; there is nothing to compare.",
             "medtl-meta replicate run with the same words resumes it.",
         )
-    return _compare(database, [run], margin, reported)[0]
+    return _compare(database, [run], margin)[0]
 
 
 def compare(database: Database, what: str, *, margin: float = MARGIN) -> list[Comparison]:
@@ -102,48 +92,30 @@ def compare(database: Database, what: str, *, margin: float = MARGIN) -> list[Co
     return _compare(database, of_study, margin)
 
 
-def compare_runs(
-    database: Database,
-    run_ids: Sequence[str] | None = None,
-    *,
-    margin: float = MARGIN,
-    reported: Sequence[Reported | Mapping[str, Any]] | None = None,
-) -> list[Comparison]:
-    """Compare finished runs, in the order of their studies; None takes all.
-
-    Runs of phantoms are among them only where they are named.
+def compare_runs(database: Database, *, margin: float = MARGIN) -> list[Comparison]:
+    """Compare all finished runs but those of phantoms, in the order of their studies.
 
     Raises
     ------
     UsageError
         A negative margin.
     """
-    read = read_runs(database, run_ids)
-    if run_ids is None:
-        chosen = [run for run in read.values() if not run.phantom and run.pooled]
-    else:
-        chosen = [read[one] for one in run_ids]
-    return _compare(database, [run for run in chosen if run.state == "finished"], margin, reported)
+    finished = (run for run in read_runs(database).values() if run.state == "finished")
+    return _compare(database, [run for run in finished if run.pooled and not run.phantom], margin)
 
 
-def _compare(
-    database: Database,
-    runs: Sequence[Run],
-    margin: float,
-    reported: Sequence[Reported | Mapping[str, Any]] | None = None,
-) -> list[Comparison]:
+def _compare(database: Database, runs: Sequence[Run], margin: float) -> list[Comparison]:
     """Compare runs that have been read; what they are compared with is read once for all."""
     if margin < 0:
         raise UsageError(f"margin: {margin:g} is negative.", "Give 0.02 for two points.")
     keys = {run.study_key for run in runs if run.study_key is not None and not run.phantom}
     studies = _audited(read_studies(database, keys)) if keys else {}
-    families = (
-        {row["name"]: str(row["family"]) for row in query.backbones(database)} if keys else {}
-    )
+    networks = query.backbones(database) if keys else ()
+    families = {fold(row["name"]): str(row["family"]) for row in networks}
     return [
         Comparison(
             {**summary(run), "ref": run.ref},
-            tuple(_compared(run, studies.get(run.study_key or ""), families, margin, reported)),
+            tuple(_compared(run, studies.get(run.study_key or ""), families, margin)),
         )
         for run in runs
     ]
@@ -170,18 +142,18 @@ def _audited(studies: Mapping[str, Study]) -> dict[str, Study]:
 
 
 def _compared(
-    run: Run,
-    study: Study | None,
-    families: Mapping[str, str],
-    margin: float,
-    named: Sequence[Reported | Mapping[str, Any]] | None,
+    run: Run, study: Study | None, families: Mapping[str, str], margin: float
 ) -> Iterator[Compared]:
     outcome = run.outcome if isinstance(run.outcome, dict) else {}
     rows = study.metrics if study else ()
-    picked = named if named is not None else outcome.get("reported")
-    if picked and run.study_key is not None:
-        rows = tuple(_named(one, rows) for one in picked)
-    arm = _arm(run, outcome, families)
+    named = outcome.get("reported")
+    if named and run.study_key is not None:
+        rows = tuple(_named(one, rows) for one in named)
+    arm = replace(
+        _arm(run, outcome, families),
+        study_classes=study.n_classes if study else None,
+        chosen=bool(named),
+    )
     reported_metrics = {row.metric for row in rows}
     for value in in_order(run):
         metric = value.metric
@@ -191,14 +163,13 @@ def _compared(
             continue
         ours = _replicated(run, value, outcome)
         if run.phantom:
-            yield Compared(None, ours, verdict(None, ours, margin=margin, phantom=True))
-            continue
-        if study is None:
+            found = Match(None, because(Code.PHANTOM))
+        elif study is None:
             gone = run.study_key is not None
             why = because(Code.STUDY_GONE, study=run.study_key) if gone else because(Code.NO_STUDY)
-            yield Compared(None, ours, verdict(None, ours, margin=margin, mismatch=why))
-            continue
-        found = match(metric, rows, arm, study_classes=study.n_classes, chosen=bool(picked))
+            found = Match(None, why)
+        else:
+            found = match(metric, rows, arm)
         theirs = found.row
         own_class = None
         if theirs is not None and theirs.of_class is not None and theirs.of_class != arm.positive:
@@ -219,11 +190,10 @@ def _compared(
         yield Compared(theirs, ours, said)
 
 
-def _named(one: Reported | Mapping[str, Any], rows: Sequence[Reported]) -> Reported:
+def _named(one: Mapping[str, Any], rows: Sequence[Reported]) -> Reported:
     """Return what a setup names, with what the audit found of the study's row that it is."""
     known = {f.name for f in fields(Reported)}
-    told = one.to_dict() if isinstance(one, Reported) else one
-    own = {name: value for name, value in told.items() if name in known}
+    own = {name: value for name, value in one.items() if name in known}
     own["metric"] = metric_name(own["metric"])
     for row in rows:
         if all(getattr(row, name) == own.get(name) for name in _SAME):
@@ -234,7 +204,6 @@ def _named(one: Reported | Mapping[str, Any], rows: Sequence[Reported]) -> Repor
 def _arm(run: Run, outcome: Mapping[str, Any], families: Mapping[str, str]) -> Arm:
     spec = run.spec if isinstance(run.spec, dict) else {}
     backbone = run.backbone_reported or run.backbone
-    names = {fold(name): family for name, family in families.items()}
     classes = outcome.get("classes") or (outcome.get("confusion") or {}).get("classes")
     if not classes:
         classes = set(((spec.get("data") or {}).get("classes") or {}).values())
@@ -242,7 +211,7 @@ def _arm(run: Run, outcome: Mapping[str, Any], families: Mapping[str, str]) -> A
     return Arm(
         backbone=backbone,
         built=run.backbone,
-        family=names.get(fold(backbone)) if backbone else None,
+        family=families.get(fold(backbone)) if backbone else None,
         tl_type=run.tl_type,
         split="cross-validation" if kind == "k-fold" else "test",
         n_classes=len(classes) or None,
@@ -262,13 +231,10 @@ def _replicated(run: Run, value: RunValue, outcome: Mapping[str, Any]) -> Replic
     tests = {metric_name(name): test for name, test in (baselines.get("above") or {}).items()}
     if test := tests.get(metric):
         return replace(own, baseline=test["baseline"], above_baseline=bool(test["above"]))
-    by_metric = {metric_name(name): number for name, number in baselines.items()}
-    number = by_metric.get(metric)
+    number = {metric_name(name): number for name, number in baselines.items()}.get(metric)
     if isinstance(number, dict):
         number = number.get("value")
-    if number is None and metric == "AUC":
-        number = 0.5
-    return replace(own, baseline=number)
+    return replace(own, baseline=0.5 if number is None and metric == "AUC" else number)
 
 
 def _unskilled(baselines: Mapping[str, Any], metric: str) -> Reason | None:

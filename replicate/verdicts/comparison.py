@@ -74,21 +74,25 @@ class Comparison:
         """Return one flat row a metric, with :data:`ROW_COLUMNS` and :data:`CODE_COLUMNS`."""
         rows = []
         for value in self.values:
-            reported, replicated, said = value.reported, value.replicated, value.verdict
-            own = interval(reported) if reported is not None else None
             row = {
                 **self.run,
                 "run": self.run["id"],
-                "metric": replicated.metric,
-                "of_class": reported.of_class if reported else None,
-                "reported": reported.value if reported else None,
-                "reported_low": own[0] if own else None,
-                "reported_high": own[1] if own else None,
-                "reported_n": reported.n if reported else None,
-                "reported_source": reported.source if reported else None,
-                **asdict(replicated),
-                "replicated": replicated.value,
-                **said.to_dict(),
+                **_cells(value.reported),
+                **asdict(value.replicated),
+                "replicated": value.replicated.value,
+                **value.verdict.to_dict(),
             }
             rows.append({name: row[name] for name in (*ROW_COLUMNS, *CODE_COLUMNS)})
         return rows
+
+
+def _cells(reported: Reported | None) -> dict[str, Any]:
+    low, high, _ = (reported and interval(reported)) or (None, None, None)
+    return {
+        "of_class": reported and reported.of_class,
+        "reported": reported and reported.value,
+        "reported_low": low,
+        "reported_high": high,
+        "reported_n": reported and reported.n,
+        "reported_source": reported and reported.source,
+    }

@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from db.literature import Reported
 from db.vocabulary import EXTENT_UNREPORTED, RANDOM, fold
@@ -42,7 +43,7 @@ _FINE_TUNED = ("fine-tuning", "fine-tuning from scratch", "recommended protocol"
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What a run is, as far as a reported value must be of the same.
+    """What a run is, as far as a reported value must be of the same, and what it is held against.
 
     Attributes
     ----------
@@ -58,6 +59,11 @@ class Arm:
         Of the run; None if unknown.
     classes, positive
         Their names, and which of two counts as positive, as far as known.
+    study_classes
+        Number of classes of the study, for values whose task does not tell.
+    chosen
+        The reported values are those that the setup names: another backbone or TL type is only
+        remarked.
     """
 
     backbone: str | None
@@ -68,6 +74,8 @@ class Arm:
     n_classes: int | None
     classes: tuple[str, ...] = ()
     positive: str | None = None
+    study_classes: int | None = None
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +110,7 @@ def classes_of(task: str | None) -> int | None:
     return versus + 1 if versus else None
 
 
-def match(
-    metric: str,
-    rows: Sequence[Reported],
-    arm: Arm,
-    *,
-    study_classes: int | None = None,
-    chosen: bool = False,
-) -> Match:
+def match(metric: str, rows: Sequence[Reported], arm: Arm) -> Match:
     """Choose the reported value of a metric for a run.
 
     Parameters
@@ -118,21 +119,17 @@ def match(
         By the vocabulary's name.
     rows
         The study's reported values, or those that the setup names.
-    study_classes
-        Number of classes of the study, for values whose task does not tell.
-    chosen
-        The rows are those that the setup names: another backbone or TL type is only remarked.
     """
     of_metric = [row for row in rows if row.metric == metric]
     if not of_metric:
         return Match(None, because(Code.NOT_REPORTED, metric=metric))
-    best: tuple[tuple[int, ...], Reported, tuple[Reason, ...]] | None = None
+    fitting: list[tuple[tuple[int, ...], Match]] = []
     against: list[Reason] = []
     for place, row in enumerate(of_metric):
         steps = (
-            _backbone(row, arm, chosen),
-            _tl_type(row, arm, chosen),
-            _classes(row, arm, study_classes, alone=len(of_metric) == 1, chosen=chosen),
+            _backbone(row, arm),
+            _tl_type(row, arm),
+            _classes(row, arm, alone=len(of_metric) == 1),
             _split(row, arm),
         )
         refused = [why for rank, why in steps if rank is None and why is not None]
@@ -141,31 +138,31 @@ def match(
             continue
         ranks = [rank for rank, _ in steps if rank is not None]
         # A setup names first what it wants first; a file is in the order of the article.
-        order = (*ranks, 0 if chosen or row.headline else 1, place)
-        if best is None or order < best[0]:
-            best = (order, row, tuple(remark for _, remark in steps if remark is not None))
-    if best is None:
+        order = (*ranks, 0 if arm.chosen or row.headline else 1, place)
+        remarks = tuple(remark for _, remark in steps if remark is not None)
+        fitting.append((order, Match(row, None, remarks)))
+    if not fitting:
         return Match(None, because(Code.OTHER_ARM, metric=metric, against=tuple(against)))
-    return Match(best[1], None, best[2])
+    return min(fitting, key=itemgetter(0))[1]
 
 
 #: Rank (smaller is nearer, None is refused), and why or what must be said.
 Step = tuple[int | None, Reason | None]
 
 
-def _backbone(row: Reported, arm: Arm, chosen: bool) -> Step:
+def _backbone(row: Reported, arm: Arm) -> Step:
     stated = row.backbone
     if stated is None:
         return 1, None
     if fold(stated) in (fold(name) for name in (arm.backbone, arm.built) if name is not None):
         return 0, None
     run = arm.backbone or arm.built or "another network"
-    if chosen or (arm.family is not None and row.family == arm.family):
+    if arm.chosen or (arm.family is not None and row.family == arm.family):
         return 2, because(Code.OTHER_BACKBONE, reported=stated, run=run)
     return None, because(Code.OF_BACKBONE, reported=stated)
 
 
-def _tl_type(row: Reported, arm: Arm, chosen: bool) -> Step:
+def _tl_type(row: Reported, arm: Arm) -> Step:
     stated = row.tl_type
     if stated == arm.tl_type and stated is not None:
         return 0, None
@@ -177,26 +174,22 @@ def _tl_type(row: Reported, arm: Arm, chosen: bool) -> Step:
         return 2, None
     if stated == EXTENT_UNREPORTED and arm.tl_type in _FINE_TUNED:
         return 1, None
-    if chosen or arm.tl_type == "recommended protocol":
+    if arm.chosen or arm.tl_type == "recommended protocol":
         return 3, because(Code.OTHER_TL_TYPE, reported=stated, run=arm.tl_type)
     return None, because(Code.OF_TL_TYPE, reported=stated)
 
 
-def _classes(
-    row: Reported, arm: Arm, study_classes: int | None, *, alone: bool, chosen: bool
-) -> Step:
+def _classes(row: Reported, arm: Arm, *, alone: bool) -> Step:
     if row.of_class is not None and arm.classes:
         return _one_class(row.of_class, arm)
-    stated = classes_of(row.task)
-    if stated is None and alone and not chosen:
+    stated, of_study = classes_of(row.task), arm.study_classes
+    if stated is None and alone and not arm.chosen:
         # The study's one value is of the study's one task; of several values this is not known.
-        stated = study_classes
-    if stated is None and chosen and arm.n_classes not in (None, study_classes):
-        if study_classes is None:
-            return 1, None
-        return 1, because(Code.OTHER_CLASSES, reported=study_classes, run=arm.n_classes)
+        stated = of_study
     if stated is None or arm.n_classes is None:
-        return 1, None
+        if not arm.chosen or None in (of_study, arm.n_classes) or of_study == arm.n_classes:
+            return 1, None
+        return 1, because(Code.OTHER_CLASSES, reported=of_study, run=arm.n_classes)
     if stated == arm.n_classes:
         return 0, None
     return None, because(Code.OF_CLASSES, reported=stated, run=arm.n_classes)

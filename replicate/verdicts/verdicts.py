@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -199,7 +199,6 @@ def verdict(
     *,
     margin: float = MARGIN,
     fidelity: str | None = None,
-    phantom: bool = False,
     mismatch: Reason | None = None,
     remarks: Sequence[Reason] = (),
 ) -> Verdict:
@@ -215,11 +214,9 @@ def verdict(
         Not negative.
     fidelity
         ``same data``, ``same task`` or ``proxy``; decides how the reason is worded.
-    phantom
-        Whether the run is of made images.
     mismatch
-        Why the two cannot be compared (other number of classes, positive class or averaging); None
-        where they can.
+        Why nothing can be compared (a phantom; another number of classes, positive class or
+        averaging); None where it can.
     remarks
         What else a reader must know of the pair; they follow the reason.
 
@@ -239,111 +236,94 @@ def verdict(
     """
     if margin < 0:
         raise ValueError("a margin is not negative")
-    excluded = _excluded(reported, replicated, phantom, mismatch)
-    if excluded is not None:
-        return Verdict(NOT_COMPARABLE, excluded, margin)
-    if reported is None:
-        return Verdict(NOT_COMPARABLE, because(Code.NOT_REPORTED, metric=replicated.metric), margin)
-    low, high, test = _difference(reported, replicated)
-    word, why = _judged(reported, replicated, margin, low, high)
-    told = (*_fidelity(fidelity, word), *remarks)
-    return Verdict(
-        word, why, margin, replicated.value - reported.value, low, high, test, remarks=told
-    )
-
-
-def _excluded(
-    reported: Reported | None, replicated: Replicated, phantom: bool, mismatch: Reason | None
-) -> Reason | None:
-    if phantom:
-        return because(Code.PHANTOM)
     if reported is None or mismatch is not None:
-        return mismatch
+        nothing = because(Code.NOT_REPORTED, metric=replicated.metric)
+        return Verdict(NOT_COMPARABLE, mismatch or nothing, margin)
     if reported.metric != replicated.metric:
-        return because(Code.OTHER_METRIC, reported=reported.metric, replicated=replicated.metric)
+        names = {"reported": reported.metric, "replicated": replicated.metric}
+        return Verdict(NOT_COMPARABLE, because(Code.OTHER_METRIC, **names), margin)
     if replicated.ci_low is None or replicated.ci_high is None:
-        return because(Code.NO_INTERVAL)
-    return None
+        return Verdict(NOT_COMPARABLE, because(Code.NO_INTERVAL), margin)
+    pair = _Pair(reported, replicated, replicated.ci_low, replicated.ci_high)
+    low, high, test = pair.uncertainty(replicated.sd)
+    word, why = pair.judged(margin, low, high)
+    told = (*_fidelity(fidelity, word), *remarks)
+    return Verdict(word, why, margin, pair.difference, low, high, test, told)
 
 
-def _limits(replicated: Replicated) -> tuple[float, float]:
-    if replicated.ci_low is None or replicated.ci_high is None:
-        raise ValueError("a replicated value without interval is not compared")
-    # The mean over folds may fall outside an interval of the pooled cases by a hair.
-    return min(replicated.ci_low, replicated.value), max(replicated.ci_high, replicated.value)
+class _Pair:
+    """A replicated value, whose interval is from `low` to `high`, beside a reported one."""
 
+    def __init__(self, reported: Reported, replicated: Replicated, low: float, high: float) -> None:
+        self.reported, self.replicated = reported, replicated
+        # The mean over folds may fall outside an interval of the pooled cases by a hair.
+        self.low, self.high = min(low, replicated.value), max(high, replicated.value)
+        self.own = interval(reported)
+        self.smallest, self.largest = rounding(reported)
+        self.difference = replicated.value - reported.value
 
-def _difference(reported: Reported, replicated: Replicated) -> tuple[float, float, str]:
-    low, high = _limits(replicated)
-    parts = ["interval of the replicated value"]
-    own = interval(reported)
-    below = above = 0.0
-    if own is None:
-        parts.append("reported taken as exact (n unknown)")
-    else:
-        below = max(reported.value - own[0], 0.0)
-        above = max(own[1] - reported.value, 0.0)
-        parts.append(f"of the reported ({own[2]})")
-    spread = 0.0
-    if replicated.sd and replicated.seeds and replicated.seeds > 1:
-        spread = _Z * replicated.sd * math.sqrt(1 + 1 / replicated.seeds)
-        parts.append(f"SD over {replicated.seeds} seeds")
-    smallest, largest = rounding(reported)
-    difference = replicated.value - reported.value
-    down = math.hypot(replicated.value - low, above, spread) + (largest - reported.value)
-    up = math.hypot(high - replicated.value, below, spread) + (reported.value - smallest)
-    return difference - down, difference + up, f"square-and-add: {', '.join(parts)}"
+    def uncertainty(self, sd: float | None) -> tuple[float, float, str]:
+        """Return the interval of the difference, and what it rests on."""
+        reported, replicated = self.reported, self.replicated
+        parts = ["interval of the replicated value"]
+        below = above = 0.0
+        if self.own is None:
+            parts.append("reported taken as exact (n unknown)")
+        else:
+            below = max(reported.value - self.own[0], 0.0)
+            above = max(self.own[1] - reported.value, 0.0)
+            parts.append(f"of the reported ({self.own[2]})")
+        spread = 0.0
+        if sd and replicated.seeds and replicated.seeds > 1:
+            spread = _Z * sd * math.sqrt(1 + 1 / replicated.seeds)
+            parts.append(f"SD over {replicated.seeds} seeds")
+        down = math.hypot(replicated.value - self.low, above, spread)
+        up = math.hypot(self.high - replicated.value, below, spread)
+        low = self.difference - (down + (self.largest - reported.value))
+        high = self.difference + (up + (reported.value - self.smallest))
+        return low, high, f"square-and-add: {', '.join(parts)}"
 
+    def judged(self, margin: float, low: float, high: float) -> tuple[str, Reason]:
+        """Return the word and why, given the interval of the difference."""
+        ours = self.replicated
+        if self.reported.impossible is not None:
+            return IMPOSSIBLE, because(Code.IMPOSSIBLE, explanation=self.reported.impossible)
+        ends = {"ci_low": self.low, "ci_high": self.high}
+        baseline, above = ours.baseline, ours.above_baseline
+        if baseline is not None and (self.low <= baseline + _EQUAL if above is None else not above):
+            return AT_BASELINE, because(Code.NOT_ABOVE_BASELINE, **ends, baseline=baseline)
+        if ours.unskilled is not None:
+            return AT_BASELINE, ours.unskilled
+        distance = abs(self.difference)
+        near = distance <= margin + _EQUAL
+        if self.low <= self.largest + _EQUAL and self.high >= self.smallest - _EQUAL:
+            code = Code.COVERED if near else Code.COVERED_APART
+            why = because(code, **ends, distance=distance, margin=margin)
+            return REPRODUCED if near else CONSISTENT, why
+        numbers = {"difference_low": low, "difference_high": high, "margin": margin}
+        if low <= _EQUAL and high >= -_EQUAL:
+            return CONSISTENT, because(Code.UNCERTAIN, **ends, **numbers, **self.by_spread())
+        return LOWER if self.difference < 0 else HIGHER, because(
+            Code.APART,
+            distance=distance,
+            difference=self.difference,
+            **numbers,
+            within_margin=near,
+            exact=self.own is None,
+        )
 
-def _judged(
-    reported: Reported, replicated: Replicated, margin: float, low: float, high: float
-) -> tuple[str, Reason]:
-    if reported.impossible is not None:
-        return IMPOSSIBLE, because(Code.IMPOSSIBLE, explanation=reported.impossible)
-    ci_low, ci_high = _limits(replicated)
-    ends = {"ci_low": ci_low, "ci_high": ci_high}
-    baseline = replicated.baseline
-    above = replicated.above_baseline
-    if baseline is not None and (ci_low <= baseline + _EQUAL if above is None else not above):
-        return AT_BASELINE, because(Code.NOT_ABOVE_BASELINE, **ends, baseline=baseline)
-    if replicated.unskilled is not None:
-        return AT_BASELINE, replicated.unskilled
-    smallest, largest = rounding(reported)
-    covers = ci_low <= largest + _EQUAL and ci_high >= smallest - _EQUAL
-    difference = replicated.value - reported.value
-    distance = abs(difference)
-    near = distance <= margin + _EQUAL
-    if covers:
-        code = Code.COVERED if near else Code.COVERED_APART
-        why = because(code, **ends, distance=distance, margin=margin)
-        return REPRODUCED if near else CONSISTENT, why
-    numbers = {"difference_low": low, "difference_high": high, "margin": margin}
-    if low <= _EQUAL and high >= -_EQUAL:
-        spread = _spread(reported, replicated)
-        return CONSISTENT, because(Code.UNCERTAIN, **ends, **numbers, **spread)
-    return LOWER if difference < 0 else HIGHER, because(
-        Code.APART,
-        distance=distance,
-        difference=difference,
-        **numbers,
-        within_margin=near,
-        exact=interval(reported) is None,
-    )
-
-
-def _spread(reported: Reported, replicated: Replicated) -> dict[str, Any]:
-    """Tell whether it is the spread over seeds alone that keeps a difference from significance."""
-    low, high, _ = _difference(reported, replace(replicated, sd=None))
-    if low <= _EQUAL and high >= -_EQUAL:
-        return {"by_spread": False}
-    ci_low, ci_high = _limits(replicated)
-    own = interval(reported) or rounding(reported)
-    return {
-        "by_spread": True,
-        "intervals_apart": own[1] < ci_low or own[0] > ci_high,
-        "seeds": replicated.seeds,
-        "sd": replicated.sd,
-    }
+    def by_spread(self) -> dict[str, Any]:
+        """Tell whether it is the spread over seeds alone that keeps it from significance."""
+        low, high, _ = self.uncertainty(None)
+        if low <= _EQUAL and high >= -_EQUAL:
+            return {"by_spread": False}
+        own = self.own or (self.smallest, self.largest)
+        return {
+            "by_spread": True,
+            "intervals_apart": own[1] < self.low or own[0] > self.high,
+            "seeds": self.replicated.seeds,
+            "sd": self.replicated.sd,
+        }
 
 
 def _fidelity(fidelity: str | None, word: str) -> list[Reason]:

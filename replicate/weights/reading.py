@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from db.errors import WeightsError
+from replicate.images.levels import BROKEN
 
 #: Keys under which training scripts put the state of a network beside other things.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -69,20 +70,8 @@ def _pickled(path: Path) -> Any:
                 SAVE_PLAIN,
             ) from None
         raise _unreadable(path, error) from None
-    # What torch's readers raise on bytes that are no checkpoint, cut off or of the old tar form.
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    # Bytes that are no checkpoint, cut off or of the old tar form.
+    except (*BROKEN, AttributeError, MemoryError) as error:
         raise _unreadable(path, error) from None
 
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from replicate.images.groups import Union, grouped
+from replicate.images.groups import clusters, grouped
 
 
-def test_union_joins_chains() -> None:
-    union = Union(6)
-    for first, second in ((4, 5), (0, 2), (2, 4)):
-        union.join(first, second)
-    assert union.clusters() == [[0, 2, 4, 5], [1], [3]]
+def test_chains_are_one_cluster() -> None:
+    assert clusters(6, ((4, 5), (0, 2), (2, 4))) == [[0, 2, 4, 5], [1], [3]]
+    assert clusters(2, ()) == [[0], [1]]
 
 
 def test_images_that_share_any_key_are_one_group() -> None:

@@ -73,7 +73,7 @@ def test_turned_hashes_are_compared_crosswise(most: int, monkeypatch: pytest.Mon
     other = rng.integers(0, 2**63, (50, 4), dtype=np.uint64)
     other[7] = flipped(words[30], rng, 3)
     other[9] = words[9]  # an image that looks like itself when it is turned is no copy
-    found = near_pairs(words, 6, other)
+    found = near_pairs(words, 6, [other])
     assert list(zip(*(part.tolist() for part in found), strict=True)) == [(7, 30, 3)]
 
 

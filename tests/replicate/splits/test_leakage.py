@@ -106,11 +106,11 @@ def test_folds_count_test_images_with_copies_in_training() -> None:
     assert len(found.sentences()) == 4, "exact, near, groups, one fold"
 
 
-def test_a_thousand_equal_images_make_few_links() -> None:
+def test_a_thousand_equal_images_make_few_pairs() -> None:
     images = of_arrays("x", np.repeat(SCENES[:2], 500, axis=0), np.arange(1000) % 2, ["a", "b"])
     found = inspect_leakage(images)
     assert (found.exact.groups, found.exact.images, found.exact.pairs) == (2, 1000, 249_500)
-    assert len(found.links) == 998
+    assert len(found.pairs) == 998
 
 
 def test_the_finding_is_json() -> None:

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 
 from db.errors import ReplicationError
-from replicate.training import checkpoint
+from replicate.training.checkpoint import FoldFiles
 from replicate.training.compute import Compute
 from replicate.training.fold import fit
 from replicate.training.job import Job
@@ -32,9 +32,9 @@ class Hostile:
 
 
 def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
-    assert checkpoint.load_checkpoint(tmp_path, WHO) is None
-    checkpoint.save_checkpoint(tmp_path, WHO, {"model": {"w": torch.ones(2)}, "epoch": 3})
-    found = checkpoint.load_checkpoint(tmp_path, WHO)
+    assert FoldFiles(tmp_path, WHO).load_checkpoint() is None
+    FoldFiles(tmp_path, WHO).save_checkpoint({"model": {"w": torch.ones(2)}, "epoch": 3})
+    found = FoldFiles(tmp_path, WHO).load_checkpoint()
     assert found is not None
     assert found["epoch"] == 3
     assert found["model"]["w"].tolist() == [1, 1]
@@ -42,18 +42,18 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
 
 
 def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    checkpoint.save_checkpoint(tmp_path, WHO, {})
+    FoldFiles(tmp_path, WHO).save_checkpoint({})
     with pytest.raises(ReplicationError, match=r"another run \(spec, seed differ\)"):
-        checkpoint.load_checkpoint(tmp_path, {"spec": "b", "seed": "2"})
+        FoldFiles(tmp_path, {"spec": "b", "seed": "2"}).load_checkpoint()
 
 
 @pytest.mark.parametrize("kept", [0, 10, 300])
 def test_a_cut_off_checkpoint_is_refused(tmp_path: Path, kept: int) -> None:
-    checkpoint.save_checkpoint(tmp_path, WHO, {"model": {"w": torch.ones(200)}})
+    FoldFiles(tmp_path, WHO).save_checkpoint({"model": {"w": torch.ones(200)}})
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ReplicationError, match="damaged") as caught:
-        checkpoint.load_checkpoint(tmp_path, WHO)
+        FoldFiles(tmp_path, WHO).load_checkpoint()
     assert "Delete it" in caught.value.hint
 
 
@@ -63,15 +63,15 @@ def test_a_strangers_pickle_is_not_executed(tmp_path: Path, name: str) -> None:
     hostile = Hostile(target)
     if name == "checkpoint.pt":
         torch.save({"identity": WHO, "model": hostile}, tmp_path / name)
-        read = checkpoint.load_checkpoint
+        read = FoldFiles.load_checkpoint
     else:
         things = np.array([hostile], dtype=object)
         np.savez(
             tmp_path / name, probabilities=things, labels=things, indices=things, record=things
         )
-        read = checkpoint.load_result  # type: ignore[assignment]
+        read = FoldFiles.load_result  # type: ignore[assignment]
     with pytest.raises(ReplicationError, match="cannot be read"):
-        read(tmp_path, WHO)
+        read(FoldFiles(tmp_path, WHO))
     assert not target.exists()
     pickle.loads(pickle.dumps(hostile))  # it would have worked
     assert target.exists()
@@ -93,6 +93,6 @@ def test_a_folder_that_is_in_use(tmp_path: Path) -> None:
 def test_a_result_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").mkdir()
     with pytest.raises(ReplicationError, match="cannot be written") as caught:
-        checkpoint.save_checkpoint(tmp_path, WHO, {})
+        FoldFiles(tmp_path, WHO).save_checkpoint({})
     assert "MEDTL_META_RUNS" in caught.value.hint
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

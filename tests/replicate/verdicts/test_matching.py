@@ -20,7 +20,7 @@ def row(value: float, **more: Any) -> Reported:
 
 
 def found(*rows: Reported, arm: Arm = ARM, **options: Any) -> Match:
-    return match("accuracy", rows, arm, **options)
+    return match("accuracy", rows, replace(arm, **options))
 
 
 def value(one: Match) -> float:

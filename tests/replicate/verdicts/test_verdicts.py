@@ -58,7 +58,7 @@ def theirs(value: float, n: int | None = None, **more: object) -> Reported:
             {},
             "impossible",
         ),
-        (theirs(0.95), ours(0.95, 0.9, 0.97), {"phantom": True}, "not comparable"),
+        (theirs(0.95), ours(0.95, 0.9, 0.97), {"mismatch": because(Code.PHANTOM)}, "not comparable"),
         (None, ours(0.95, 0.9, 0.97), {}, "not comparable"),
         (theirs(0.95, metric="AUC"), ours(0.95, 0.9, 0.97), {}, "not comparable"),
         (theirs(0.95), ours(0.95, 0.9, 0.97), {"mismatch": because(Code.OF_CLASSES, reported=3, run=2)}, "not comparable"),
@@ -66,7 +66,7 @@ def theirs(value: float, n: int | None = None, **more: object) -> Reported:
         (
             theirs(0.95, impossible="no count."),
             ours(0.95, 0.9, 0.97),
-            {"phantom": True},
+            {"mismatch": because(Code.PHANTOM)},
             "not comparable",
         ),
     ],
