@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from db.wording import method_words, plural
+from db.wording import capital, method_words, plural
 from replicate.contest.statistics import Friedman, PairedTest
 
 _ALPHA = 0.05
@@ -145,7 +145,7 @@ def pair_words(one: PairedTest) -> str:
     if math.isfinite(one.ci_low):
         interval = f" (95% interval {one.ci_low:+.3f} to {one.ci_high:+.3f}, Student)"
     return (
-        f"{one.first[:1].upper()}{one.first[1:]} minus {one.second}: {one.difference:+.3f}"
+        f"{capital(one.first)} minus {one.second}: {one.difference:+.3f}"
         f"{interval}, better on {one.wins} of {one.sets} sets, {one.method}: p = {one.p:.2g} "
         f"(the least they can give: {one.smallest_p:.2g})"
     )
