@@ -148,7 +148,7 @@ def _held(
     from replicate.networks.builders import builder_for
     from replicate.training.compute import choose
 
-    for name in dict.fromkeys(cell.network.reported for cell in cells):
+    for name in dict.fromkeys(cell.spec.network.reported for cell in cells):
         if name is not None:
             choice = builder_for(name)
             remark(f"{choice.reported}: {choice.builder.name} stands in. {choice.substitution}")
