@@ -98,6 +98,12 @@ def interval_words(low: float | None, high: float | None, decimals: int = 3) -> 
     return f"{fixed(low, decimals)} to {fixed(high, decimals)}"
 
 
+def bracketed(value: float | None, low: float | None, high: float | None, decimals: int = 3) -> str:
+    """Return a value with its limits to so many decimals: ``0.871 [0.812, 0.931]``."""
+    interval = "" if low is None or high is None else f" [{low:.{decimals}f}, {high:.{decimals}f}]"
+    return f"{fixed(value)}{interval}"
+
+
 def percent(fraction: float) -> str:
     """Return a fraction in per cent, with a decimal where it is next to 0 or 1."""
     places = 1 if min(fraction, 1 - fraction) < 0.015 else 0
@@ -120,6 +126,29 @@ def p_cell(p: float) -> str | None:
     if math.isnan(p):
         return None
     return f"< {LEAST_P:.4f}" if p < LEAST_P else f"{p:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that fits it."""
+    if seconds < 1:
+        return "under a second"
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.{0 if seconds / unit >= 10 else 1}f} {name}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit that fits it."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.{0 if count >= 10 * unit else 1}f} {name}"
+    return f"{count / 1000:.0f} kB"
+
+
+def capital(text: str) -> str:
+    """Return words with a capital letter at their beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def listed(words: Iterable[object], last: str = "and") -> str:

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replicate.evaluation.predictions import Predictions
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
 from replicate.record import COSTS, RESULT, shown_again, write_record
@@ -125,11 +124,6 @@ class RunResult:
     def id(self) -> str:
         """The run's name: the hash of its spec."""
         return self.spec.id
-
-    @property
-    def predictions(self) -> tuple[Predictions, ...]:
-        """Of every model, for the images it was not trained on."""
-        return tuple(one.predictions for one in self.fitted)
 
     @property
     def timing(self) -> dict[str, float]:

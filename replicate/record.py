@@ -7,13 +7,14 @@ holds. What a run does not have yet, as it is not finished, is missing there.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from db.errors import ReplicationError
 from db.files import replace_file
+from replicate.evaluation.grouping import grouped
 
 #: The file in a run's folder that holds what it came to, and those of its models below it.
 RESULT = "result.json"
@@ -98,7 +99,7 @@ def record_of_rows(found: Mapping[str, Any]) -> Record:
         "spec": parts["spec"],
         "ledger": with_origins(found)["settings"],
         "leakage": {"shared": outcome.get("shared") or [], **parts["leakage"]},
-        **_metrics(found["metrics"], outcome.get("spread") or {}),
+        **grouped(found["metrics"], outcome.get("spread") or {}),
         **{name: outcome.get(name) for name in ("confusion", "baseline", "positive")},
         "remarks": outcome.get("remarks") or [],
         "codes": outcome.get("codes"),
@@ -127,23 +128,3 @@ def with_origins(found: Mapping[str, Any]) -> dict[str, Any]:
     origins = outcome.pop("origins", {})
     settings = [{**row, **origins.get(row["name"], {})} for row in found["settings"]]
     return {**found, "run": {**run, "outcome": outcome}, "settings": settings}
-
-
-def _metrics(rows: Sequence[Mapping[str, Any]], spread: Mapping[str, float]) -> Record:
-    """Return the rows as :meth:`replicate.evaluation.values.Evaluation.to_dict` groups them."""
-    record: Record = {"metrics": {}, "per_class": {}, "per_seed": {}, "per_fold": []}
-    for row in rows:
-        # The database has the vocabulary's spelling: AUC, F1.
-        metric = row["metric"].lower()
-        value = {name: row[name] for name in ("value", "ci_low", "ci_high", "n", "method")}
-        if row["class_label"] is not None:
-            record["per_class"].setdefault(row["class_label"], {})[metric] = value
-        elif row["fold"] is not None:
-            place = {name: row[name] for name in ("seed", "repeat", "fold")}
-            record["per_fold"].append({**place, metric: row["value"]})
-        elif row["seed"] is not None:
-            record["per_seed"].setdefault(str(row["seed"]), {})[metric] = row["value"]
-        else:
-            sd = {"sd_over_seeds": spread[metric]} if metric in spread else {}
-            record["metrics"][metric] = {**value, **sd}
-    return record

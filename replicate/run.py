@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from db.errors import DatabaseError, MedtlError, UsageError
 from db.files import sweep
+from db.wording import capital
 from replicate.environment import environment
 from replicate.evaluation.evaluate import evaluate
 from replicate.images.image_set import ImageSet
@@ -30,13 +32,13 @@ from replicate.record import RESULT
 from replicate.setup.ledger import completed
 from replicate.spec import Ledger, Spec, settings_of
 from replicate.splits.leakage import inspect_leakage
-from replicate.splits.splits import Fold, make_folds, shared_groups
+from replicate.splits.splits import make_folds, shared_groups
 
 if TYPE_CHECKING:
     from db.database import Database
     from replicate.networks.network import Backbone
     from replicate.training.compute import Compute
-    from replicate.training.fold import Fitted
+    from replicate.training.job import Job
     from replicate.weights.places import Look
 
 
@@ -108,28 +110,37 @@ def replicate(
     spec, ledger = completed(
         spec, ledger, content=task.content, weights_hash=found.sha256 if found else None
     )
-    if compute is None:
-        from replicate.training.compute import choose
+    from replicate.training.compute import choose
+    from replicate.training.fold import fit
 
-        compute = choose()
+    compute = compute or choose()
     compute = compute.with_precision(spec.training.precision)
     folder = (runs or runs_folder()) / spec.id
     with locked(folder), _recorded(database, spec, ledger, task):
         sweep(folder, RESULT)
-        folds = {seed: make_folds(task, spec.split, seed) for seed in spec.seeds}
-        earlier = _earlier(folder, folds)
+        jobs = _jobs(spec, task, compute, cache or cache_folder(), progress)
+        places = [
+            folder / f"seed-{job.seed}" / f"fold-{job.fold.repeat}-{job.fold.number}"
+            for job in jobs
+        ]
+        earlier = _earlier(places)
         if earlier.resumed:
             progress(Progress("start", 0, 0, "images", earlier.sentence))
-        progress(Progress("leakage", 0, 0, "images", _shared(task, folds[spec.seeds[0]])))
-        leakage = inspect_leakage(task, [fold for made in folds.values() for fold in made])
+        first = [job.fold for job in jobs if job.seed == spec.seeds[0]]
+        shared = tuple(shared_groups(task, fold).sentence for fold in first)
+        progress(Progress("leakage", 0, 0, "images", f"{capital(shared[0])}."))
+        leakage = inspect_leakage(task, [job.fold for job in jobs])
         around = environment(compute)
         network = _networks(spec, builder, found)
-        fitted = list(_fitted(spec, task, folds, network, compute, folder, cache, progress, around))
+        fitted = [
+            fit(job, network=network, folder=place, environment=around)
+            for job, place in zip(jobs, places, strict=True)
+        ]
         result = RunResult(
             spec=spec,
             ledger=ledger,
             images=task,
-            shared=tuple(shared_groups(task, fold).sentence for fold in folds[spec.seeds[0]]),
+            shared=shared,
             leakage=leakage,
             evaluation=evaluate(
                 [one.predictions for one in fitted], task, positive=spec.data.positive
@@ -166,53 +177,29 @@ def _weights(builder: Builder, spec: Spec, download: bool) -> Look | None:
     return find_weights(builder, spec.network.weights, download=download)
 
 
-def _shared(images: ImageSet, folds: Sequence[Fold]) -> str:
-    text = shared_groups(images, folds[0]).sentence
-    return f"{text[:1].upper()}{text[1:]}."
+def _jobs(
+    spec: Spec, images: ImageSet, compute: Compute, cache: Path, progress: Report
+) -> list[Job]:
+    """Return the models to be fitted, one a seed, repeat and fold; each report names its model."""
+    from replicate.training.job import Job
+
+    folds = [(seed, fold) for seed in spec.seeds for fold in make_folds(images, spec.split, seed)]
+    jobs = []
+    for number, (seed, fold) in enumerate(folds, start=1):
+        label = f"model {number} of {len(folds)}" if len(folds) > 1 else ""
+        jobs.append(Job(spec, images, fold, seed, compute, cache, _labelled(progress, label)))
+    return jobs
 
 
-def _place(folder: Path, seed: int, fold: Fold) -> Path:
-    """Return the folder of one model."""
-    return folder / f"seed-{seed}" / f"fold-{fold.repeat}-{fold.number}"
-
-
-def _earlier(folder: Path, folds: Mapping[int, Sequence[Fold]]) -> Earlier:
-    """Return what earlier sittings left of a run."""
+def _earlier(places: Sequence[Path]) -> Earlier:
+    """Return what earlier sittings left of a run, whose models have these folders."""
     from replicate.training import checkpoint
 
-    places = [_place(folder, seed, fold) for seed, made in folds.items() for fold in made]
     done = [path for place in places if (path := place / checkpoint.RESULT).is_file()]
     begun = [place for place in places if (place / checkpoint.CHECKPOINT).is_file()]
     last = max((path.stat().st_mtime for path in done), default=None)
     at = None if last is None else datetime.fromtimestamp(last, UTC)
     return Earlier(len(done), len(places), len(begun), at)
-
-
-def _fitted(
-    spec: Spec,
-    images: ImageSet,
-    folds: dict[int, list[Fold]],
-    network: Callable[[], Backbone],
-    compute: Compute,
-    folder: Path,
-    cache: Path | None,
-    progress: Report,
-    around: Mapping[str, Any],
-) -> Iterator[Fitted]:
-    """Fit every model: each seed, repeat and fold has its own folder of checkpoints."""
-    from replicate.training.fold import fit
-    from replicate.training.job import Job
-
-    total = sum(len(made) for made in folds.values())
-    done = 0
-    for seed, made in folds.items():
-        for fold in made:
-            done += 1
-            label = f"model {done} of {total}" if total > 1 else ""
-            report = _labelled(progress, label)
-            job = Job(spec, images, fold, seed, compute, cache or cache_folder(), report)
-            place = _place(folder, seed, fold)
-            yield fit(job, network=network, folder=place, environment=around)
 
 
 def _networks(spec: Spec, builder: Builder, found: Look | None) -> Callable[[], Backbone]:
@@ -231,10 +218,8 @@ def _networks(spec: Spec, builder: Builder, found: Look | None) -> Callable[[], 
     return lambda: copy.deepcopy(start)
 
 
-def _labelled(progress: Report, label: str) -> Callable[[Progress], None]:
+def _labelled(progress: Report, label: str) -> Report:
     """Say with each report which of the models it is about."""
-    if not label:
-        return progress
     return lambda one: progress(replace(one, model=label))
 
 
@@ -306,19 +291,10 @@ def _finish(database: Database, result: RunResult) -> RunResult:
         result.id,
         metrics=[
             RunValue(
-                metric=value.metric,
-                value=float("nan") if value.value is None else value.value,
-                ci_low=value.ci_low,
-                ci_high=value.ci_high,
-                n=value.n,
-                method=value.method,
-                seed=value.seed,
-                repeat=value.repeat,
-                fold=value.fold,
-                class_label=value.class_label,
+                **{**asdict(one), "value": math.nan if one.value is None else one.value},
                 split=split,
             )
-            for value in result.evaluation.metrics
+            for one in result.evaluation.metrics
         ],
         outcome=result.outcome(),
         environment=result.environment,

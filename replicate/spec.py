@@ -15,12 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from db.wording import extent_words, method_words
-
-# Also for those who take them from here, beside the spec.
-from replicate.terms import FEATURES, HYBRID, RANDOM, SCRATCH
-from replicate.terms import HYBRID_HEADS as HYBRID_HEADS
-from replicate.terms import RECOMMENDED as RECOMMENDED
-from replicate.terms import TL_TYPES as TL_TYPES
+from replicate.terms import FEATURES, HYBRID, HYBRID_HEADS, RANDOM, RECOMMENDED, SCRATCH
 
 TLType = Literal[
     "feature extractor",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import click
 
@@ -78,34 +79,31 @@ def main() -> None:
     try:
         cli(prog_name="medtl-meta")
     except MedtlError as error:
-        _tell(error.message, error.hint)
-        sys.exit(error.exit_code)
+        _fail(error.message, error.hint, error.exit_code)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in REPLICATE:
             raise
-        _tell(
+        _fail(
             f"This needs {REPLICATE[missing]}, which is not installed.",
             "pip install 'medtl-meta[replicate]' brings all that replications need.",
         )
-        sys.exit(1)
     except MemoryError:
-        _tell(
+        _fail(
             "The memory of this machine does not suffice.",
             "Take fewer or smaller images, or close other programs; nothing that was kept is lost.",
         )
-        sys.exit(1)
     except OSError as error:  # a full disk, a path that no system takes
         place = error.filename or "the output"
-        _tell(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")
         _give_up_stdout()
-        sys.exit(1)
+        _fail(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")
 
 
-def _tell(message: str, hint: str) -> None:
+def _fail(message: str, hint: str, code: int = 1) -> NoReturn:
     click.secho(f"Error: {message}", fg="red", err=True)
     if hint:
         click.echo(hint, err=True)
+    sys.exit(code)
 
 
 def _give_up_stdout() -> None:

@@ -12,12 +12,18 @@ import click
 from db.database import Database, open_database
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from metaanalysis.figures import FORMATS as FIGURE_FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("table", "csv", "json", "markdown")
-#: Of a figure that a command draws beside what it says.
-FIGURE_FORMATS = ("html", "svg", "png", "csv")
+
+
+def applied(function: F, *decorators: Callable[[Any], Any]) -> F:
+    """Return a function with decorators, which stand in the order in which they are written."""
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
 
 
 def format_option(function: F) -> F:
@@ -33,15 +39,15 @@ def format_option(function: F) -> F:
     )(function)
 
 
-def out_option(default: str) -> Callable[[F], F]:
+def out_option(default: str | None, to: str = "write to") -> Callable[[F], F]:
     """Give a command that writes files its ``--out``."""
     return click.option(
         "--out",
         "-o",
         type=click.Path(file_okay=False, path_type=Path),
-        default=Path(default),
+        default=default,
         show_default=True,
-        help="Folder to write to; made if it does not exist.",
+        help=f"Folder to {to}; made if it does not exist.",
     )
 
 
@@ -55,6 +61,18 @@ def formats_option(formats: Sequence[str], about: str) -> Callable[[F], F]:
         show_default=True,
         metavar="A,B,...",
         help=about,
+    )
+
+
+def figure_option(about: str) -> Callable[[F], F]:
+    """Give a command that also draws its ``--figure``, a list of :data:`FIGURE_FORMATS`."""
+    return click.option(
+        "--figure",
+        "forms",
+        default="html,png",
+        show_default=True,
+        metavar="A,B,...",
+        help=f"{about}, out of {', '.join(FIGURE_FORMATS)}.",
     )
 
 

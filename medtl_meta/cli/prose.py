@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from db.wording import folded
@@ -21,3 +23,11 @@ def heading(text: str) -> None:
     """Write a heading to stdout, with an empty line before it."""
     click.echo()
     click.secho(text, bold=True)
+
+
+def section(title: str, texts: Sequence[str]) -> None:
+    """Write paragraphs under a heading to stdout; nothing where there are none."""
+    if texts:
+        heading(title)
+    for text in texts:
+        paragraph(text, 2, 4)

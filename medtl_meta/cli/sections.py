@@ -31,26 +31,20 @@ class SectionedCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section."""
         place = {
-            option: position
-            for position, options in enumerate(SECTIONS.values())
-            for option in options
+            option: (section, order)
+            for section, options in enumerate(SECTIONS.values())
+            for order, option in enumerate(options)
         }
-        last = len(SECTIONS) - 1
-        found: dict[int, list[tuple[int, tuple[str, str]]]] = {}
+        rest = len(SECTIONS) - 1, 0
+        found = []
         for parameter in self.get_params(ctx):
             # What the arguments are, the text above says.
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
-            if record is None:
-                continue
-            section = min((place.get(name, last) for name in parameter.opts), default=last)
-            listed = list(SECTIONS.values())[section]
-            order = min(
-                (listed.index(name) for name in parameter.opts if name in listed),
-                default=len(listed),
-            )
-            found.setdefault(section, []).append((order, record))
-        for position, title in enumerate(SECTIONS):
-            records = sorted(found.get(position, ()), key=lambda one: one[0])
+            if record is not None:
+                found.append((min(place.get(name, rest) for name in parameter.opts), record))
+        found.sort(key=lambda one: one[0])
+        for section, title in enumerate(SECTIONS):
+            records = [record for (of, _), record in found if of == section]
             if records:
                 with formatter.section(title):
-                    formatter.write_dl([record for _, record in records])
+                    formatter.write_dl(records)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from db.wording import method_words, plural
+from db.wording import capital, method_words, plural
+from metaanalysis.stats.record import plain
 from replicate.contest.statistics import Friedman, PairedTest
 
 _ALPHA = 0.05
-#: What stands in the notes, as values.
-_ACCOUNT = ("critical_difference", "unranked", "failed", "undefined")
+#: Of an answer as JSON, in this order.
+_TOLD = (
+    "metric", "kind", "sets", "methods", "tl_types", "friedman", "comparisons", "points", "notes",
+    "critical_difference", "unranked", "failed", "undefined",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,28 +71,9 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, JSON-able: what is not defined is None."""
-        return {
-            "metric": self.metric,
-            "kind": "phantom" if self.phantom else "replicated",
-            "sets": list(self.sets),
-            "methods": [_clean(row) for row in self.methods],
-            "tl_types": [_clean(row) for row in self.tl_types],
-            "friedman": None if self.friedman is None else _clean(asdict(self.friedman)),
-            "comparisons": {
-                question: [_clean(asdict(one)) for one in found]
-                for question, found in self.comparisons.items()
-            },
-            "points": [_clean(row) for row in self.points],
-            "notes": list(self.notes),
-            **{name: getattr(self, name) for name in _ACCOUNT},
-        }
-
-
-def _clean(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
-    }
+        kind = "phantom" if self.phantom else "replicated"
+        found = {**plain(self), "kind": kind, "notes": list(self.notes)}
+        return {name: found[name] for name in _TOLD}
 
 
 def _notes(found: Summary) -> tuple[str, ...]:
@@ -145,7 +130,7 @@ def pair_words(one: PairedTest) -> str:
     if math.isfinite(one.ci_low):
         interval = f" (95% interval {one.ci_low:+.3f} to {one.ci_high:+.3f}, Student)"
     return (
-        f"{one.first[:1].upper()}{one.first[1:]} minus {one.second}: {one.difference:+.3f}"
+        f"{capital(one.first)} minus {one.second}: {one.difference:+.3f}"
         f"{interval}, better on {one.wins} of {one.sets} sets, {one.method}: p = {one.p:.2g} "
         f"(the least they can give: {one.smallest_p:.2g})"
     )

@@ -20,6 +20,7 @@ from replicate.contest.rows import COLUMNS, PARTIAL, RESULTS, check_folder, writ
 from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
 from replicate.record import Record
+from replicate.setup.defaults import BACKBONE_RATE, BY_TL_TYPE, LOW_RATE
 from replicate.spec import (
     Ledger,
     Network,
@@ -29,7 +30,7 @@ from replicate.spec import (
     Training,
     nested,
 )
-from replicate.terms import FEATURES, HYBRID, RANDOM, RECOMMENDED, SCRATCH
+from replicate.terms import HYBRID, RANDOM, RECOMMENDED
 
 #: What is equal for all cells where nobody says otherwise, by path in a spec: partial TL types
 #: unfreeze two blocks, feature extractor hybrids have a support vector machine.
@@ -38,12 +39,10 @@ HOUSE: Mapping[str, Any] = {
     "transfer.unfreezing.kind": "blocks",
     "transfer.unfreezing.amount": 2,
     "transfer.head.kind": "svm",
-    "training.backbone_lr": 1e-4,
+    "training.backbone_lr": BACKBONE_RATE,
     "split.kind": "k-fold",
     "split.folds": 5,
 }
-#: Rate of unfrozen layers in the recommended protocol.
-LOW_RATE = 1e-5
 _EXTENT, _HEAD = "transfer.unfreezing", "transfer.head."
 #: Beginnings of the paths that can be equal for all.
 _SHARED = (
@@ -70,15 +69,14 @@ class Cell:
     """One run of a contest."""
 
     entrant: Entrant
-    network: Network
-    tl_type: TLType
-    seed: int
     spec: Spec
 
     @property
     def name(self) -> str:
         """Return the cell in words, for a progress line."""
-        return f"{self.entrant.images.name}: {self.tl_type}, {self.network.name}, seed {self.seed}"
+        spec, images = self.spec, self.entrant.images
+        of = f"{spec.transfer.tl_type}, {spec.network.name}, seed {spec.seeds[0]}"
+        return f"{images.name}: {of}"
 
 
 #: Runs a spec on images, or finds it finished; returns its record (see `replicate.record`).
@@ -127,13 +125,7 @@ def cells(
             "Phantom images are no evidence on medicine: hold a contest of their own for them.",
         )
     return [
-        Cell(
-            entrant,
-            network,
-            tl_type,
-            seed,
-            spec_of(settings, entrant.images, network, tl_type, seed),
-        )
+        Cell(entrant, spec_of(settings, entrant.images, network, tl_type, seed))
         for entrant in entrants
         for network in backbones
         for tl_type in tl_types
@@ -158,11 +150,11 @@ def spec_of(
     values = dict(settings)
     if tl_type != HYBRID:
         values = {path: value for path, value in values.items() if not path.startswith(_HEAD)}
-    if tl_type in (FEATURES, HYBRID):
-        values |= {f"{_EXTENT}.kind": "none", f"{_EXTENT}.amount": None}
+    extent, _ = BY_TL_TYPE[tl_type][f"{_EXTENT}.kind"]
+    if extent in ("none", "all"):
+        values |= {f"{_EXTENT}.kind": extent, f"{_EXTENT}.amount": None}
+    if extent == "none":
         values["training.backbone_lr"] = None
-    elif tl_type in (RANDOM, SCRATCH):
-        values |= {f"{_EXTENT}.kind": "all", f"{_EXTENT}.amount": None}
     whole = Training()
     epochs = values.get("training.epochs", whole.epochs)
     head_epochs = values.get("training.head_epochs", 0)
@@ -233,7 +225,10 @@ def hold(
     for cell in runs:
         row = _row(cell, command)
         try:
-            row |= _counts(task_images(cell.entrant.images, cell.spec.data))
+            # Of what is run on, which can be a sample of the set.
+            taken = task_images(cell.entrant.images, cell.spec.data)
+            groups = len(set(taken.groups)) if taken.groups else None
+            row |= {"n_images": len(taken), "n_groups": groups}
             outcome = run(cell.spec, cell.entrant.images, ledger_of(cell.spec))
         except MedtlError as error:
             row["error"] = error.message
@@ -259,11 +254,11 @@ def _row(cell: Cell, command: str) -> dict[str, Any]:
         "modality": cell.entrant.modality,
         "phantom": images.phantom,
         "n_classes": len(images.classes),
-        "backbone": cell.network.name,
+        "backbone": spec.network.name,
         "weights": spec.network.weights,
-        "tl_type": cell.tl_type,
+        "tl_type": spec.transfer.tl_type,
         "unfrozen": spec.transfer.unfreezing.words,
-        "seed": cell.seed,
+        "seed": spec.seeds[0],
         "size": spec.preprocessing.size,
         "epochs": spec.training.epochs,
         "split": _split_words(spec.split, images),
@@ -278,14 +273,6 @@ def _split_words(split: Split, images: ImageSet) -> str:
         return split.kind
     words = split.kind if split.kind != "k-fold" else f"{split.folds}-fold x {split.repeats}"
     return f"{words} by {split.by if images.groups else 'image'}"
-
-
-def _counts(images: ImageSet) -> dict[str, Any]:
-    """Return the size of what is run on, which can be a sample of the set."""
-    return {
-        "n_images": len(images),
-        "n_groups": len(set(images.groups)) if images.groups else None,
-    }
 
 
 def _found(record: Record) -> dict[str, Any]:

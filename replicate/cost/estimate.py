@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.errors import ImagesError
-from db.wording import plural
+from db.wording import duration, plural, size
 from replicate.images.image_set import ImageSet
 from replicate.networks.builders import Builder
 from replicate.notes import Note
@@ -330,16 +330,6 @@ def _disk(spec: Spec, cost: Probe, total: int) -> int:
     return needed
 
 
-def duration(seconds: float) -> str:
-    """Return a time in the unit that fits it."""
-    if seconds < 1:
-        return "under a second"
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.{0 if seconds / unit >= 10 else 1}f} {name}"
-    return f"{seconds / 86400:.0f} days"
-
-
 def span(short: float, long: float) -> str:
     """Return two times as a range, with one unit where they share it."""
     first, last = duration(short), duration(long)
@@ -348,11 +338,3 @@ def span(short: float, long: float) -> str:
     number, _, unit = first.partition(" ")
     shared = last.partition(" ")[2]
     return f"{number if unit == shared else first} to {last}"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes in the unit that fits it."""
-    for unit, name in ((10**9, "GB"), (10**6, "MB")):
-        if count >= unit:
-            return f"{count / unit:.{0 if count >= 10 * unit else 1}f} {name}"
-    return f"{count / 1000:.0f} kB"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import UsageError
+from replicate.evaluation.grouping import grouped
 from replicate.evaluation.metrics import OVERALL
 from replicate.notes import Note
 
@@ -172,28 +173,10 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, JSON-able: what is undefined is None."""
-        pooled: dict[str, dict[str, Any]] = {}
-        classes: dict[str, dict[str, Any]] = {label: {} for label in self.classes}
-        seeds: dict[str, dict[str, Any]] = {}
-        folds: list[dict[str, Any]] = []
-        for value in self.metrics:
-            if value.class_label is not None:
-                classes[value.class_label][value.metric] = value.to_dict()
-            elif value.fold is not None:
-                place = {"seed": value.seed, "repeat": value.repeat, "fold": value.fold}
-                if not folds or any(folds[-1][name] != place[name] for name in place):
-                    folds.append({**place, "n": value.n})
-                folds[-1][value.metric] = value.value
-            elif value.seed is not None:
-                seeds.setdefault(str(value.seed), {})[value.metric] = value.value
-            else:
-                own = value.to_dict()
-                if value.metric in self.spread:
-                    own["sd_over_seeds"] = self.spread[value.metric]
-                pooled[value.metric] = own
+        found = grouped(map(asdict, self.metrics), self.spread)
         return {
-            "metrics": pooled,
-            "per_class": classes,
+            "metrics": found["metrics"],
+            "per_class": {**{label: {} for label in self.classes}, **found["per_class"]},
             "confusion": {
                 "classes": list(self.classes),
                 "counts": self.confusion.tolist(),
@@ -205,8 +188,8 @@ class Evaluation:
                 "prevalence": dict(self.baseline.prevalence),
                 "above": {name: test.to_dict() for name, test in self.tests.items()},
             },
-            "per_seed": seeds,
-            "per_fold": folds,
+            "per_seed": found["per_seed"],
+            "per_fold": found["per_fold"],
             "positive": self.positive,
             "images": self.images,
             "groups": self.groups,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,10 @@ class ImageSet:
     parts: tuple[str, ...] | None = None
     source: str = ""
     phantom: bool = False
+
+    def __post_init__(self) -> None:
+        # What is made of a set has its hashes too: no file is read twice for them.
+        object.__setattr__(self, "fingerprint", cache(self.fingerprint))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -136,18 +136,16 @@ def enter(account: Account, data: Images, study: Study | None, asked: Mapping[st
         account.choose("data.name", data.name)
     real = "synthetic images" if data.phantom else "real images"
     account.assume("data.phantom", data.phantom, real, "found")
-    task = study.values.get("task") if study is not None else None
-    mapping = "our mapping of the set's classes to the study's task"
-    if task is not None:
-        mapping += f" ({task.value})"
-    positive = None
     if source is not None:
-        positive = source.positive
+        mapping = "our mapping of the set's classes to the study's task"
+        if study is not None and "task" in study.values:
+            mapping += f" ({study.value('task')})"
         account.assume("data.classes", data.classes, mapping, "setup")
     else:
         account.assume("data.classes", data.classes, "all classes as they are", "house")
-    if positive is not None:
-        account.assume("data.positive", positive, "the class that the task looks for", "setup")
+    if source is not None and source.positive is not None:
+        reason = "the class that the task looks for"
+        account.assume("data.positive", source.positive, reason, "setup")
     else:
         account.assume("data.positive", None, "no class is named as the finding", "house")
     account.assume("data.max_images", None, "all images", "house")

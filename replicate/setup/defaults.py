@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from replicate.spec import RECOMMENDED
+from replicate.spec import Augmentation
+from replicate.terms import RECOMMENDED
 
 #: Size of an mlp's hidden layer where nobody gives one.
 HIDDEN = 256
@@ -53,12 +54,10 @@ COMMON: Defaults = {
     "preprocessing.size": (224, "the side that most networks were designed for"),
     "preprocessing.resize": ("squash", "the usual resize to a square; nothing is cut off"),
     "preprocessing.normalise": ("backbone", "as the weights were trained"),
-    "augmentation.horizontal_flip": (False, "house default: none, nothing reported"),
-    "augmentation.vertical_flip": (False, "house default: none, nothing reported"),
-    "augmentation.rotation": (0.0, "house default: none, nothing reported"),
-    "augmentation.translation": (0.0, "house default: none, nothing reported"),
-    "augmentation.zoom": (0.0, "house default: none, nothing reported"),
-    "augmentation.brightness": (0.0, "house default: none, nothing reported"),
+    **{
+        f"augmentation.{change}": (value, "house default: none, nothing reported")
+        for change, value in Augmentation()
+    },
     "training.optimiser": ("adam", "the usual choice, least in need of tuning"),
     "training.learning_rate": (HEAD_RATE, "Adam's published default"),
     "training.backbone_lr": (None, "nothing of the backbone is trained"),
@@ -148,7 +147,7 @@ def house_defaults(tl_type: str, backbone: str, size: int) -> dict[str, tuple[An
     Parameters
     ----------
     tl_type
-        A TL type of :data:`replicate.spec.TL_TYPES`.
+        A TL type of :data:`replicate.terms.TL_TYPES`.
     backbone, size
         The network that is built, and the side in pixels that it was designed for.
     """

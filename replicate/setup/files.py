@@ -119,12 +119,8 @@ class Target(Record):
     def finds(self, row: Reported) -> bool:
         """Tell whether a reported value is the one that is meant."""
         return row.metric == self.metric and all(
-            wanted is None or wanted == getattr(row, name)
-            for name, wanted in (
-                ("task", self.task),
-                ("backbone", self.backbone),
-                ("split", self.split),
-            )
+            getattr(self, name) in (None, getattr(row, name))
+            for name in ("task", "backbone", "split")
         )
 
 

@@ -109,9 +109,6 @@ def _hint(values: dict[str, Any]) -> str:
     return ""
 
 
-_FOUND = {"reason": "SHA-256 of what was found", "origin": "found"}
-
-
 def completed(
     spec: Spec, ledger: Ledger, *, content: str, weights_hash: str | None
 ) -> tuple[Spec, Ledger]:
@@ -123,13 +120,14 @@ def completed(
         The spec was made for others.
     """
     values = {"data.content": content, "network.weights_hash": weights_hash}
-    for (path, value), said in zip(
-        values.items(), (spec.data.content, spec.network.weights_hash), strict=True
+    for path, said, what in (
+        ("data.content", spec.data.content, "images"),
+        ("network.weights_hash", spec.network.weights_hash, "weights"),
     ):
-        if said is not None and said != value:
+        if said is not None and said != values[path]:
             raise ReplicationError(
-                f"{path}: the specification is of other {'images' if 'data' in path else 'weights'}"
-                f" ({said[:12]}) than were found ({str(value)[:12]}).",
+                f"{path}: the specification is of other {what} ({said[:12]}) than were found "
+                f"({str(values[path])[:12]}).",
                 "Plan it anew for these, or find the ones it was made for.",
             )
     found = spec.model_copy(
@@ -138,9 +136,11 @@ def completed(
             "network": spec.network.model_copy(update={"weights_hash": weights_hash}),
         }
     )
+    known = {name: value for name, value in values.items() if value is not None}
+    why = "SHA-256 of what was found"
     lines = tuple(
-        line.model_copy(update={"value": values[line.name], **_FOUND})
-        if values.get(line.name) is not None
+        line.model_copy(update={"value": known[line.name], "reason": why, "origin": "found"})
+        if line.name in known
         else line
         for line in ledger.lines
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from db.literature import Study
 from db.vocabulary import EXTENT_UNREPORTED, OWN_NETWORK, RANDOM
 from replicate.setup.files import Setting, Setup
-from replicate.spec import TL_TYPES
+from replicate.terms import TL_TYPES
 
 
 def from_study(study: Study) -> Setup:

@@ -33,17 +33,8 @@ _HEAD_WORDS = {
 }
 _SPLIT_WORDS = {"patient": "group", "patients": "group", "images": "image", "holdout": "hold-out"}
 
-#: A picture that is left as it is, by paths below ``augmentation``.
-_STILL: Mapping[str, bool | float] = {
-    "horizontal_flip": False,
-    "vertical_flip": False,
-    "rotation": 0.0,
-    "translation": 0.0,
-    "zoom": 0.0,
-    "brightness": 0.0,
-}
-#: What each kind of augmentation changes of that.
-AUGMENTATIONS: Mapping[str, Mapping[str, bool | float]] = {
+#: What each kind of augmentation changes, by paths below ``augmentation``.
+AUGMENTATIONS: Mapping[str, Mapping[str, Any]] = {
     "none": {},
     "flips": {"horizontal_flip": True, "vertical_flip": True},
     "standard": {
@@ -134,8 +125,11 @@ def overrides(chosen: Mapping[str, Any]) -> dict[str, Any]:
     if "seeds" in given:
         settings["seeds"] = parse_seeds(given["seeds"])
     if "augment" in given:
+        # Pydantic takes a while, and only here is a part of a spec needed.
+        from replicate.spec import Augmentation
+
         kind = AUGMENT.resolve(str(given["augment"]))
-        for change, value in {**_STILL, **AUGMENTATIONS[kind]}.items():
+        for change, value in Augmentation(**AUGMENTATIONS[kind]):
             settings[f"augmentation.{change}"] = value
     if given.get("amp"):
         settings["training.precision"] = "amp"

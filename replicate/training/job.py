@@ -10,8 +10,9 @@ import numpy as np
 from db.errors import ReplicationError, UsageError
 from replicate.images.image_set import ImageSet
 from replicate.progress import Report, silent
-from replicate.spec import HYBRID_HEADS, RECOMMENDED, Spec
+from replicate.spec import Spec
 from replicate.splits.splits import Fold
+from replicate.terms import HYBRID_HEADS, RECOMMENDED
 from replicate.training.compute import Compute
 from replicate.training.seeds import derived
 

@@ -33,7 +33,7 @@ from db.tables import table
 from db.user import add_studies, remove_study
 from db.vocabulary import RUN_TL_TYPES
 from metaanalysis import query as reader
-from replicate.spec import TL_TYPES
+from replicate.terms import TL_TYPES
 from tests.study_files import write
 
 RECORD = Run(

@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from db.wording import UNKNOWN, folded, method_words, metric_words, plural
+from db.wording import bracketed, folded, method_words, metric_words, plural
 from medtl_meta.cli.options import (
     chosen_formats,
     database_option,
+    figure_option,
     format_option,
     opened,
+    out_option,
     remark,
 )
 from medtl_meta.cli.output import width, write_rows
@@ -39,20 +41,8 @@ _SHORT = (
     show_default=True,
     help="Largest difference that is still called reproduced.",
 )
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to draw the figure into; made if it does not exist.",
-)
-@click.option(
-    "--figure",
-    "forms",
-    default="html,png",
-    show_default=True,
-    metavar="A,B,...",
-    help=f"With --out: what to write of the figure, out of {', '.join(FORMATS)}.",
-)
+@out_option(None, "draw the figure into")
+@figure_option("With --out: what to write of the figure")
 @format_option
 @database_option
 def compare(
@@ -146,8 +136,8 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         table = [
             {
                 "metric": _metric(row),
-                "reported": _value(row["reported"], row["reported_low"], row["reported_high"]),
-                "replicated": _value(row["replicated"], row["ci_low"], row["ci_high"]),
+                "reported": bracketed(row["reported"], row["reported_low"], row["reported_high"]),
+                "replicated": bracketed(row["replicated"], row["ci_low"], row["ci_high"]),
                 "verdict": row["verdict"],
             }
             for row in compared
@@ -161,7 +151,7 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
             paragraph(f"Reported value{of}: {source}", 2, 4)
     if bare:
         text = ", ".join(
-            f"{_metric(row)} {_value(row['replicated'], row['ci_low'], row['ci_high'])}"
+            f"{_metric(row)} {bracketed(row['replicated'], row['ci_low'], row['ci_high'])}"
             for row in bare
         )
         paragraph(f"Without a reported value: {text}.", 2, 4)
@@ -182,10 +172,3 @@ def _together(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:
 def _metric(row: Mapping[str, Any]) -> str:
     name = metric_words(row["metric"])
     return f"{name} of {row['of_class']}" if row["of_class"] else name
-
-
-def _value(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return UNKNOWN
-    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-    return f"{value:.3f}{interval}"

@@ -17,6 +17,7 @@ from db.wording import RECOMMENDED_IS, UNKNOWN, fixed, metric_words, minus
 from medtl_meta.cli.options import (
     chosen_formats,
     database_option,
+    figure_option,
     format_option,
     opened,
     out_option,
@@ -76,14 +77,7 @@ _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "
     type=click.Path(dir_okay=False, path_type=Path),
     help="Summarise and draw an earlier results.csv; runs nothing.",
 )
-@click.option(
-    "--figure",
-    "forms",
-    default="html,png",
-    show_default=True,
-    metavar="A,B,...",
-    help=f"What to write of the figures, out of {', '.join(FORMATS)}.",
-)
+@figure_option("What to write of the figures")
 @out_option("contest")
 @format_option
 @database_option
@@ -91,16 +85,11 @@ _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "
 def contest(
     context: click.Context,
     /,
-    images: tuple[str, ...],
-    modality: tuple[str, ...],
     words: dict[str, Any],
-    device: str,
-    metric: str,
     earlier: Path | None,
     forms: str,
     out: Path,
-    form: str,
-    where: str | None,
+    **given: Any,
 ) -> None:
     """Run TL types x backbones x seeds on several image sets, under equal conditions.
 
@@ -120,7 +109,7 @@ def contest(
 
     wanted = chosen_formats(forms, FORMATS)
     if earlier is not None:
-        if images:
+        if given["images"]:
             raise UsageError("--from and --images: one runs nothing, the other does.", "Drop one.")
         rows = contest_rows.read(earlier)
     else:
@@ -129,17 +118,17 @@ def contest(
         asked = {**words}
         networks, types = asked.pop("backbone", "MobileNetV2"), asked.pop("tl", "all")
         cells = contest_cells(
-            images,
-            modalities=modality,
+            given["images"],
+            modalities=given["modality"],
             backbones=_words(networks),
             tl_types=TL_TYPES if types.strip().lower() == "all" else _words(types),
             seeds=parse_seeds(asked.pop("seeds", "0,1,2")),
             settings=overrides(asked),
         )
-        rows = _held(cells, device, _command(context), out, where)
-    summary = summarise(rows, metric)
+        rows = _held(cells, given["device"], _command(context), out, given["where"])
+    summary = summarise(rows, given["metric"])
     drawn = write_answer(summary, rows, out, wanted)
-    _say(summary, rows, form)
+    _say(summary, rows, given["form"])
     for note in summary.notes:
         remark(note)
     for path in drawn:
@@ -159,7 +148,7 @@ def _held(
     from replicate.networks.builders import builder_for
     from replicate.training.compute import choose
 
-    for name in dict.fromkeys(cell.network.reported for cell in cells):
+    for name in dict.fromkeys(cell.spec.network.reported for cell in cells):
         if name is not None:
             choice = builder_for(name)
             remark(f"{choice.reported}: {choice.builder.name} stands in. {choice.substitution}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from db.wording import plural
+from db.wording import capital, plural
 from medtl_meta.cli.prose import paragraph
 from replicate.terms import shown
 
@@ -49,7 +49,7 @@ def write_ledger(lines: Iterable[Line]) -> None:
     """
     lines = list(lines)
     free = not any(line["mark"] == "reported" for line in lines)
-    titles = ("Reported", CHOSEN[:1].upper() + CHOSEN[1:], "Assumed")
+    titles = ("Reported", capital(CHOSEN), "Assumed")
     for title in titles:
         found = [line for line in lines if _title(line, free, titles) == title]
         if not found:

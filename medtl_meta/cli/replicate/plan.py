@@ -10,8 +10,8 @@ import click
 
 from medtl_meta.cli.options import database_option, format_option
 from medtl_meta.cli.output import write_rows
-from medtl_meta.cli.prose import heading, paragraph
-from medtl_meta.cli.replicate.ledger import summary, write_ledger
+from medtl_meta.cli.prose import heading, paragraph, section
+from medtl_meta.cli.replicate.ledger import is_chosen, summary, write_ledger
 from medtl_meta.cli.replicate.settings import images_option, planned, spec_options
 from medtl_meta.cli.sections import SectionedCommand
 from replicate.terms import shown
@@ -76,7 +76,8 @@ def plan(
 
 def _print(specified: Specified, cost: Estimate | None) -> None:
     study, setup = specified.study, specified.setup
-    lines = {line.name: line for line in specified.ledger.lines}
+    ledger = specified.ledger.model_dump(mode="json")["lines"]
+    lines = {line["name"]: line for line in ledger}
 
     title = setup.title if setup is not None and setup.study is not None else "A run of its own"
     click.secho(f"{title} (plan {specified.spec.id})", bold=True)
@@ -86,36 +87,27 @@ def _print(specified: Specified, cost: Estimate | None) -> None:
     if setup is not None and setup.about:
         paragraph(setup.about, 0)
     click.echo()
-    known = [(label, lines[path]) for path, label in SUMMARY if lines[path].value is not None]
-    words = {
-        line.name: specified.spec.transfer.words
-        if line.name == "transfer.tl_type"
-        else shown(line.value)
-        for _, line in known
-    }
+    words = {path: shown(lines[path]["value"]) for path, _ in SUMMARY if lines[path]["value"]}
+    words["transfer.tl_type"] = specified.spec.transfer.words
     broad = max(map(len, words.values()))
-    free = specified.spec.study is None
-    for label, line in known:
-        mark = "chosen" if free and line.chosen else line.mark
-        click.echo(f"  {label:<13}{words[line.name]:<{broad}}  {mark}")
+    for path, label in SUMMARY:
+        if path in words:
+            free = specified.spec.study is None and is_chosen(lines[path])
+            mark = "chosen" if free else lines[path]["mark"]
+            click.echo(f"  {label:<13}{words[path]:<{broad}}  {mark}")
 
     if specified.fidelity is not None:
         heading("Fidelity")
         paragraph(specified.fidelity.sentence)
     if specified.substitution:
         heading("Substitution")
-        reported = specified.spec.network.reported
-        network = specified.spec.network.name
-        paragraph(f"{network} in place of {reported}: {specified.substitution}")
+        network = specified.spec.network
+        paragraph(f"{network.name} in place of {network.reported}: {specified.substitution}")
     if study is not None:
-        heading("Reported, to compare with")
-        for value in specified.reported:
-            paragraph(_reported(value), 2, 4)
-        if not specified.reported:
-            paragraph("No reported value is at hand.")
+        values = list(map(_reported, specified.reported)) or ["No reported value is at hand."]
+        section("Reported, to compare with", values)
     _print_source(specified)
 
-    ledger = specified.ledger.model_dump(mode="json")["lines"]
     heading(f"Ledger: {summary(ledger, specified.spec.study)}")
     write_ledger(ledger)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from db.wording import capital
 from medtl_meta.cli.bar import progress_bar
 from medtl_meta.cli.options import database_option, opened, remark
 from medtl_meta.cli.replicate.settings import (
@@ -94,8 +95,7 @@ def run(
             resumed = result.earlier is not None and result.earlier.resumed
         else:
             record = finished.record
-            shared = record["leakage"]["shared"][0]
-            remark(f"{shared[:1].upper()}{shared[1:]}.")
+            remark(f"{capital(record['leakage']['shared'][0])}.")
     if out is not None:
         write_record(record, out)
     if form == "json":

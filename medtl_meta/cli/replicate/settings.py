@@ -11,7 +11,7 @@ import click
 from db.errors import UsageError
 from db.vocabulary import Lexicon
 from db.wording import RECOMMENDED_IS
-from medtl_meta.cli.options import opened, remark
+from medtl_meta.cli.options import applied, opened, remark
 from medtl_meta.cli.replicate.ledger import CHOSEN
 from replicate.setup import overrides as known
 
@@ -69,16 +69,20 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
 )
 
 
-def _gathered(function: Command, into: str, names: Sequence[str]) -> Command:
-    """Give a function what was given of some options as one mapping, with what is there already."""
+def gathered(into: str, *options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Give a command options, and as one mapping what was given of these and of earlier ones."""
+    listed = click.command("options")(applied(lambda: None, *options)).params
 
-    @wraps(function)
-    def command(*arguments: Any, **given: Any) -> Any:
-        own = {name: given.pop(name) for name in names if name in given}
-        known = {name: value for name, value in own.items() if value is not None}
-        return function(*arguments, **{**given, into: given.get(into, {}) | known})
+    def decorate(function: Command) -> Command:
+        @wraps(function)
+        def command(*arguments: Any, **given: Any) -> Any:
+            own = {str(option.name): given.pop(str(option.name)) for option in listed}
+            known = {name: value for name, value in own.items() if value is not None}
+            return function(*arguments, **{**given, into: given.get(into, {}) | known})
 
-    return command
+        return applied(command, *options)
+
+    return decorate
 
 
 def spec_options(
@@ -96,32 +100,51 @@ def spec_options(
     other_help
         Placeholder and help of options that mean something else there, by name.
     """
-
-    def decorate(function: Command) -> Command:
-        named = {option.removeprefix("--").replace("-", "_"): rest for option, *rest in _OPTIONS}
-        command = _gathered(function, "words", (*named, "amp"))
-        for name, (kind, placeholder, text) in reversed(named.items()):
-            if name not in left_out:
-                metavar, said = other_help.get(name, (placeholder, text))
-                option = f"--{name.replace('_', '-')}"
-                command = click.option(option, type=kind, metavar=metavar, help=said)(command)
-        return click.option(
+    options = [
+        click.option(
             "--amp", is_flag=True, default=None, help="Train in mixed precision (changes results)."
-        )(command)
+        )
+    ]
+    for option, kind, *usual in _OPTIONS:
+        name = option.removeprefix("--").replace("-", "_")
+        if name not in left_out:
+            metavar, said = other_help.get(name, usual)
+            options.append(click.option(option, type=kind, metavar=metavar, help=said))
+    return gathered("words", *options)
 
-    return decorate
 
-
-def images_option(function: Command) -> Command:
-    """Give a command ``--images`` and ``--source``, among its ``words``."""
-    command = click.option(
-        "--source", metavar="NAME", help="Which of the setup's sources the images are."
-    )(_gathered(function, "words", ("images", "source")))
-    return click.option(
+#: Gives a command ``--images`` and ``--source``, among its ``words``.
+images_option = gathered(
+    "words",
+    click.option(
         "--images",
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
-    )(command)
+    ),
+    click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
+)
+
+#: Gives a command the options on where it computes, which change no result: as one keyword
+#: argument, ``computing``, the arguments of :func:`replicate.training.compute.choose`.
+compute_options = gathered(
+    "computing",
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="Where to compute: auto (the fastest), cuda, cuda:1, mps, cpu.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(min=0), metavar="N", help="Threads that decode images."
+    ),
+    click.option(
+        "--deterministic/--fast",
+        default=True,
+        show_default=True,
+        help="Only algorithms that give the same bits each time, or whatever is quickest.",
+    ),
+)
 
 
 def planned(name: str | None, words: Mapping[str, Any], where: str | None) -> Plan:
@@ -149,27 +172,3 @@ def planned(name: str | None, words: Mapping[str, Any], where: str | None) -> Pl
     if plan.waits_for_images:
         remark("No --images given: planned for the setup's own source.")
     return plan
-
-
-def compute_options(function: Command) -> Command:
-    """Give a command the options on where it computes, which change no result.
-
-    The command gets them as one keyword argument, ``computing``: the arguments of
-    :func:`replicate.training.compute.choose`.
-    """
-    command = click.option(
-        "--deterministic/--fast",
-        default=True,
-        show_default=True,
-        help="Only algorithms that give the same bits each time, or whatever is quickest.",
-    )(_gathered(function, "computing", ("device", "workers", "deterministic")))
-    command = click.option(
-        "--workers", type=click.IntRange(min=0), metavar="N", help="Threads that decode images."
-    )(command)
-    return click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        help="Where to compute: auto (the fastest), cuda, cuda:1, mps, cpu.",
-    )(command)

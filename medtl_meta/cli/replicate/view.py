@@ -9,15 +9,19 @@ import click
 
 from db.wording import (
     UNKNOWN,
+    bracketed,
+    capital,
+    duration,
     extent_words,
     fixed,
     interval_words,
     method_words,
     metric_words,
     plural,
+    size,
 )
 from medtl_meta.cli.output import cell, write_rows
-from medtl_meta.cli.prose import heading, paragraph
+from medtl_meta.cli.prose import heading, paragraph, section
 from medtl_meta.cli.replicate.ledger import summary, write_ledger
 from replicate.record import COSTS
 from replicate.verdicts.words import Code
@@ -79,18 +83,15 @@ def write_run(record: Record, *, full: bool, fidelity: str | None = None) -> Non
         said = summary(record["ledger"], run["study"])
         lists = f"medtl-meta replicate runs {run['id'][:6]} lists them"
         paragraph(f"Ledger: {said} ({lists}).", 2, 4)
-    if texts := leakage_sentences(record):
-        heading("Split and leakage")
-        for text in texts:
-            paragraph(text, 2, 4)
+    section("Split and leakage", leakage_sentences(record))
     if record["metrics"]:
         _write_metrics(record, full)
-    _write_verdicts(record)
+    section("Verdicts", verdict_sentences(record))
     if full:
         heading("Ledger")
         write_ledger(record["ledger"])
-        _write_cost(record)
-        _write_environment(run["environment"])
+        section("Cost", _cost(record))
+        section("Environment", _environment(run["environment"]))
 
 
 def method(record: Record) -> str:
@@ -135,7 +136,7 @@ def leakage_sentences(record: Record) -> list[str]:
         first = leakage["shared"][0]
         if len(folds) > 1:
             first = f"First split{',' if grouped else ':'} {first}"
-        texts.append(f"{_begun(first)}.")
+        texts.append(f"{capital(first)}.")
         if grouped and len(folds) > 1:
             shared = _range(folds, "groups")
             texts.append(f"Test groups that training or validation shares, by split: {shared}.")
@@ -146,20 +147,15 @@ def leakage_sentences(record: Record) -> list[str]:
             )
     # Those of the set come first: exact copies, near copies, groups; then one a fold.
     exact, near, groups = leakage["sentences"][:3]
-    texts += [_begun(exact), _begun(near)] if copied else ["No copies, exact or near."]
+    texts += [capital(exact), capital(near)] if copied else ["No copies, exact or near."]
     # Of unknown groups the split has spoken.
-    return [*texts, _begun(groups)] if grouped or not folds else texts
+    return [*texts, capital(groups)] if grouped or not folds else texts
 
 
 def _range(folds: Sequence[Mapping[str, int]], name: str) -> str:
     numbers = [fold[name] for fold in folds]
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _begun(text: str) -> str:
-    """Return a sentence with a capital letter."""
-    return text[:1].upper() + text[1:]
 
 
 def _write_metrics(record: Record, full: bool) -> None:
@@ -187,7 +183,7 @@ def _write_metrics(record: Record, full: bool) -> None:
     for text in record["remarks"]:
         paragraph(str(text), 2, 4)
     for text in record["run"]["notes"]:
-        paragraph(f"{_begun(text)}.", 2, 4)
+        paragraph(f"{capital(text)}.", 2, 4)
     classes = record["per_class"]
     if full:
         methods: dict[str, list[str]] = {}
@@ -221,27 +217,14 @@ def _write_classes(classes: Mapping[str, Mapping[str, Any]], full: bool) -> None
             if full:
                 row[metric_words(name)] = fixed(value["value"])
             elif name in BY_CLASS:
-                row[metric_words(name)] = _bracketed(value)
+                limits = value["ci_low"], value["ci_high"]
+                row[metric_words(name)] = bracketed(value["value"], *limits, 2)
         if not full:
             row["n"] = values["sensitivity"]["n"]
         rows.append(row)
     columns = list(rows[0])
     # Metrics are left out from the last where there is no room.
     write_rows(rows, columns, "table", spare=columns[:0:-1] if full else ())
-
-
-def _bracketed(value: Mapping[str, Any]) -> str:
-    low, high = value["ci_low"], value["ci_high"]
-    interval = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-    return f"{fixed(value['value'])}{interval}"
-
-
-def _write_verdicts(record: Record) -> None:
-    texts = verdict_sentences(record)
-    if texts:
-        heading("Verdicts")
-    for text in texts:
-        paragraph(text, 2, 4)
 
 
 def verdict_sentences(record: Record) -> list[str]:
@@ -275,13 +258,9 @@ def verdict_sentences(record: Record) -> list[str]:
 
 def timing_words(timing: Mapping[str, Any]) -> str:
     """Return the seconds of each phase and the peak of memory, in words."""
-    from replicate.cost.estimate import duration, size
-
     seconds = {name: value for name, value in timing.items() if name not in COSTS}
-    order = [*(name for name in PHASES if name in seconds)]
-    order += [name for name in seconds if name not in PHASES and name != "total"]
     parts = []
-    for name in (*order, "total"):
+    for name in dict.fromkeys((*PHASES, *(name for name in seconds if name != "total"), "total")):
         if name in seconds:
             value = seconds[name]
             parts.append(f"{name} {f'{value:.1f} s' if value < 10 else duration(value)}")
@@ -290,7 +269,8 @@ def timing_words(timing: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _write_cost(record: Record) -> None:
+def _cost(record: Record) -> list[str]:
+    """Return in words what a run took, and what was kept frozen."""
     timing = record["timing"]
     lines = [f"Time: {words}."] if (words := timing_words(timing)) else []
     if timing.get("images_per_second"):
@@ -299,16 +279,11 @@ def _write_cost(record: Record) -> None:
     for text in dict.fromkeys(frozen):
         count = plural(frozen.count(text), "model")
         lines.append(text if len(frozen) == 1 else f"{count}: {text}")
-    if lines:
-        heading("Cost")
-    for text in lines:
-        paragraph(text, 2, 4)
+    return lines
 
 
-def _write_environment(environment: Mapping[str, Any]) -> None:
-    if not environment:
-        return
-    heading("Environment")
+def _environment(environment: Mapping[str, Any]) -> list[str]:
+    """Return in words what a run was computed with, a line a thing."""
     machine = [f"{environment[name]}" for name in _MACHINE if environment.get(name) is not None]
     if environment.get("cores") is not None:
         machine[-1] += " cores"
@@ -322,5 +297,4 @@ def _write_environment(environment: Mapping[str, Any]) -> None:
         if isinstance(value, dict):
             said = ", ".join(f"{key} {cell(one)}" for key, one in value.items() if one is not None)
             texts.append(f"{name}: {said}")
-    for text in filter(None, texts):
-        paragraph(text, 2, 4)
+    return list(filter(None, texts))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from medtl_meta.cli.options import database_option, format_option
+from medtl_meta.cli.options import applied, database_option, format_option
 from medtl_meta.cli.query import filter_options
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
 from metaanalysis.samples.literature import OUTCOMES
@@ -77,12 +77,6 @@ SAMPLE: dict[str, dict[str, Any]] = {
 }
 
 
-def _apply(function: F, *decorators: Callable[[F], F]) -> F:
-    for decorator in reversed(decorators):
-        function = decorator(function)
-    return function
-
-
 def sample_options(
     *, outcome: bool = True, several: bool = False, roles: tuple[str, ...] = tuple(ROLES)
 ) -> Callable[[F], F]:
@@ -105,12 +99,12 @@ def sample_options(
         for name, how in SAMPLE.items()
         if name not in without
     ]
-    return lambda function: _apply(function, filter_options, *chosen)
+    return lambda function: applied(function, filter_options, *chosen)
 
 
 def model_options(function: F) -> F:
     """Give a command its method, test, scale and level."""
-    return _apply(
+    return applied(
         function,
         click.option(
             "--method",
@@ -143,7 +137,7 @@ def output_options(*, several: bool = False) -> Callable[[F], F]:
         "; refused for several effects of one study (--arms all, --cluster), of which there is no "
         "figure"
     )
-    return lambda function: _apply(
+    return lambda function: applied(
         function,
         format_option,
         click.option(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from db.errors import UsageError
-from replicate.cost.estimate import count_passes, duration, estimate, size, span
+from db.wording import duration, size
+from replicate.cost.estimate import count_passes, estimate, span
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.networks.builders import find_builder
 from replicate.notes import Note

@@ -17,8 +17,9 @@ from replicate.images.image_set import ImageSet, of_arrays
 from replicate.images.prepare import prepared
 from replicate.networks.network import Backbone
 from replicate.progress import Progress, Report, silent
-from replicate.spec import TL_TYPES, Spec
+from replicate.spec import Spec
 from replicate.splits.splits import Fold
+from replicate.terms import TL_TYPES
 from replicate.training.compute import Compute
 from replicate.training.fold import Fitted, fit
 from replicate.training.job import Job
