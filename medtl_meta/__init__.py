@@ -19,10 +19,10 @@ Examples
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from db import __version__ as __version__
+from db.lazy import fetched
 
 if TYPE_CHECKING:
     from db.database import open_database as open_database
@@ -55,13 +55,4 @@ _HOMES = {
     "study": "medtl_meta.calls",
 }
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = fetched(__name__, _HOMES)

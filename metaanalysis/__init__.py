@@ -12,12 +12,12 @@ Examples
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from db import __version__ as __version__
+from db.lazy import fetched
 
 if TYPE_CHECKING:
+    from db import __version__ as __version__
     from db.database import Database as Database
     from db.database import open_database as open_database
     from metaanalysis.coder_agreement import agreement as agreement
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 #: Module -> what it gives, imported at first use: `medtl-meta --help` must not wait for pandas and
 #: Altair.
 _GIVEN = {
+    "db": "__version__",
     "db.database": "Database open_database",
     "metaanalysis.coder_agreement": "agreement",
     "metaanalysis.figures": "figure",
@@ -83,14 +84,5 @@ _GIVEN = {
 }
 _HOMES = {name: module for module, names in _GIVEN.items() for name in names.split()}
 
-__all__ = sorted(["__version__", *_HOMES])
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = fetched(__name__, _HOMES)

@@ -31,8 +31,7 @@ A run on made images, from random weights (a phantom: evidence of nothing but th
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from db.lazy import fetched
 
 #: Name -> module, and its name there where it is another; imported at first use. A name here is
 #: never that of a module of this package: once that module is imported, it would stand in the
@@ -54,14 +53,4 @@ _HOMES = {
     "specify_free": "setup.specify",
 }
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        module, _, own = _HOMES[name].partition(":")
-        return getattr(import_module(f"{__name__}.{module}"), own or name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = fetched(__name__, {name: f"{__name__}.{_HOMES[name]}" for name in _HOMES})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate.evaluation.values import Evaluation
 from replicate.images.image_set import ImageSet
-from replicate.record import COSTS, RESULT, shown_again, write_record
+from replicate.record import COSTS, OF_RUN, RESULT, shown_again, write_record
 from replicate.spec import Ledger, Spec
 from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
@@ -18,10 +18,6 @@ from replicate.verdicts.comparison import Comparison
 if TYPE_CHECKING:
     from replicate.notes import Note
     from replicate.training.fold import Fitted
-
-
-#: What the database's row of a run holds of its record's part ``run``.
-_OF_RUN = ("images", "weights", "parameters", "trained_parameters", "frozen", "notes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +152,7 @@ class RunResult:
         """Return what is no metric, JSON-able: for the database."""
         record = self.to_dict()
         return {
-            **{name: record["run"][name] for name in _OF_RUN},
+            **{name: record["run"][name] for name in OF_RUN},
             **{name: record[name] for name in ("confusion", "baseline", "positive", "remarks")},
             **{name: record["timing"].pop(name) for name in COSTS},
             "timing": record["timing"],
@@ -218,15 +214,13 @@ class RunResult:
 
     def _described(self) -> dict[str, Any]:
         images = self.images
-        counts = {
-            name: int((images.labels == label).sum()) for label, name in enumerate(images.classes)
-        }
+        counts = [int((images.labels == label).sum()) for label in range(len(images.classes))]
         return {
             "name": images.name,
             "source": images.source,
             "phantom": images.phantom,
             "n": len(images),
-            "classes": counts,
+            "classes": dict(zip(images.classes, counts, strict=True)),
             "groups": len(set(images.groups)) if images.groups else None,
         }
 

@@ -176,13 +176,8 @@ class Plan:
         source, fidelity = specified.source, specified.fidelity
         images = None
         if source is not None:
-            url, licence, count = address_of(source)
-            images = {
-                **source.model_dump(mode="json", exclude={"settings"}),
-                "url": url,
-                "licence": licence,
-                "n_images": count,
-            }
+            address = zip(("url", "licence", "n_images"), address_of(source), strict=True)
+            images = source.model_dump(mode="json", exclude={"settings"}) | dict(address)
         return {
             "id": specified.spec.id,
             "spec": specified.spec.model_dump(mode="json"),

@@ -19,6 +19,10 @@ from replicate.evaluation.grouping import grouped
 #: The file in a run's folder that holds what it came to, and those of its models below it.
 RESULT = "result.json"
 MODELS = "seed-*/fold-*/fold.npz"
+#: What an outcome has of a record's part ``run``.
+OF_RUN = ("images", "weights", "parameters", "trained_parameters", "frozen", "notes")
+#: What stands beside the seconds of each phase.
+COSTS = ("features_cost", "images_per_second", "peak_memory_bytes")
 
 Record = dict[str, Any]
 
@@ -80,25 +84,25 @@ def record_of_rows(found: Mapping[str, Any]) -> Record:
     found
         As of ``metaanalysis.query.run_details``.
     """
-    run, parts = found["run"], {}
-    for part in ("spec", "outcome", "leakage", "environment"):
-        parts[part] = run[part] if isinstance(run[part], dict) else {}
-    outcome = parts["outcome"]
+    run = found["run"]
+    spec, outcome, leakage, environment = (
+        run[part] if isinstance(run[part], dict) else {}
+        for part in ("spec", "outcome", "leakage", "environment")
+    )
     facts = ("id", "kind", "study_key", "setup", "fidelity", "state", "error", "dataset")
     more = ("backbone", "backbone_reported", "tl_type", "created_at", "finished_at")
     return {
         "run": {
             **{name: run.get(name) for name in (*facts, *more)},
-            **{name: outcome.get(name) for name in ("images", "weights", "parameters")},
+            **{name: outcome.get(name) for name in OF_RUN},
             "study": run["study_key"],
-            "trained_parameters": outcome.get("trained_parameters"),
             "frozen": outcome.get("frozen") or [],
             "notes": outcome.get("notes") or [],
-            "environment": parts["environment"],
+            "environment": environment,
         },
-        "spec": parts["spec"],
+        "spec": spec,
         "ledger": with_origins(found)["settings"],
-        "leakage": {"shared": outcome.get("shared") or [], **parts["leakage"]},
+        "leakage": {"shared": outcome.get("shared") or [], **leakage},
         **grouped(found["metrics"], outcome.get("spread") or {}),
         **{name: outcome.get(name) for name in ("confusion", "baseline", "positive")},
         "remarks": outcome.get("remarks") or [],
@@ -109,10 +113,6 @@ def record_of_rows(found: Mapping[str, Any]) -> Record:
         },
         "verdicts": outcome.get("verdicts") or [],
     }
-
-
-#: What stands beside the seconds of each phase.
-COSTS = ("features_cost", "images_per_second", "peak_memory_bytes")
 
 
 def with_origins(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,17 +26,21 @@ def applied(function: F, *decorators: Callable[[Any], Any]) -> F:
     return function
 
 
-def format_option(function: F) -> F:
-    """Give a command that lists something its ``--format``."""
+def form_option(forms: Sequence[str], about: str) -> Callable[[F], F]:
+    """Give a command that writes to stdout its ``--format``, one of several."""
     return click.option(
         "--format",
         "-f",
         "form",
-        type=click.Choice(FORMATS, case_sensitive=False),
-        default="table",
+        type=click.Choice(forms, case_sensitive=False),
+        default=forms[0],
         show_default=True,
-        help="How to write the rows. Data go to stdout, remarks to stderr.",
-    )(function)
+        help=about,
+    )
+
+
+#: Gives a command that lists something its ``--format``.
+format_option = form_option(FORMATS, "How to write the rows. Data go to stdout, remarks to stderr.")
 
 
 def out_option(default: str | None, to: str = "write to") -> Callable[[F], F]:

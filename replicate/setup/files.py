@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -133,7 +133,7 @@ class Setup(Record):
     about: Text | None = None
     settings: Mapping[Text, Setting]
     compare: tuple[Target, ...] = ()
-    sources: Annotated[tuple[Source, ...], Field()] = ()
+    sources: tuple[Source, ...] = ()
     missing: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
@@ -164,7 +164,7 @@ class Setup(Record):
         return next(source for source in self.sources if source.name == wanted)
 
 
-def backing(setting: Setting, path: str, study: Study) -> str:
+def backing(setting: Setting, path: str, study: Study | None) -> str:
     """Return where a reported setting is said.
 
     Raises
@@ -172,6 +172,8 @@ def backing(setting: Setting, path: str, study: Study) -> str:
     ValueError
         The record does not say it.
     """
+    if study is None:
+        raise ValueError("reported, and there is no study that reports it.")
     place = setting.reported or ""
     if place.startswith("notes."):
         note = study.notes.get(place.removeprefix("notes."))
@@ -301,36 +303,28 @@ def _faults(setup: Setup, path: Path, study: Study | None) -> list[Problem]:
 
     if study is None and setup.study is not None:
         fault(("study",), f"no study {setup.study!r} in the database.")
-    tables: list[tuple[tuple[int | str, ...], Mapping[str, Setting]]] = [
-        (("settings",), setup.settings)
-    ]
-    tables += [(("sources", i, "settings"), s.settings) for i, s in enumerate(setup.sources)]
-    for place, settings in tables:
+    tables: dict[tuple[int | str, ...], Mapping[str, Setting]] = {("settings",): setup.settings}
+    tables |= {("sources", i, "settings"): s.settings for i, s in enumerate(setup.sources)}
+    for place, settings in tables.items():
         for name, setting in settings.items():
-            if setting.reported is None:
-                continue
-            if study is None:
-                fault((*place, name), "reported, and there is no study that reports it.")
-                continue
             try:
-                backing(setting, name, study)
+                if setting.reported is not None:
+                    backing(setting, name, study)
             except ValueError as error:
                 fault((*place, name), str(error))
-    rows = study.metrics if study else ()
+    classes = {name for source in setup.sources for name in source.classes.values()}
     for position, target in enumerate(setup.compare):
-        count = sum(target.finds(row) for row in rows)
+        count = sum(map(target.finds, study.metrics if study else ()))
         if count != 1:
             fault(("compare", position), f"finds {count} outcomes in the record, not one.")
-        classes = {name for source in setup.sources for name in source.classes.values()}
         if target.of_class is not None and target.of_class not in classes:
             message = f"{target.of_class!r} is no class of any source."
             fault(("compare", position, "of_class"), message)
-    known = datasets()
+    used = {data.name for data in study.datasets} if study else set()
     for position, source in enumerate(setup.sources):
-        if source.dataset is not None and source.dataset not in known:
+        if source.dataset is not None and source.dataset not in datasets():
             message = f"{source.dataset!r} is not a name in datasets.yaml."
             fault(("sources", position, "dataset"), message)
-        used = {data.name for data in study.datasets} if study else set()
         if source.used is not None and source.used not in used:
             message = f"the record of {setup.study} names no data set {source.used!r}."
             fault(("sources", position, "used"), message)

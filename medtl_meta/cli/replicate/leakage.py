@@ -49,14 +49,12 @@ FOLD_COLUMNS = ("repeat", "fold", "tested", "exact", "near", "groups")
 @format_option
 def leakage(
     where: str,
-    threshold: int | None,
-    turned: bool,
     split_by: str | None,
     folds: int | None,
-    seed: int,
     pairs: bool,
     limit: int | None,
     form: str,
+    **given: Any,
 ) -> None:
     """Find the same picture, or the same patient, where it must not be.
 
@@ -87,12 +85,12 @@ def leakage(
             by="image" if split_by == "image" else "group",
             folds=folds or 5,
         )
-        divided = make_folds(images, split, seed)
+        divided = make_folds(images, split, given["seed"])
     found = inspect_leakage(
         images,
         divided,
-        threshold=THRESHOLD if threshold is None else threshold,
-        turned=turned,
+        threshold=THRESHOLD if given["threshold"] is None else given["threshold"],
+        turned=given["turned"],
         progress=_counter(),
     )
     remark(f"{images.name}: {len(images)} images. {images.source}.")

@@ -11,7 +11,7 @@ import click
 
 from db.wording import capital
 from medtl_meta.cli.bar import progress_bar
-from medtl_meta.cli.options import database_option, opened, remark
+from medtl_meta.cli.options import database_option, form_option, opened, remark
 from medtl_meta.cli.replicate.settings import (
     compute_options,
     images_option,
@@ -35,15 +35,7 @@ from medtl_meta.cli.sections import SectionedCommand
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the result, as JSON, to this file.",
 )
-@click.option(
-    "--format",
-    "-f",
-    "form",
-    type=click.Choice(("table", "json"), case_sensitive=False),
-    default="table",
-    show_default=True,
-    help="How to write the result. Data go to stdout, progress to stderr.",
-)
+@form_option(("table", "json"), "How to write the result. Data go to stdout, progress to stderr.")
 @database_option
 def run(
     setup: str | None,

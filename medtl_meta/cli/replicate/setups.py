@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,7 +70,7 @@ def setups(form: str, where: str | None) -> None:
             "tl_type": spec.transfer.tl_type,
             "data": spec.data.name,
             "fidelity": spec.fidelity,
-            "reported": _values(specified.reported) or None,
+            "reported": [f"{one.metric} {one.value}" for one in specified.reported] or None,
         }
         first = specified.reported[0] if specified.reported else None
         rows.append(_shortened(row, first) if form == "table" else row)
@@ -102,7 +102,3 @@ def _shortened(row: Mapping[str, Any], first: Reported | None) -> dict[str, Any]
         "tl_type": SHORT_TL_TYPES.get(row["tl_type"], row["tl_type"]),
         "reported": value,
     }
-
-
-def _values(reported: Sequence[Reported]) -> list[str]:
-    return [f"{value.metric} {value.value}" for value in reported]

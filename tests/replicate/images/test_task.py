@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,18 @@ def test_a_sample_is_never_larger_than_allowed() -> None:
         sample = task_images(images, Data(name="rare", max_images=most))
         assert len(sample) == most
         assert set(sample.labels.tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_an_image_is_hashed_once_for_all_that_is_made_of_its_set() -> None:
+    asked: list[int] = []
+
+    def fingerprint(index: int) -> str:
+        asked.append(index)
+        return str(index)
+
+    pixels = np.zeros((6, 8, 8), dtype=np.uint8)
+    images = of_arrays("set", pixels, np.arange(6) % 2, ["a", "b"])
+    images = dataclasses.replace(images, fingerprint=fingerprint)
+    wanted = Data(name="set", classes={"a": "ill", "b": "well"})
+    assert task_images(images, wanted).content == task_images(images, wanted).content
+    assert asked == list(range(6))
