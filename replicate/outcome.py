@@ -16,6 +16,7 @@ from replicate.splits.leakage import Leakage
 from replicate.verdicts.comparison import Comparison
 
 if TYPE_CHECKING:
+    from replicate.evaluation.predictions import Predictions
     from replicate.notes import Note
     from replicate.training.fold import Fitted
 
@@ -120,6 +121,11 @@ class RunResult:
     def id(self) -> str:
         """The run's name: the hash of its spec."""
         return self.spec.id
+
+    @property
+    def predictions(self) -> tuple[Predictions, ...]:
+        """Of every model, for the images it was not trained on."""
+        return tuple(one.predictions for one in self.fitted)
 
     @property
     def timing(self) -> dict[str, float]:

@@ -118,7 +118,7 @@ def find_runs(
         row["id"]
         for row in found
         if (phantom is None or bool(row["phantom"]) == phantom)
-        and (setup is None or fold(setup) == fold(row["setup"] or ""))
+        and (setup is None or (row["setup"] and fold(setup) == fold(row["setup"])))
         and (
             backbone is None
             or fold(backbone)

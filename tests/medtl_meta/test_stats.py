@@ -261,7 +261,7 @@ def test_two_tests_that_disagree_settle_nothing() -> None:
         assert "depends on how heterogeneity is modelled" in said
         assert "more than chance explains (p" not in said
     agreed = differ("accuracy", "proportion", "modality", groups, 0.01, 0.02)
-    assert "more than chance explains (p = 0.01)" in agreed
+    assert "more than chance explains (p = 0.010)" in agreed
 
 
 @pytest.mark.parametrize("scale", [(), ("--transform", "logit"), ("--test", "z")])
