@@ -37,6 +37,7 @@ from db.lazy import fetched
 #: never that of a module of this package: once that module is imported, it would stand in the
 #: place of the function.
 _HOMES = {
+    "Design": "contest.call",
     "Spec": "spec",
     "compare_with_reported": "verdicts.compare:compare",
     "estimate_cost": "cost.estimate:estimate",

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from db.errors import DatabaseError, MedtlError, UsageError
 from db.files import sweep
@@ -43,7 +43,21 @@ if TYPE_CHECKING:
 
 
 class Running(TypedDict, total=False):
-    """With what a run is computed and where it is kept; see :func:`replicate`."""
+    """With what a run is computed and where it is kept; all of it may be left out.
+
+    Attributes
+    ----------
+    compute
+        Device, threads and determinism; None takes the fastest device, deterministically.
+    database
+        Where the outcome is written as rows; None writes none.
+    runs, cache
+        Folders of results and of things that can be made again; None takes the user's.
+    download
+        Whether weights may be fetched.
+    progress
+        Told of each step.
+    """
 
     compute: Compute | None
     database: Database | None
@@ -59,12 +73,7 @@ def replicate(
     *,
     ledger: Ledger | None = None,
     reported: Sequence[Mapping[str, Any]] = (),
-    compute: Compute | None = None,
-    database: Database | None = None,
-    runs: Path | None = None,
-    cache: Path | None = None,
-    download: bool = True,
-    progress: Report = silent,
+    **running: Unpack[Running],
 ) -> RunResult:
     """Run a replication, or go on with it where it stopped.
 
@@ -79,16 +88,8 @@ def replicate(
         Where each setting comes from; None marks all as chosen by the caller.
     reported
         Outcomes of the study that the setup names for comparison.
-    compute
-        Device, threads and determinism; None takes the fastest device, deterministically.
-    database
-        Where the outcome is written as rows; None writes none.
-    runs, cache
-        Folders of results and of things that can be made again; None takes the user's.
-    download
-        Whether weights may be fetched.
-    progress
-        Told of each step.
+    **running
+        As of :class:`Running`.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def replicate(
     """
     builder = find_builder(spec.network.name)
     check_size(builder, spec.preprocessing.size)
-    found = _weights(builder, spec, download)
+    found = _weights(builder, spec, running.get("download", True))
     task = task_images(images, spec.data)
     ledger = ledger or Ledger.of(spec, "chosen", lambda _: "chosen by the caller")
     _agree(spec, ledger)
@@ -113,12 +114,12 @@ def replicate(
     from replicate.training.compute import choose
     from replicate.training.fold import fit
 
-    compute = compute or choose()
-    compute = compute.with_precision(spec.training.precision)
-    folder = (runs or runs_folder()) / spec.id
+    compute = (running.get("compute") or choose()).with_precision(spec.training.precision)
+    database, progress = running.get("database"), running.get("progress", silent)
+    folder = (running.get("runs") or runs_folder()) / spec.id
     with locked(folder), _recorded(database, spec, ledger, task):
         sweep(folder, RESULT)
-        jobs = _jobs(spec, task, compute, cache or cache_folder(), progress)
+        jobs = _jobs(spec, task, compute, running.get("cache") or cache_folder(), progress)
         places = [
             folder / f"seed-{job.seed}" / f"fold-{job.fold.repeat}-{job.fold.number}"
             for job in jobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +24,30 @@ if TYPE_CHECKING:
     from typing import Unpack
 
 
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What is crossed on every image set, and what is equal for all.
+
+    Attributes
+    ----------
+    backbones, tl_types
+        Their names, with synonyms; a network that nobody builds has another in its stead.
+    settings
+        What is equal for all, by path (``training.epochs``); see
+        :func:`replicate.contest.grid.cells`.
+    """
+
+    backbones: Sequence[str] = ("MobileNetV2",)
+    tl_types: Sequence[str] = TL_TYPES
+    seeds: Sequence[int] = (0, 1, 2)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 def contest_cells(
     images: Sequence[str | Path | ImageSet],
+    design: Design | None = None,
     *,
     modalities: Sequence[str] = (),
-    backbones: Sequence[str] = ("MobileNetV2",),
-    tl_types: Sequence[str] = TL_TYPES,
-    seeds: Sequence[int] = (0, 1, 2),
-    settings: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
     """Return the runs of a contest: TL types x backbones x seeds on every image set.
 
@@ -38,38 +55,35 @@ def contest_cells(
     ----------
     images
         Sets, or where they are (see :func:`replicate.images.opening.open_images`).
+    design
+        None takes the defaults of :class:`Design`.
     modalities
         Of each set in turn, for the reader; none, or as many as there are sets.
-    backbones, tl_types
-        Their names, with synonyms; a network that nobody builds has another in its stead.
-    settings
-        What is equal for all, by path (``training.epochs``); see
-        :func:`replicate.contest.grid.cells`.
 
     Raises
     ------
     UsageError, ImagesError
         Nothing to compare, unknown names, or what does not fit together.
     """
+    design = design or Design()
     if modalities and len(modalities) != len(images):
         raise UsageError(
             f"--modality: {len(modalities)} words for {len(images)} image sets.",
             "Give one for each --images, in the same order, or none.",
         )
-    settings = settings or {}
-    size = settings.get("preprocessing.size", Preprocessing().size)
+    size = design.settings.get("preprocessing.size", Preprocessing().size)
     entrants = [
         Entrant(one if isinstance(one, ImageSet) else open_images(one, size=size), modality)
         for one, modality in zip_longest(images, modalities)
     ]
     networks = []
-    for name in backbones:
+    for name in design.backbones:
         choice = builder_for(name)
         check_size(choice.builder, size)
         reported = choice.reported if choice.substitution else None
         networks.append(Network(name=choice.builder.name, reported=reported))
-    words: list[Any] = [TL_TYPE.resolve(word) for word in tl_types]
-    return cells(entrants, networks, words, list(seeds), settings)
+    words: list[Any] = [TL_TYPE.resolve(word) for word in design.tl_types]
+    return cells(entrants, networks, words, list(design.seeds), design.settings)
 
 
 def run_cells(
@@ -90,12 +104,9 @@ def run_cells(
 
 def hold_contest(
     images: Sequence[str | Path | ImageSet],
+    design: Design | None = None,
     *,
     modalities: Sequence[str] = (),
-    backbones: Sequence[str] = ("MobileNetV2",),
-    tl_types: Sequence[str] = TL_TYPES,
-    seeds: Sequence[int] = (0, 1, 2),
-    settings: Mapping[str, Any] | None = None,
     metric: str = "auc",
     folder: Path | None = None,
     each: Callable[[dict[str, Any]], None] | None = None,
@@ -105,7 +116,7 @@ def hold_contest(
 
     Parameters
     ----------
-    images, modalities, backbones, tl_types, seeds, settings
+    images, design, modalities
         As of :func:`contest_cells`.
     metric
         That the summary compares: ``auc``, ``accuracy`` or ``balanced_accuracy``.
@@ -114,8 +125,7 @@ def hold_contest(
     each
         Is called with every row as soon as there is one.
     running
-        As of :func:`replicate.run.replicate`: ``compute``, ``database``, ``runs``, ``cache``,
-        ``progress``.
+        As of :class:`replicate.run.Running`.
 
     Returns
     -------
@@ -127,16 +137,10 @@ def hold_contest(
     UsageError, ImagesError, ReplicationError
         Nothing to compare, unknown names, or no run that gave a value.
     """
-    found = contest_cells(
-        images,
-        modalities=modalities,
-        backbones=backbones,
-        tl_types=tl_types,
-        seeds=seeds,
-        settings=settings,
-    )
     rows = []
-    for row in run_cells(found, folder=folder, **running):
+    for row in run_cells(
+        contest_cells(images, design, modalities=modalities), folder=folder, **running
+    ):
         rows.append(row)
         if each is not None:
             each(row)

@@ -45,15 +45,17 @@ def test_a_contest_is_one_call(tmp_path: Path) -> None:
     with open_database(tmp_path / "own.sqlite") as database:
         rows, summary = replicate.hold_contest(
             [images],
-            backbones=["LeNet5"],
-            tl_types=["random"],
-            seeds=[0],
-            settings={
-                "preprocessing.size": 32,
-                "training.epochs": 1,
-                "split.kind": "hold-out",
-                "data.max_images": 40,
-            },
+            replicate.Design(
+                backbones=["LeNet5"],
+                tl_types=["random"],
+                seeds=[0],
+                settings={
+                    "preprocessing.size": 32,
+                    "training.epochs": 1,
+                    "split.kind": "hold-out",
+                    "data.max_images": 40,
+                },
+            ),
             compute=Compute("cpu", workers=1, threads=1),
             database=database,
             runs=tmp_path / "runs",

@@ -113,18 +113,17 @@ def contest(
             raise UsageError("--from and --images: one runs nothing, the other does.", "Drop one.")
         rows = contest_rows.read(earlier)
     else:
-        from replicate.contest.call import contest_cells
+        from replicate.contest.call import Design, contest_cells
 
         asked = {**words}
         networks, types = asked.pop("backbone", "MobileNetV2"), asked.pop("tl", "all")
-        cells = contest_cells(
-            given["images"],
-            modalities=given["modality"],
+        design = Design(
             backbones=_words(networks),
             tl_types=TL_TYPES if types.strip().lower() == "all" else _words(types),
             seeds=parse_seeds(asked.pop("seeds", "0,1,2")),
             settings=overrides(asked),
         )
+        cells = contest_cells(given["images"], design, modalities=given["modality"])
         rows = _held(cells, given["device"], _command(context), out, given["where"])
     summary = summarise(rows, given["metric"])
     drawn = write_answer(summary, rows, out, wanted)
