@@ -145,7 +145,7 @@ def replicate(
         return plan(name, images, source=source, database=opened, **words).run(database=opened)
 
 
-def compare(what: str | None = None, *, database: Database | None = None) -> list[Comparison]:
+def compare(what: str | int | None = None, *, database: Database | None = None) -> list[Comparison]:
     """Set what was replicated beside what was reported, with verdicts.
 
     Parameters
@@ -165,4 +165,4 @@ def compare(what: str | None = None, *, database: Database | None = None) -> lis
     from replicate.verdicts.compare import compare_runs
 
     with lent(database) as opened:
-        return compare_runs(opened) if what is None else compared(opened, what)
+        return compare_runs(opened) if what is None else compared(opened, str(what))

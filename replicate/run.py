@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from db.errors import DatabaseError, MedtlError, UsageError
 from db.files import sweep
+from db.vocabulary import Lexicon
 from db.wording import capital
 from replicate.environment import environment
 from replicate.evaluation.evaluate import evaluate
@@ -67,6 +68,12 @@ class Running(TypedDict, total=False):
     progress: Report
 
 
+def check_words(running: Running) -> None:
+    """Refuse a word that :class:`Running` does not know, before anything runs."""
+    for name in running:
+        Lexicon("keyword", Running.__annotations__).resolve(name)
+
+
 def replicate(
     spec: Spec,
     images: ImageSet,
@@ -102,6 +109,7 @@ def replicate(
         It cannot run, the ledger is of another spec, or another process is at it. What has been
         done stays for the next try.
     """
+    check_words(running)
     builder = find_builder(spec.network.name)
     check_size(builder, spec.preprocessing.size)
     found = _weights(builder, spec, running.get("download", True))

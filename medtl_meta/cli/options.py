@@ -82,7 +82,7 @@ def figure_option(about: str) -> Callable[[F], F]:
 
 def chosen_formats(
     text: str,
-    formats: Sequence[str],
+    formats: Sequence[str] = FIGURE_FORMATS,
     synonyms: Mapping[str, str] | None = None,
     *,
     option: str = "format",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 from db.database import Database
 from db.errors import StatisticsError, UsageError
@@ -100,6 +100,7 @@ def from_literature(
         No value is left; the message says why.
     """
     name = outcome_named(outcome)
+    Lexicon("arms", get_args(Arms)).resolve(arms)
     allowed = assumptions or Assumptions()
     filters = filters or Filters()
     chosen = query.select(database, filters, columns=["key"])

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.errors import UsageError
+from db.vocabulary import Lexicon
 from replicate.contest.answer import Summary
 from replicate.contest.grid import Cell, Entrant, cells, hold
 from replicate.contest.summary import summarise
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.networks.builders import builder_for, check_size
-from replicate.run import Running, replicate
+from replicate.run import Running, check_words, replicate
 from replicate.setup.overrides import TL_TYPE
 from replicate.spec import Network, Preprocessing
-from replicate.terms import TL_TYPES
+from replicate.terms import CONTEST_METRICS, TL_TYPES
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -66,6 +67,8 @@ def contest_cells(
         Nothing to compare, unknown names, or what does not fit together.
     """
     design = design or Design()
+    if isinstance(images, str | Path):
+        images = [images]
     if modalities and len(modalities) != len(images):
         raise UsageError(
             f"--modality: {len(modalities)} words for {len(images)} image sets.",
@@ -137,7 +140,8 @@ def hold_contest(
     UsageError, ImagesError, ReplicationError
         Nothing to compare, unknown names, or no run that gave a value.
     """
-    rows = []
+    check_words(running)
+    metric, rows = Lexicon("metric", CONTEST_METRICS).resolve(metric), []
     for row in run_cells(
         contest_cells(images, design, modalities=modalities), folder=folder, **running
     ):

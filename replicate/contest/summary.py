@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from db.errors import ReplicationError, UsageError
+from db.vocabulary import Lexicon
 from replicate.contest.answer import Summary
 from replicate.contest.statistics import (
     PairedTest,
@@ -63,8 +64,7 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
     ReplicationError
         No row has a value.
     """
-    if metric not in CONTEST_METRICS:
-        raise UsageError(f"--metric: no {metric!r}.", f"Choose from {', '.join(CONTEST_METRICS)}.")
+    metric = Lexicon("metric", CONTEST_METRICS).resolve(metric)
     if len({bool(row["phantom"]) for row in rows}) > 1:
         raise UsageError(
             "contest: rows of phantom and of real image sets together.",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from metaanalysis.audit import binomial
+from metaanalysis.audit.binomial import Z95
 from metaanalysis.stats.rank_statistics import ranks
 
 Floats = NDArray[np.float64]
@@ -23,8 +24,6 @@ Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 LEVEL = 0.95
-#: Standard errors of half an interval.
-Z = float(special.ndtri(0.5 + LEVEL / 2))
 DRAWS = 2000
 
 #: An interval from draws of which a larger share is undefined is none.
@@ -97,7 +96,7 @@ def influence_variance(influence: Floats, units: Integers, kinds: Integers | Non
 def area_interval(area: float, variance: float) -> tuple[float, float]:
     """Return the interval of an area inside (0, 1), made on the logit scale."""
     slope = area * (1 - area)
-    half = Z * math.sqrt(variance) / slope
+    half = Z95 * math.sqrt(variance) / slope
     centre = float(special.logit(area))
     return float(special.expit(centre - half)), float(special.expit(centre + half))
 
@@ -105,7 +104,7 @@ def area_interval(area: float, variance: float) -> tuple[float, float]:
 def newcombe_area(area: float, positives: int, negatives: int) -> tuple[float, float]:
     """Return Newcombe's score-like interval of an area (his method 5): defined at 0 and 1 too.
 
-    The limits are the areas A that lie `Z` standard errors off, with Hanley and McNeil's variance
+    The limits are the areas A that lie `Z95` standard errors off, with Hanley and McNeil's variance
     at A and both numbers replaced by their mean in its second part.
     """
     middle = (positives + negatives) / 2 - 1
@@ -119,7 +118,7 @@ def newcombe_area(area: float, positives: int, negatives: int) -> tuple[float, f
             return 0.0
         # An area of 1 solves the equation itself; the limit is the other root.
         below = min(of, 1 - 1e-9)
-        return float(optimize.brentq(lambda at: at + Z * error(at) - of, 0.0, below))
+        return float(optimize.brentq(lambda at: at + Z95 * error(at) - of, 0.0, below))
 
     return lower(area), 1.0 - lower(1 - area)
 

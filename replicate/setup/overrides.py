@@ -111,7 +111,7 @@ def overrides(chosen: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in chosen.items() if value is not None}
     for name in given:
         if name not in OPTIONS:
-            Lexicon("option", OPTIONS).resolve(name)
+            Lexicon("option", sorted(OPTIONS)).resolve(name)
     settings = {path: given[name] for name, path in _PLAIN.items() if name in given}
     for name, (path, words) in _TERMS.items():
         if name in given:

@@ -33,13 +33,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from db.literature import Reported
-from metaanalysis.audit.binomial import wilson
+from metaanalysis.audit.binomial import Z95, wilson
 from metaanalysis.audit.printed import fraction
 from metaanalysis.stats.effects import hanley_mcneil
 from replicate.verdicts.words import Code, Reason, because, text_of
@@ -66,10 +65,6 @@ MARGIN = 0.02
 
 #: Metrics that are a share of counted cases.
 PROPORTIONS = ("accuracy", "sensitivity", "specificity", "precision", "NPV")
-
-#: Level of all intervals here.
-LEVEL = 0.95
-_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 #: Below this two numbers are equal: 0.90 - 0.88 is not more than 0.02.
 _EQUAL = 1e-9
@@ -109,7 +104,7 @@ def interval(reported: Reported) -> tuple[float, float, str] | None:
         return float(low[0]), float(high[0]), f"Wilson, n = {n:,}"
     if reported.metric == "AUC" and n > 1:
         variance = hanley_mcneil(np.array([value]), cases / 2, cases / 2)
-        half = _Z * math.sqrt(max(float(variance[0]), 0.0))
+        half = Z95 * math.sqrt(max(float(variance[0]), 0.0))
         text = f"Hanley-McNeil, n = {n:,} in equal halves"
         return max(value - half, 0.0), min(value + half, 1.0), text
     return None
@@ -275,7 +270,7 @@ class _Pair:
             parts.append(f"of the reported ({self.own[2]})")
         spread = 0.0
         if sd and replicated.seeds and replicated.seeds > 1:
-            spread = _Z * sd * math.sqrt(1 + 1 / replicated.seeds)
+            spread = Z95 * sd * math.sqrt(1 + 1 / replicated.seeds)
             parts.append(f"SD over {replicated.seeds} seeds")
         down = math.hypot(replicated.value - self.low, above, spread)
         up = math.hypot(self.high - replicated.value, below, spread)

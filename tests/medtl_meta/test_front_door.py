@@ -11,7 +11,7 @@ import pytest
 
 import medtl_meta as mm
 from db.database import Database
-from db.errors import NotFoundError, StatisticsError, UsageError
+from db.errors import NotFoundError, StatisticsError, UnknownTermError, UsageError
 from metaanalysis import query
 from metaanalysis.analyses.analysis import Model
 
@@ -79,3 +79,17 @@ def test_a_plan_a_run_and_its_comparison(
     assert {value.verdict.verdict for value in compared.values} == {"not comparable"}
     # Of phantoms nothing is compared unless they are named.
     assert mm.compare(database=own) == []
+
+
+def test_wrong_words_are_refused_before_anything_runs(database: Database) -> None:
+    with pytest.raises(NotFoundError):
+        mm.compare(49, database=database)
+    with pytest.raises(UnknownTermError):
+        mm.pool("accuracy", database=database, arms="zz")  # type: ignore[arg-type]
+    images = "phantom:oct?n=30&size=32"
+    with pytest.raises(UnknownTermError):
+        mm.hold_contest(images, metric="zz")
+    with pytest.raises(UnknownTermError):
+        mm.hold_contest(images, foo=1)  # type: ignore[call-arg]
+    with pytest.raises(UnknownTermError):
+        mm.plan(images=images, backbone="LeNet5", weights="random", size=32).run(foo=1)  # type: ignore[call-arg]

@@ -20,7 +20,6 @@ from medtl_meta.cli.options import (
 )
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST, paragraph
-from metaanalysis.figures import FORMATS
 from replicate.verdicts.words import Code
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
@@ -70,7 +69,7 @@ def compare(
     from replicate.verdicts.compare import compare_runs, counted
     from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 
-    wanted = chosen_formats(forms, FORMATS)
+    wanted = chosen_formats(forms)
     left = 0
     with opened(where) as database:
         if names:

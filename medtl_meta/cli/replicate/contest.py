@@ -32,7 +32,6 @@ from replicate.terms import CONTEST_METRICS, RECOMMENDED, TL_TYPES
 
 if TYPE_CHECKING:
     from replicate.contest.answer import Summary
-from metaanalysis.figures import FORMATS
 
 #: What options mean here that mean something else to a single run: placeholder and help.
 _OTHERWISE = {
@@ -107,7 +106,7 @@ def contest(
     from replicate.contest.drawing import write_answer
     from replicate.contest.summary import summarise
 
-    wanted = chosen_formats(forms, FORMATS)
+    wanted = chosen_formats(forms)
     if earlier is not None:
         if given["images"]:
             raise UsageError("--from and --images: one runs nothing, the other does.", "Drop one.")

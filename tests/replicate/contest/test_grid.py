@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from db.errors import MedtlError, ReplicationError, UsageError
+from db.errors import MedtlError, ReplicationError, UnknownTermError, UsageError
 from replicate.contest import rows as contest_rows
 from replicate.contest.grid import (
     Cell,
@@ -292,7 +292,7 @@ def test_a_method_that_lacks_a_set_is_not_ranked(rows: list[Any]) -> None:
 def test_phantoms_stay_apart_and_metrics_are_known(rows: list[Any]) -> None:
     with pytest.raises(UsageError, match="phantom and of real"):
         summarise([*rows, {**rows[0], "phantom": True}])
-    with pytest.raises(UsageError, match="--metric"):
+    with pytest.raises(UnknownTermError):
         summarise(rows, "magic")
     with pytest.raises(ReplicationError, match="No run"):
         summarise([{**rows[0], "auc": None}])

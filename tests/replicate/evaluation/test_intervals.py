@@ -75,7 +75,7 @@ def test_newcombe_reaches_the_ends() -> None:
     middle, at = 10.0, low
     spread = 1 + middle * ((1 - at) / (2 - at) + at / (1 + at))
     error = math.sqrt(at * (1 - at) * spread / 120)
-    assert at + intervals.Z * error == pytest.approx(1.0)
+    assert at + intervals.Z95 * error == pytest.approx(1.0)
 
 
 def test_draws_keep_strata_and_repeat() -> None:
