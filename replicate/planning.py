@@ -141,18 +141,21 @@ class Plan:
             return None
         from replicate.images.task import task_images
         from replicate.networks.builders import find_builder
-        from replicate.weights.places import RANDOM, find_weights
+        from replicate.weights.places import start_weights
 
         spec = self.specified.spec
-        found, weights = None, spec.network.weights
+        builder = find_builder(spec.network.name)
         try:
-            if weights != RANDOM:
-                builder = find_builder(spec.network.name)
-                found = find_weights(builder, weights, download=False).sha256
+            found = start_weights(builder, spec.network.weights, download=False)
         except WeightsError:
             return None
         content = task_images(self.images, spec.data).content
-        spec, _ = completed(spec, self.specified.ledger, content=content, weights_hash=found)
+        spec, _ = completed(
+            spec,
+            self.specified.ledger,
+            content=content,
+            weights_hash=found.sha256 if found else None,
+        )
         finished = read_record(folder / spec.id)
         if finished is None or database is None:
             return finished

@@ -110,9 +110,11 @@ def replicate(
         done stays for the next try.
     """
     check_words(running)
+    from replicate.weights.places import start_weights
+
     builder = find_builder(spec.network.name)
     check_size(builder, spec.preprocessing.size)
-    found = _weights(builder, spec, running.get("download", True))
+    found = start_weights(builder, spec.network.weights, download=running.get("download", True))
     task = task_images(images, spec.data)
     ledger = ledger or Ledger.of(spec, "chosen", lambda _: "chosen by the caller")
     _agree(spec, ledger)
@@ -176,14 +178,6 @@ def _agree(spec: Spec, ledger: Ledger) -> None:
             f"ledger: does not belong to this specification ({', '.join(wrong[:3])}).",
             "Take both from the same call of specify, and choose settings there (overrides).",
         )
-
-
-def _weights(builder: Builder, spec: Spec, download: bool) -> Look | None:
-    if spec.network.weights == "random":
-        return None
-    from replicate.weights.places import find_weights
-
-    return find_weights(builder, spec.network.weights, download=download)
 
 
 def _jobs(

@@ -205,6 +205,11 @@ def _named_by_cache(path: Path) -> str | None:
     return name if len(name) == WHOLE_HASH and hexadecimal else None
 
 
+def start_weights(builder: Builder, weights: str, *, download: bool = True) -> Look | None:
+    """Return where the weights are that a network starts from; None for random ones."""
+    return None if weights == RANDOM else find_weights(builder, weights, download=download)
+
+
 def find_weights(
     builder: Builder,
     asked: str = PRETRAINED,
