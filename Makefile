@@ -2,14 +2,16 @@
 #             pools the literature, checks its numbers, and runs a replication with ImageNet weights on
 #             made images
 # make test   sets everything up and runs the linters and the tests
-# make clean  removes what the two made
+# make fuzz   attacks everything that reads a file, an option or a database, at length (some hours;
+#             make fuzz FUZZ='study-files --seed 7' for one of them)
+# make clean  removes what they made
 
 VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 OUT    ?= out
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint fuzz clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(OUT)
@@ -30,6 +32,9 @@ lint: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/.developing
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist .mypy_cache .pytest_cache .ruff_cache
