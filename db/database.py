@@ -82,18 +82,10 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open one transaction for writing; an error takes all of it back."""
-        from sqlalchemy.exc import SQLAlchemyError
+        from db.engine import transaction
 
-        from db.engine import make_engine, worded
-
-        engine = make_engine(self.location)
-        try:
-            with engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise worded(error, str(self.location)) from None
-        finally:
-            engine.dispose()
+        with transaction(self.location) as connection:
+            yield connection
 
     def close(self) -> None:
         """Close the database."""

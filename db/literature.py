@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from db.database import Database
-from db.reader import Row
+from db.reader import BY_CODE, Row
 
 #: Sources that stand for a place rather than an address.
 PLACES = {"title": "the study's title", "review text": "the review's text"}
@@ -243,7 +243,7 @@ def read_studies(database: Database, keys: Collection[str] | None = None) -> dic
     own = ", ".join(STUDY_FIELDS)
     found = database.rows_among(
         f"SELECT id, {own} FROM study WHERE {{among}} "
-        "ORDER BY CASE WHEN ref IS NULL THEN 1 ELSE 0 END, ref, key",
+        f"ORDER BY CASE WHEN ref IS NULL THEN 1 ELSE 0 END, ref, key {BY_CODE}",
         "key",
         keys,
     )
