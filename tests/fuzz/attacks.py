@@ -13,4 +13,7 @@ class Attack(NamedTuple):
     in_suite: int
 
 
-ATTACKS: dict[str, Attack] = {}
+ATTACKS: dict[str, Attack] = {
+    "kills": Attack("tests.fuzz.kills", 500, 5),
+    "urls": Attack("tests.fuzz.urls", 2000, 300),
+}
