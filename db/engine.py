@@ -172,6 +172,12 @@ def worded(error: SQLAlchemyError, place: str) -> DatabaseError:
         )
     if "disk" in text and "full" in text:
         return DatabaseError(f"{place}: no space left on the device.", "Free some space.")
+    if "disk I/O error" in text:
+        return DatabaseError(
+            f"{place}: the disk does not take or give what is asked ({text}).",
+            "Look whether it is full, a quota used up, or the disk at fault; all or nothing of the "
+            "change was kept.",
+        )
     if isinstance(error, OperationalError):
         return DatabaseError(
             f"{place}: cannot be used as a database ({text}).",
