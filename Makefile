@@ -4,6 +4,7 @@
 # make test   sets everything up and runs the linters and the tests
 # make fuzz   attacks everything that reads a file, an option or a database, at length (some hours;
 #             make fuzz FUZZ='study-files --seed 7' for one of them)
+# make test-lowest   runs the tests with the oldest release of each dependency that is allowed
 # make clean  removes what they made
 
 VENV   ?= .venv
@@ -11,7 +12,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 OUT    ?= out
 
-.PHONY: demo test lint fuzz clean
+.PHONY: demo test test-lowest lint fuzz clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(OUT)
@@ -33,11 +34,14 @@ lint: $(VENV)/.developing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+test-lowest:
+	tests/lowest.sh $(VENV)-lowest $(PYTEST)
+
 fuzz: $(VENV)/.developing
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 clean:
-	rm -rf $(VENV) $(OUT) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest $(OUT) build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "medtl-meta needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from db.errors import DatabaseError
@@ -20,6 +19,8 @@ from db.location import Location
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 Row = dict[str, Any]
 
@@ -117,20 +118,47 @@ class SqliteReader:
 
 
 class ConnectionReader:
-    """A reader on a connection of SQLAlchemy, such as that of a PostgreSQL database."""
+    """A reader on a connection of SQLAlchemy, such as that of a PostgreSQL database.
 
-    def __init__(self, connection: Connection, place: str) -> None:
+    Parameters
+    ----------
+    connection, place
+        What is read, and what to call it in messages.
+    renew
+        Gives another connection where this one is lost between two questions: a replication may
+        compute for hours between them, and servers are restarted. None: a lost one stays lost.
+    """
+
+    def __init__(
+        self, connection: Connection, place: str, renew: Callable[[], Connection] | None = None
+    ) -> None:
         self._connection = connection
         self._place = place
+        self._renew = renew
+        self._fixed = False
 
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        from sqlalchemy.exc import SQLAlchemyError
+    def _open(self) -> Connection:
+        if self._connection.closed and self._renew is not None:
+            self._connection = self._renew()
+        return self._connection
+
+    def _let_go(self) -> None:
+        self._connection.close()
+        self._connection.engine.dispose()
+
+    def _asked(self, ask: Callable[[Connection], T]) -> T:
+        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
         from db.engine import worded
 
         try:
-            yield
+            try:
+                return ask(self._open())
+            except DBAPIError as error:
+                if self._renew is None or self._fixed or not error.connection_invalidated:
+                    raise
+            self._let_go()
+            return ask(self._open())
         except SQLAlchemyError as error:
             raise worded(error, self._place) from None
 
@@ -138,33 +166,39 @@ class ConnectionReader:
         """Run one query."""
         from sqlalchemy import text
 
-        with self._in_words():
-            result = self._connection.execute(text(sql), dict(params or {}))
-            return [dict(row) for row in result.mappings()]
+        def ask(connection: Connection) -> list[Row]:
+            return [
+                dict(row) for row in connection.execute(text(sql), dict(params or {})).mappings()
+            ]
+
+        return self._asked(ask)
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
         from sqlalchemy import inspect
 
-        with self._in_words():
-            return set(inspect(self._connection).get_table_names())
+        return self._asked(lambda connection: set(inspect(connection).get_table_names()))
 
     def begin(self) -> None:
         """Begin a transaction that reads; its first statement fixes what it sees."""
-        with self._in_words():
-            # The connection commits each statement by itself, so this is the whole transaction.
-            self._connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            self._connection.exec_driver_sql("SELECT 1")
+        # The connection commits each statement by itself, so this is the whole transaction.
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        self._asked(lambda connection: connection.exec_driver_sql(begin))
+        self._fixed = True
+        self._asked(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
     def end(self) -> None:
         """End it."""
-        with self._in_words():
-            self._connection.exec_driver_sql("ROLLBACK")
+        self._fixed = False
+        if self._connection.invalidated:  # the server has ended it
+            self._let_go()
+        else:
+            self._asked(lambda connection: connection.exec_driver_sql("ROLLBACK"))
 
     def close(self) -> None:
-        """Close the connection and its pool."""
-        self._connection.close()
-        self._connection.engine.dispose()
+        """Close the connection for good."""
+        self._renew = None
+        self._let_go()
 
 
 def open_reader(location: Location) -> Reader:
@@ -173,4 +207,4 @@ def open_reader(location: Location) -> Reader:
         return SqliteReader(location.path)
     from db.engine import connect
 
-    return ConnectionReader(connect(location), str(location))
+    return ConnectionReader(connect(location), str(location), lambda: connect(location))

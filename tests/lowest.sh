@@ -10,7 +10,6 @@ if [ ! -x "$folder/bin/python" ]; then
     "$folder/bin/python" -m pip install --quiet uv
 fi
 cd "$here"
-# Build tools are not ours to bound; without a bound uv would take releases that no Python here builds.
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --resolution lowest-direct \
     --editable '.[dev,replicate,offline]'
 "$folder/bin/uv" pip freeze --python "$folder/bin/python"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +24,7 @@ from db.errors import DatabaseError
 from db.literature import read_studies
 from db.location import locate
 from db.prepare import prepare
+from db.reader import BY_CODE
 from db.replications import Run, read_runs
 from db.runs import begin_run
 from db.user import add_studies
@@ -271,9 +275,8 @@ def test_a_backend_that_is_terminated(
     postgres: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with open_database(postgres) as database:
-        _terminate(postgres)
-        with pytest.raises(DatabaseError, match="cannot connect or carry on"):
-            database.rows("SELECT key FROM study")
+        _terminate(postgres)  # between two questions: the reader connects again
+        assert len(database.rows("SELECT key FROM study")) == 114
     with open_database(postgres) as database:
         add_studies(database, [write(tmp_path / "mine2026.yaml")])
         _terminate(postgres)  # after the work: closing says nothing
@@ -308,6 +311,7 @@ from db.database import open_database
 from db.errors import MedtlError
 from db.location import locate
 from db.prepare import prepare
+from db.reader import BY_CODE
 from db.replications import Run, RunValue
 from db.runs import begin_run, finish_run
 from db.user import add_studies
@@ -359,3 +363,73 @@ def test_four_at_once(where: str, tmp_path: Path, work: str, succeed: int) -> No
         count = "SELECT (SELECT COUNT(*) FROM study) AS s, (SELECT COUNT(*) FROM run_metric) AS m"
         own = 30 if work in ("replace", "add") else 0
         assert database.rows(count) == [{"s": 114 + own, "m": 5 if work == "run" else 0}]
+
+
+STOPPED = """
+import sys
+import db.load
+from db.errors import MedtlError
+from db.location import locate
+from db.prepare import prepare
+def stop(*_):
+    print("in the middle", flush=True)
+    sys.stdin.readline()
+db.load._load_review = stop
+try:
+    prepare(locate(sys.argv[1]), force=True)
+except MedtlError as error:
+    print(error.exit_code, error.message)
+"""
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("how", ["immediate", "fast"])
+def test_a_server_that_is_stopped(how: str) -> None:
+    if shutil.which("pg_ctl") is None and not list(
+        Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")
+    ):
+        pytest.skip("no PostgreSQL here of which a server could be started and stopped")
+    script = Path(__file__).parents[2] / ".ci" / "postgres.sh"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as name:  # short: the path of a socket has a limit
+        folder = Path(name)
+        folder.chmod(0o755)
+        url = subprocess.run(
+            [script, folder / "pg", str(port)], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        data = folder / "pg" / "data"
+
+        def pg_ctl(*words: str) -> None:
+            binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+            program = str(binaries[-1]) if binaries else "pg_ctl"
+            as_server = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+            subprocess.run(
+                [*as_server, program, "--pgdata", str(data), "--wait", *words],
+                check=True, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+
+        try:
+            with open_database(url) as database:
+                studies = database.rows(f"SELECT key, title FROM study ORDER BY key {BY_CODE}")
+                process = subprocess.Popen(
+                    [sys.executable, "-c", STOPPED, url],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    text=True, cwd=script.parents[1],
+                )  # fmt: skip
+                assert process.stdout is not None
+                assert process.stdout.readline() == "in the middle\n"
+                pg_ctl("--mode", how, "stop")
+                told, wrong = process.communicate("\n", timeout=120)
+                assert told.startswith("1 "), told
+                assert "cannot connect or carry on" in told
+                assert not wrong
+                with pytest.raises(DatabaseError, match="cannot connect or carry on"):
+                    database.rows("SELECT key FROM study")
+                options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data.parent}"
+                pg_ctl("--options", options, "--log", str(data.parent / "server.log"), "start")
+                again = database.rows(f"SELECT key, title FROM study ORDER BY key {BY_CODE}")
+                assert again == studies
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                pg_ctl("--mode", "immediate", "stop")

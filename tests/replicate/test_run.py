@@ -98,9 +98,9 @@ def test_what_is_found_becomes_part_of_the_name(images: ImageSet, folders: dict[
 
 
 def test_rows_hold_what_the_result_holds(
-    images: ImageSet, folders: dict[str, Any], tmp_path: Path
+    images: ImageSet, folders: dict[str, Any], where: str
 ) -> None:
-    with open_database(tmp_path / "runs.sqlite") as database:
+    with open_database(where) as database:
         result = replicate(Spec.model_validate(SPEC), images, database=database, **folders)
         (row,) = listed(database)
         assert row["id"] == result.id
@@ -125,14 +125,14 @@ def test_rows_hold_what_the_result_holds(
 
 
 def test_a_stop_by_hand_and_a_fault_are_written_down(
-    images: ImageSet, folders: dict[str, Any], tmp_path: Path
+    images: ImageSet, folders: dict[str, Any], where: str
 ) -> None:
     def stop(progress: Progress) -> None:
         if progress.phase.startswith("training"):
             raise KeyboardInterrupt
 
     spec = Spec.model_validate(SPEC)
-    with open_database(tmp_path / "runs.sqlite") as database:
+    with open_database(where) as database:
         with pytest.raises(KeyboardInterrupt):
             replicate(spec, images, database=database, progress=stop, **folders)
         assert [row["state"] for row in listed(database)] == ["interrupted"]
