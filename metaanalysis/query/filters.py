@@ -257,7 +257,7 @@ class Filters:
         self,
         backbones: Lexicon,
         anatomies: Callable[[], set[str]],
-        dataset_names: Callable[[], set[str]],
+        dataset_names: Callable[[], set[str]] = set,
     ) -> list[Condition]:
         """Check the words and return the conditions.
 
