@@ -14,6 +14,6 @@ class Attack(NamedTuple):
 
 
 ATTACKS: dict[str, Attack] = {
-    "kills": Attack("tests.fuzz.kills", 500, 5),
-    "urls": Attack("tests.fuzz.urls", 2000, 300),
+    "kills": Attack("tests.fuzz.kills", 500, 4),
+    "urls": Attack("tests.fuzz.urls", 2000, 120),
 }
