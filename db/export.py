@@ -97,7 +97,7 @@ def _known(item: Any, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(item, name)) not in (None, ())}
 
 
-def _record(study: Study) -> dict[str, Any]:
+def record_of(study: Study) -> dict[str, Any]:
     """Return a study in the form of a study file, so that it can be loaded elsewhere."""
     beside: dict[str, list[dict[str, Any]]] = {}
     for other in sorted(study.disagreements, key=lambda other: other.field):
@@ -124,7 +124,7 @@ def _record(study: Study) -> dict[str, Any]:
 
 def to_json(studies: Iterable[Study]) -> dict[str, bytes]:
     """Return studies as JSON lines in the form of the study files."""
-    lines = [json.dumps(_record(study), ensure_ascii=False) for study in studies]
+    lines = [json.dumps(record_of(study), ensure_ascii=False) for study in studies]
     return {"studies.jsonl": ("\n".join(lines) + "\n").encode()}
 
 
