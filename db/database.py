@@ -68,6 +68,18 @@ class Database:
         return found
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read within the block one state of the database, whatever others write meanwhile.
+
+        On SQLite writers wait for the end of the block.
+        """
+        self._reader.begin()
+        try:
+            yield
+        finally:
+            self._reader.end()
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open one transaction for writing; an error takes all of it back."""
         from sqlalchemy.exc import SQLAlchemyError

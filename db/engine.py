@@ -59,10 +59,14 @@ def make_engine(location: Location, *, foreign_keys: bool = True) -> Engine:
 
 
 def connect(location: Location) -> Connection:
-    """Return a connection, or say in words why there is none."""
+    """Return a connection for reading, or say in words why there is none.
+
+    It commits each statement by itself: one that is open between two questions must not hold back
+    the server's vacuum, nor a change of the tables.
+    """
     engine = make_engine(location)
     try:
-        return engine.connect()
+        return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     except SQLAlchemyError as error:
         raise worded(error, str(location)) from None
 

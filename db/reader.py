@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -31,6 +32,12 @@ class Reader(Protocol):
 
     def tables(self) -> set[str]:
         """Return the names of the tables that exist."""
+
+    def begin(self) -> None:
+        """See the database from here on as it is now, whatever others write, until `end`."""
+
+    def end(self) -> None:
+        """See again what others write."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -83,6 +90,18 @@ class SqliteReader:
             row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
         }
 
+    def begin(self) -> None:
+        """Begin a transaction that reads; its first statement fixes what it sees."""
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            raise self._worded(error) from None
+
+    def end(self) -> None:
+        """End it."""
+        self._connection.rollback()
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -95,24 +114,43 @@ class ConnectionReader:
         self._connection = connection
         self._place = place
 
-    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one query."""
-        from sqlalchemy import text
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
         from sqlalchemy.exc import SQLAlchemyError
 
         from db.engine import worded
 
         try:
-            result = self._connection.execute(text(sql), dict(params or {}))
-            return [dict(row) for row in result.mappings()]
+            yield
         except SQLAlchemyError as error:
             raise worded(error, self._place) from None
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one query."""
+        from sqlalchemy import text
+
+        with self._in_words():
+            result = self._connection.execute(text(sql), dict(params or {}))
+            return [dict(row) for row in result.mappings()]
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
         from sqlalchemy import inspect
 
-        return set(inspect(self._connection).get_table_names())
+        with self._in_words():
+            return set(inspect(self._connection).get_table_names())
+
+    def begin(self) -> None:
+        """Begin a transaction that reads; its first statement fixes what it sees."""
+        with self._in_words():
+            # The connection commits each statement by itself, so this is the whole transaction.
+            self._connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self._connection.exec_driver_sql("SELECT 1")
+
+    def end(self) -> None:
+        """End it."""
+        with self._in_words():
+            self._connection.exec_driver_sql("ROLLBACK")
 
     def close(self) -> None:
         """Close the connection and its pool."""

@@ -532,3 +532,18 @@ def test_postgres_urls_in_all_their_forms() -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         assert locate(f"{scheme}://u:p@h:5/d").url == "postgresql+psycopg://u:p@h:5/d"
     assert str(locate("postgresql://u:p@h:5/d")) == "postgresql://u@h:5/d"
+
+
+def test_a_snapshot_sees_one_state(where: str, tmp_path: Path) -> None:
+    open_database(where).close()
+    count = "SELECT COUNT(*) AS n FROM study"
+    with open_database(where) as reading, open_database(where) as other:
+        with reading.snapshot():
+            if reading.location.path is None:  # on SQLite the writer waits for the block's end
+                add_studies(other, [write(tmp_path / "mine2026.yaml")])
+            assert reading.rows(count)[0]["n"] == 114
+        add_studies(other, [write(tmp_path / "more2026.yaml")], replace=True)
+        assert reading.rows(count)[0]["n"] == 115
+        with pytest.raises(DatabaseError), reading.snapshot():
+            reading.rows("SELECT nothing FROM nowhere")
+        assert reading.rows(count)[0]["n"] == 115
