@@ -15,15 +15,17 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from db.database import Database
 from db.errors import DatabaseError
 from db.files import replace_file
 from db.literature import REPORTED_FIELDS, Study, read_studies
 from db.reader import Row
 from db.records import Citation
 from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from db.database import Database
 
 FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
 #: Fields of a data set in the order of the study files.

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
 
 from db.errors import DatabaseError
 from db.location import Location
+from db.sqlitefile import GUARDS, address
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 Row = dict[str, Any]
+
+#: Values asked for in one query: within the limits of both databases.
+_AT_ONCE = 10_000
 
 
 class Reader(Protocol):
@@ -52,11 +55,10 @@ class SqliteReader:
         # reading needs the right to write where there is one.
         mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=60
-            )
+            self._connection = sqlite3.connect(address(path, mode), uri=True, timeout=60)
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA query_only = ON")
+            for guard in (*GUARDS, "PRAGMA query_only = ON"):
+                self._connection.execute(guard)
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
             raise self._worded(error) from None
@@ -66,8 +68,8 @@ class SqliteReader:
         if "not a database" in text or "malformed" in text:
             return DatabaseError(
                 f"{self.path}: not a usable SQLite database ({text}).",
-                "Move the file away and run the command again to make a new one, "
-                "or name another with --db.",
+                "If it was one of ours, medtl-meta db repair saves what can be read. Otherwise "
+                "move the file away and run the command again, or name another with --db.",
             )
         if "locked" in text:
             return DatabaseError(
@@ -156,6 +158,40 @@ class ConnectionReader:
         """Close the connection and its pool."""
         self._connection.close()
         self._connection.engine.dispose()
+
+
+class Rows:
+    """What a reader has, by SQL: what is asked of a database that is open or being made ready."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one reading query; values go by name (``:name``), never into the text."""
+        return self._reader.rows(sql, params)
+
+    def rows_among(
+        self, sql: str, column: str, values: Collection[Any] | None, **params: Any
+    ) -> list[Row]:
+        """Run a reading query for rows of which a column is among many values.
+
+        Parameters
+        ----------
+        sql
+            With ``{among}`` where the condition belongs.
+        column
+            Of which the values are asked.
+        values
+            Any number: they are asked for by thousands. None takes all rows.
+        """
+        if values is None:
+            return self.rows(sql.format(among="1 = 1"), params)
+        wanted, found = list(values), []
+        for start in range(0, len(wanted), _AT_ONCE):
+            chunk = {f"v{n}": one for n, one in enumerate(wanted[start : start + _AT_ONCE])}
+            among = f"{column} IN ({', '.join(f':{name}' for name in chunk)})"
+            found += self.rows(sql.format(among=among), {**params, **chunk})
+        return found
 
 
 def open_reader(location: Location) -> Reader:

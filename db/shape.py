@@ -9,29 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from db.errors import DatabaseError
 from db.reader import Reader
+from db.sqlitefile import APPLICATION_ID
 
-#: In the header of our files ("MdTL"), so that `file` and other programs can tell them.
-APPLICATION_ID = 0x4D64_544C
-
-#: Not Alembic's default name: other software may keep its own in the same server database.
-VERSION_TABLE = "medtl_meta_version"
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
 
 ANOTHER = "Name another database with --db or MEDTL_META_DB; nothing was written to this one."
 REPAIR = "medtl-meta db repair makes a new one with what is yours; the old one is kept beside it."
 
 #: Hash of all columns of the newest tables, by database (a test holds them to the migrations).
 SHAPES = {
-    "sqlite": "",
-    "postgresql": "",
+    "sqlite": "260c9a4a298ccf55",
+    "postgresql": "e1ea18c5f68baf8f",
 }
 
 _COLUMNS = {
     "sqlite": (
-        "SELECT m.name AS tab, c.name AS col, c.type AS type, c.\"notnull\" AS must, c.hidden "
+        'SELECT m.name AS tab, c.name AS col, c.type AS type, c."notnull" AS must, c.hidden '
         "FROM sqlite_master m, pragma_table_xinfo(m.name) c WHERE m.type = 'table'"
     ),
     "postgresql": (
@@ -73,9 +72,44 @@ def check_columns(reader: Reader, place: str, tables: Iterable[str], *, own_file
     kind = "sqlite" if own_file else "postgresql"
     found = columns(reader, kind, tables)
     if fingerprint(found) != SHAPES[kind]:
-        from db.verify import altered
+        raise DatabaseError(f"{place}: its tables were altered: {_altered(found, kind)}.", REPAIR)
 
-        raise DatabaseError(f"{place}: its tables were altered: {altered(found, kind)}.", REPAIR)
+
+#: How PostgreSQL calls the types of the tables.
+_NAMES = {
+    "VARCHAR": "character varying",
+    "FLOAT": "double precision",
+    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
+}
+
+
+def expected(kind: str) -> set[Column]:
+    """Return the columns as ``db/tables.py`` has them; it loads SQLModel."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    from db.tables import metadata
+
+    made: dict[str, Callable[[], Dialect]]
+    made = {"sqlite": sqlite.dialect, "postgresql": postgresql.dialect}
+    dialect = made[kind]()
+    found = set()
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            type_ = column.type.compile(dialect=dialect)
+            if kind == "postgresql":
+                type_ = _NAMES.get(type_, type_.lower())
+            found.add((table.name, column.name, type_, int(not column.nullable), 0))
+    return found
+
+
+def _altered(found: set[Column], kind: str) -> str:
+    wanted = expected(kind)
+    there, due = ({column[:2] for column in columns} for columns in (found, wanted))
+    told = [f"{table} lacks {column}" for table, column in sorted(due - there)]
+    told += [f"{table} has {column} besides" for table, column in sorted(there - due)]
+    changed = sorted(column[:2] for column in wanted - found if column[:2] in there)
+    told += [f"{table}.{column} is of another type" for table, column in changed]
+    return "; ".join(told[:5]) + ("; and more" if len(told) > 5 else "")
 
 
 _TOKEN = re.compile(
@@ -83,10 +117,11 @@ _TOKEN = re.compile(
     r"|(?P<remark>--|/\*)|(?P<word>\w+)|(?P<other>\S)"
 )
 #: What may stand before a bracket in a definition: anything else is a call, or computes a value.
-_HARMLESS = frozenset(
-    "CHECK IN KEY UNIQUE AND OR NOT VARCHAR CHAR CHARACTER VARYING FLOAT DECIMAL NUMERIC".split()
+_HARMLESS = (
+    *("CHECK", "IN", "KEY", "UNIQUE", "AND", "OR", "NOT"),
+    *("VARCHAR", "CHAR", "CHARACTER", "VARYING", "FLOAT", "DECIMAL", "NUMERIC"),
 )
-_NAMED_AFTER = frozenset(("TABLE", "REFERENCES", "ON"))
+_NAMED_AFTER = ("TABLE", "REFERENCES", "ON")
 
 
 def computes(sql: str) -> bool:
@@ -96,9 +131,9 @@ def computes(sql: str) -> bool:
         if found["remark"]:
             return True
         other = found["other"]
-        if other == "(" and re.fullmatch(r"\w+", last):
-            if last.upper() not in _HARMLESS and before.upper() not in _NAMED_AFTER:
-                return True
+        named = last.upper() in _HARMLESS or before.upper() in _NAMED_AFTER
+        if other == "(" and re.fullmatch(r"\w+", last) and not named:
+            return True
         names = (found[group] for group in ("a", "b", "c", "word"))
         token = next((name for name in names if name is not None), other or "''")
         before, last = last, token

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from db.errors import DatabaseError
 from db.reader import Reader
-from db.shape import ANOTHER, REPAIR, VERSION_TABLE, check_columns, check_file, newer
+from db.shape import ANOTHER, REPAIR, check_columns, check_file, newer
 
 #: The newest revision in ``db/migrations/versions`` (a test holds the two together).
 SCHEMA_HEAD = "0003"
+
+#: Not Alembic's default name: other software may keep its own in the same server database.
+VERSION_TABLE = "medtl_meta_version"
 
 #: The tables of `SCHEMA_HEAD` (a test holds them to ``db/tables.py``), each after those that it
 #: refers to; what an export sorts each by (after the study, where its rows belong to one).
