@@ -22,6 +22,7 @@ from db.files import replace_file
 from db.literature import REPORTED_FIELDS, Study, read_studies
 from db.reader import Row
 from db.records import Citation
+from db.sqlitefile import APPLICATION_ID
 from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -228,6 +229,8 @@ def to_sqlite(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
         path = Path(folder) / "snapshot.sqlite"
         connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {int(SCHEMA_HEAD)}")
         connection.execute("BEGIN")
         for table in metadata.sorted_tables:
             connection.execute(str(CreateTable(table).compile(dialect=dialect)))

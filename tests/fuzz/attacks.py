@@ -13,4 +13,6 @@ class Attack(NamedTuple):
     in_suite: int
 
 
-ATTACKS: dict[str, Attack] = {}
+ATTACKS: dict[str, Attack] = {
+    "databases": Attack("tests.fuzz.databases", 1_000, 14),
+}
