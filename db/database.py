@@ -66,7 +66,7 @@ class Database(Rows):
                 self._check_before_writing(connection)
                 yield connection
             self._sound = self._stamp()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeError) as error:
             raise worded(error, str(self.location)) from None
         finally:
             engine.dispose()

@@ -74,7 +74,7 @@ def connect(location: Location) -> Connection:
         raise worded(error, str(location)) from None
 
 
-def worded(error: SQLAlchemyError, place: str) -> DatabaseError:
+def worded(error: Exception, place: str) -> DatabaseError:
     """Turn a driver's error into one for people."""
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     if "not a database" in text or "malformed" in text:

@@ -93,7 +93,7 @@ def prepare(
             if state == State(SCHEMA_HEAD, data.hash, __version__) and not force:
                 return None
             return _filled(connection, reader, location, state, data, first)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, UnicodeError) as error:
         raise worded(error, str(location)) from None
     finally:
         engine.dispose()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+#: What sqlite3 raises at what it cannot read; text that is none does not always come as its own.
+FAILURES = (sqlite3.Error, UnicodeError)
+
 #: Values asked for in one query: within the limits of both databases.
 _AT_ONCE = 10_000
 
@@ -60,10 +63,10 @@ class SqliteReader:
             for guard in (*GUARDS, "PRAGMA query_only = ON"):
                 self._connection.execute(guard)
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise self._worded(error) from None
 
-    def _worded(self, error: sqlite3.Error) -> DatabaseError:
+    def _worded(self, error: Exception) -> DatabaseError:
         text = str(error)
         if "not a database" in text or "malformed" in text:
             return DatabaseError(
@@ -83,7 +86,7 @@ class SqliteReader:
         """Run one query."""
         try:
             return [dict(row) for row in self._connection.execute(sql, dict(params or {}))]
-        except sqlite3.DatabaseError as error:
+        except FAILURES as error:
             raise self._worded(error) from None
 
     def tables(self) -> set[str]:
@@ -97,7 +100,7 @@ class SqliteReader:
         try:
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise self._worded(error) from None
 
     def end(self) -> None:
@@ -124,7 +127,7 @@ class ConnectionReader:
 
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeError) as error:
             raise worded(error, self._place) from None
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:

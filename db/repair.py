@@ -26,7 +26,7 @@ from db.load import CHILDREN, LoadReport
 from db.location import Location
 from db.packaged import PackagedData, read
 from db.prepare import prepare
-from db.reader import open_reader
+from db.reader import FAILURES, open_reader
 from db.shape import computes
 from db.sqlitefile import APPLICATION_ID, GUARDS, address, free_name, sync
 from db.state import SCHEMA_HEAD, VERSION_TABLE, state_of
@@ -181,7 +181,7 @@ def _definitions(copy: Path) -> dict[str, str] | None:
         with closing(_open(copy)) as connection:
             found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
             return {str(row["name"]): str(row["sql"]) for row in found}
-    except sqlite3.Error:
+    except FAILURES:
         return None
 
 
@@ -209,10 +209,10 @@ def _rows(connection: sqlite3.Connection, name: str) -> Iterator[Raw | None]:
             low = row["_rowid"]
             yield dict(row)
         return
-    except sqlite3.Error:
+    except FAILURES:
         yield None
     back: list[Raw] = []
-    with suppress(sqlite3.Error):
+    with suppress(*FAILURES):
         sql = f"SELECT rowid AS _rowid, * FROM {name} NOT INDEXED ORDER BY rowid DESC"
         for row in connection.execute(sql):
             high = row["_rowid"]
@@ -224,7 +224,7 @@ def _rows(connection: sqlite3.Connection, name: str) -> Iterator[Raw | None]:
         start = low if isinstance(low, int) else 0
         end = high if isinstance(high, int) else start + 10_000
         for number in range(start + 1, min(end, start + 1_000_000)):
-            with suppress(sqlite3.Error):
+            with suppress(*FAILURES):
                 row = connection.execute(
                     f"SELECT rowid AS _rowid, * FROM {name} NOT INDEXED WHERE rowid = ?", (number,)
                 ).fetchone()

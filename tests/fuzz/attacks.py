@@ -14,5 +14,5 @@ class Attack(NamedTuple):
 
 
 ATTACKS: dict[str, Attack] = {
-    "databases": Attack("tests.fuzz.databases", 1_000, 14),
+    "databases": Attack("tests.fuzz.databases", 1_000, 7),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -71,7 +71,6 @@ COMMANDS = (
     ("query", "--modality", "OCT", "--format", "json"),
     ("show", "karri2017"),
     ("show", "mine2026", "--format", "json"),
-    ("audit", "--format", "csv"),
     ("stats", "pool", "accuracy"),
     ("db", "info"),
     ("replicate", "runs"),
@@ -168,6 +167,7 @@ def _sql(draw: Random, path: Path) -> str:
             connection.executescript(script)
         except sqlite3.Error:  # a column that cannot be dropped: nothing is altered, then
             connection.rollback()
+            return "nothing"
     return script
 
 
@@ -188,49 +188,44 @@ def _damaged(path: Path) -> bool:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             connection.execute("PRAGMA cell_size_check = ON")
             return bool(connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok")
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):
         return True
 
 
-def _attempt(path: Path, study: Path, tried: str) -> Outcome:
-    slowest = 0.0
-    seen = []
-    hidden = "TRIGGER" in tried or "randomblob" in tried or "RECURSIVE" in tried
-    damaged = path.stat().st_size > 0 and not hidden and _damaged(path)
+def _attempt(path: Path, study: Path, tried: str, asked: Sequence[tuple[str, ...]]) -> Outcome:
+    seen: list[Outcome] = []
+    hostile = any(word in tried for word in ("TRIGGER", "VIEW", "VIRTUAL", "random", "abs("))
+    # An empty file is none that is damaged: it is filled.
+    damaged = hostile or (path.stat().st_size > 0 and _damaged(path))
 
-    def call(*words: str) -> Outcome:
-        nonlocal slowest
+    def call(*words: str) -> tuple[bool, str]:
         outcome, printed = command(["--db", str(path), *words])
-        slowest = max(slowest, outcome.seconds)
-        seen.append(f"{' '.join(words[:2])}: {outcome.kind}")
         if outcome.kind in FAULTS:
-            raise _FaultError(Outcome(outcome.kind, f"{tried}: {words}", outcome.seen + printed))
-        return outcome
+            raise _FaultError(outcome.kind, f"{words}: {outcome.seen} {printed}")
+        seen.append(outcome)
+        return outcome.kind == "answered", printed
 
     try:
-        for words in COMMANDS:
+        for words in asked:
             call(*words)
-        if path.stat().st_size == 0 or not damaged:
-            damaged = False
-        added = call("db", "add", str(study))
-        if added.kind == "answered" and (damaged or "TRIGGER" in tried):
-            raise _FaultError(Outcome("lost", tried, "added to a damaged or hostile file"))
+        added, printed = call("db", "add", str(study))
+        if added and damaged:
+            raise _FaultError("lost", f"added to a damaged or hostile file: {printed}")
         call("db", "verify")
-        repaired = call("db", "repair")
-        verified = call("db", "verify")
-        if repaired.kind == "answered" and verified.kind != "answered":
-            raise _FaultError(Outcome("half-written", tried, verified.seen))
+        repaired, told = call("db", "repair")
+        verified, printed = call("db", "verify")
+        if repaired and not verified:
+            raise _FaultError("half-written", told + printed)
     except _FaultError as fault:
-        return fault.outcome
-    return Outcome(
-        "refused" if "refused" in " ".join(seen) else "answered", tried, "; ".join(seen), slowest
-    )
+        return Outcome(fault.kind, tried, str(fault))
+    kind = "refused" if any(one.kind == "refused" for one in seen) else "answered"
+    return Outcome(kind, tried, seconds=max(one.seconds for one in seen))
 
 
 class _FaultError(Exception):
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.kind)
-        self.outcome = outcome
+    def __init__(self, kind: str, seen: str) -> None:
+        super().__init__(seen)
+        self.kind = kind
 
 
 def attempts(seed: int, folder: Path) -> Iterator[Outcome]:
@@ -245,5 +240,6 @@ def attempts(seed: int, folder: Path) -> Iterator[Outcome]:
         path = Path(shutil.copy(sound, place / "x.sqlite"))
         way = WAYS[number % len(WAYS)]
         number += 1
-        yield _attempt(path, study, f"{number}: {way(draw, path)}")
+        tried = f"{number}: {way(draw, path)}"
+        yield _attempt(path, study, tried, draw.sample(COMMANDS, 2))
         shutil.rmtree(place)
