@@ -21,6 +21,7 @@ from db.errors import DatabaseError
 from db.location import Location, locate
 from db.reader import Reader, Rows, open_reader
 from db.state import SCHEMA_HEAD, TABLES, State, state_of
+from db.wording import plural
 
 #: Faults of one kind that are told one by one.
 TOLD = 20
@@ -196,13 +197,13 @@ def _packaged_faults(reader: Reader, state: State) -> Iterator[Fault]:
     there = _content(reader)
     for name, rows in due.items():
         lost, more = rows - there[name], there[name] - rows
-        if name in _AMONG:
+        if name in _AMONG:  # what a release no longer has may still be in use
             more.clear()
-        for how, which in (("lacks or has changed", lost), ("has besides", more)):
-            if which:
-                keys = sorted({str(_named(row)) for row in which})
-                text = f"{how} {which.total()} packaged rows (of {', '.join(keys[:5])})"
-                yield Fault("packaged", name, text)
+        if lost or more:
+            keys = sorted({str(_named(row)) for row in (*lost, *more)})
+            count = plural(max(lost.total(), more.total()), "packaged row")
+            text = f"{count} lost, changed or put in (of {', '.join(keys[:5])})"
+            yield Fault("packaged", name, text)
 
 
 def _named(row: tuple[Any, ...]) -> Any:

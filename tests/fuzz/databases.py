@@ -31,8 +31,8 @@ HOSTILE = (
     "(SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n AS id, n AS study_id, 'x' AS field FROM r",
     "CREATE VIRTUAL TABLE f USING fts5(a)",
     "DROP TABLE run_setting; CREATE VIRTUAL TABLE run_setting USING fts5(run_id, name)",
-    "CREATE INDEX i ON study (length(randomblob(100000000)))",
-    "ALTER TABLE study ADD COLUMN g AS (length(randomblob(900000000)))",
+    "CREATE INDEX i ON study (length(zeroblob(900000000)))",
+    "ALTER TABLE study ADD COLUMN g AS (length(zeroblob(900000000)))",
     "CREATE TABLE c (x CHECK (length(randomblob(900000000)) > 0)); INSERT INTO c VALUES (1)",
     "CREATE TABLE c (x DEFAULT (abs(-1)))",
     "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'VARCHAR', 'BLOB')",
@@ -194,7 +194,7 @@ def _damaged(path: Path) -> bool:
 
 def _attempt(path: Path, study: Path, tried: str, asked: Sequence[tuple[str, ...]]) -> Outcome:
     seen: list[Outcome] = []
-    hostile = any(word in tried for word in ("TRIGGER", "VIEW", "VIRTUAL", "random", "abs("))
+    hostile = any(word in tried for word in ("TRIGGER", "VIEW", "VIRTUAL", "blob(9", "abs("))
     # An empty file is none that is damaged: it is filled.
     damaged = hostile or (path.stat().st_size > 0 and _damaged(path))
 
@@ -214,7 +214,9 @@ def _attempt(path: Path, study: Path, tried: str, asked: Sequence[tuple[str, ...
         call("db", "verify")
         repaired, told = call("db", "repair")
         verified, printed = call("db", "verify")
-        if repaired and not verified:
+        # Evidence that was lost leaves a study of the user's short of what the rules want.
+        faults = [line for line in printed.splitlines() if not line.startswith("rule:")]
+        if repaired and not verified and faults[1:]:
             raise _FaultError("half-written", told + printed)
     except _FaultError as fault:
         return Outcome(fault.kind, tried, str(fault))
