@@ -245,7 +245,10 @@ def _value(column: Column[Any], value: Any) -> Any:
     if isinstance(kind, DateTime):
         return datetime.fromisoformat(value)
     if isinstance(kind, JsonText):
-        return kind.process_result_value(value, None)  # type: ignore[arg-type]
+        content = kind.process_result_value(value, None)  # type: ignore[arg-type]
+        if column.table.name == "run" and not isinstance(content, dict):
+            raise ValueError(f"{column.name}: {value!r}")
+        return content
     if isinstance(kind, Boolean) and value in (0, 1):
         return bool(value)
     known = {Boolean: (), Integer: (int,), Float: (int, float)}
@@ -256,13 +259,21 @@ def _value(column: Column[Any], value: Any) -> Any:
 
 
 def _fitted(name: str, row: Mapping[str, Any], without: tuple[str, ...] = ()) -> Raw | None:
-    """Return a row as its table takes it now; None where it does not fit."""
-    columns = [c for c in table(name).columns if c.name not in without]
-    given = [c for c in columns if c.name in row or (c.server_default is None)]
-    try:
-        return {c.name: _value(c, row.get(c.name)) for c in given}
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
+    """Return a row as its table takes it now; None where it does not fit.
+
+    A run may do without what is not known of each; elsewhere NULL would say more than is known.
+    """
+    fitted: Raw = {}
+    for column in table(name).columns:
+        if column.name in without or (column.name not in row and column.server_default is not None):
+            continue
+        try:
+            fitted[column.name] = _value(column, row.get(column.name))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            if name != "run" or not column.nullable:
+                return None
+            fitted[column.name] = None
+    return fitted
 
 
 def _kept(connection: Connection, name: str, row: Raw) -> Any:
@@ -279,6 +290,7 @@ def _write(connection: Connection, found: _Found, data: PackagedData, result: Re
     known = {
         "backbone": {one.name for one in data.backbones},
         "dataset": {one.name for one in data.datasets},
+        "study": {one.key for one in data.studies},
     }
     for name in _NAMES:  # the packaged ones are written over them by the load that follows
         for row in found.rows.get(name, ()):
@@ -307,16 +319,20 @@ def _write_studies(
 ) -> dict[int, int]:
     """Write the user's studies with their children; return the new ids by the old ones."""
     ids: dict[int, int] = {}
+    packaged: dict[Any, Any] = {}
     for row in found.rows.get("study", ()):
-        if row.get("origin") == "packaged":
-            continue
-        fitted = _fitted("study", row, ("id",))
-        new = None if fitted is None else _kept(connection, "study", fitted)
-        if new is None:
-            result.lost["study"] += 1
-        else:
-            result.saved["study"] += 1
-            ids[row["id"]] = new
+        if row.get("key") in known["study"] and row.get("origin") != "user":
+            packaged[row["key"]] = row["id"]
+        elif row.get("origin") != "packaged":  # a page of something else reads as rows, too
+            fitted = _fitted("study", {**row, "origin": "user"}, ("id",))
+            new = None if fitted is None else _kept(connection, "study", fitted)
+            if new is not None:
+                result.saved["study"] += 1
+                ids[row["id"]] = new
+    # Rows of studies that are gone tell how many there were; some are of packaged ones.
+    named = {row.get("study_id") for name in _OWN_CHILDREN for row in found.rows.get(name, ())}
+    gone = len(named - ids.keys() - set(packaged.values()))
+    result.lost["study"] = max(gone - len(known["study"] - packaged.keys()), 0)
     for name in _OWN_CHILDREN:
         for row in found.rows.get(name, ()):
             if row.get("study_id") not in ids:
