@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -181,24 +182,29 @@ def _content(reader: Reader) -> dict[str, Counter[tuple[Any, ...]]]:
     return found
 
 
-def _packaged_faults(reader: Reader, state: State) -> Iterator[Fault]:
-    """Compare with a database that is made for the purpose: the packaged data, loaded anew."""
+@cache
+def _due(_: str) -> dict[str, Counter[tuple[Any, ...]]]:
+    """Return the packaged rows as they must be: of a database that is made for the purpose."""
     from db.prepare import prepare
 
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = locate(Path(folder) / "fresh.sqlite")
+        prepare(fresh)
+        with closing(open_reader(fresh)) as reader:
+            return _content(reader)
+
+
+def _packaged_faults(reader: Reader, state: State) -> Iterator[Fault]:
+    """Yield what differs from the packaged data as a new database has them."""
     if state != State(SCHEMA_HEAD, data_hash(), __version__):
         text = f"loaded by release {state.release}; the next command refreshes it"
         yield Fault("older", "packaged data", text)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        fresh = locate(Path(folder) / "fresh.sqlite")
-        prepare(fresh)
-        with closing(open_reader(fresh)) as other:
-            due = _content(other)
-    there = _content(reader)
+    due, there = _due(data_hash()), _content(reader)
     for name, rows in due.items():
         lost, more = rows - there[name], there[name] - rows
         if name in _AMONG:  # what a release no longer has may still be in use
-            more.clear()
+            more = Counter()
         if lost or more:
             keys = sorted({str(_named(row)) for row in (*lost, *more)})
             count = plural(max(lost.total(), more.total()), "packaged row")

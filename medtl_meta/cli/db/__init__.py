@@ -208,7 +208,7 @@ def repair(where: str | None) -> None:
     click.echo(f"Packaged studies: {done.report}. Database: {location}")
     if done.kept is None:
         return
-    names = sorted(done.saved.keys() | done.lost.keys())
+    names = sorted((+done.saved | +done.lost).keys())
     rows = [{"what": n, "saved": done.saved[n], "lost": done.lost[n]} for n in names]
     write_rows(rows, ("what", "saved", "lost"), "table")
     if done.unreadable:
