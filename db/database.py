@@ -56,20 +56,12 @@ class Database(Rows):
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open one transaction for writing; an error takes all of it back."""
-        from sqlalchemy.exc import SQLAlchemyError
+        from db.engine import transaction
 
-        from db.engine import make_engine, worded
-
-        engine = make_engine(self.location)
-        try:
-            with engine.begin() as connection:
-                self._check_before_writing(connection)
-                yield connection
-            self._sound = self._stamp()
-        except (SQLAlchemyError, UnicodeError) as error:
-            raise worded(error, str(self.location)) from None
-        finally:
-            engine.dispose()
+        with transaction(self.location) as connection:
+            self._check_before_writing(connection)
+            yield connection
+        self._sound = self._stamp()
 
     def _stamp(self) -> tuple[int, int] | None:
         """Return what shows that a file was written to; None for a server."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from db.reader import Row, Rows
+from db.reader import BY_CODE, Row, Rows
 
 #: Sources that stand for a place rather than an address.
 PLACES = {"title": "the study's title", "review text": "the review's text"}
@@ -242,7 +242,7 @@ def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[st
     own = ", ".join(STUDY_FIELDS)
     found = database.rows_among(
         f"SELECT id, {own} FROM study WHERE {{among}} "
-        "ORDER BY CASE WHEN ref IS NULL THEN 1 ELSE 0 END, ref, key",
+        f"ORDER BY CASE WHEN ref IS NULL THEN 1 ELSE 0 END, ref, key {BY_CODE}",
         "key",
         keys,
     )

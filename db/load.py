@@ -21,7 +21,7 @@ from db.aside import Moved, find_runs_again, make_way
 from db.errors import DataFileError, Problem
 from db.packaged import PackagedData
 from db.records import SecondCodingRecord, SecondValues, StudyRecord
-from db.rows import Row, StudyRows, study_rows
+from db.rows import SEARCHED, Row, StudyRows, search_text, study_rows
 from db.tables import ORIGINS, metadata, table
 from db.vocabulary import fold
 from db.wording import plural
@@ -211,6 +211,24 @@ def _coding_rows(
                 yield {**place, "coder": coder, "value": read}
 
 
+def _refold(connection: Connection) -> None:
+    """Fold the text of the user's studies anew: an earlier release may have done it otherwise."""
+    columns = (study.c.id, study.c.search_text, *(study.c[name] for name in SEARCHED))
+    last = 0
+    while found := connection.execute(
+        select(*columns)
+        .where((study.c.origin == "user") & (study.c.id > last))
+        .order_by(study.c.id)
+        .limit(CHUNK)
+    ).all():
+        last = found[-1].id
+        for row in found:
+            folded = search_text(dict(row._mapping))
+            if folded != row.search_text:
+                changed = update(study).where(study.c.id == row.id)
+                connection.execute(changed.values(search_text=folded))
+
+
 def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     """Make the packaged part of the database equal to the packaged data.
 
@@ -235,6 +253,7 @@ def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     connection.execute(update(study).where(study.c.origin == "packaged").values(ref=None))
     ids = _write_studies(connection, rows, mine)
     _write(connection, "coding", list(_coding_rows(data.second_coding, records, ids)))
+    _refold(connection)
     find_runs_again(connection)
     report.added = len(records) - len(mine.keys() & records.keys())
     report.refreshed = len(mine.keys() & records.keys())

@@ -10,11 +10,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from db import __version__
-from db.engine import LOAD_LOCK, make_engine, worded
+from db.engine import transaction
 from db.errors import DatabaseError
 from db.load import LoadReport, load_packaged
 from db.location import Location
@@ -83,20 +82,12 @@ def prepare(
     data = data or read()  # faults in the files show before the database is touched
     if location.path is not None:
         _make_folder(location.path)
-    engine = make_engine(location, foreign_keys=False)
-    try:
-        with engine.begin() as connection:
-            if location.path is None:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOAD_LOCK})
-            reader = ConnectionReader(connection, str(location))
-            state = state_of(reader, str(location), own_file=location.path is not None)
-            if state == State(SCHEMA_HEAD, data.hash, __version__) and not force:
-                return None
-            return _filled(connection, reader, location, state, data, first)
-    except (SQLAlchemyError, UnicodeError) as error:
-        raise worded(error, str(location)) from None
-    finally:
-        engine.dispose()
+    with transaction(location, foreign_keys=False) as connection:
+        reader = ConnectionReader(connection, str(location))
+        state = state_of(reader, str(location), own_file=location.path is not None)
+        if state == State(SCHEMA_HEAD, data.hash, __version__) and not force:
+            return None
+        return _filled(connection, reader, location, state, data, first)
 
 
 def _filled(

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+#: Behind a text that is sorted or folded: the same on every server, whatever its locale. SQL is
+#: written as PostgreSQL has it; SQLite compares text by its code points anyway.
+BY_CODE = 'COLLATE "C"'
+#: A list of texts as one value, for `IN`: its number of members has no limit.
+AMONG = "IN (SELECT json_array_elements_text({}))"
+_IN_SQLITE = ((BY_CODE, ""), ("json_array_elements_text(", "value FROM json_each("))
+
 #: What sqlite3 raises at what it cannot read; text that is none does not always come as its own.
 FAILURES = (sqlite3.Error, UnicodeError)
 
@@ -84,6 +91,8 @@ class SqliteReader:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
+        for here, there in _IN_SQLITE:
+            sql = sql.replace(here, there)
         try:
             return [dict(row) for row in self._connection.execute(sql, dict(params or {}))]
         except FAILURES as error:

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from db.database import Database
-from db.reader import Row
+from db.reader import BY_CODE, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +159,15 @@ def read_runs(database: Database, ids: Collection[str] | None = None) -> dict[st
     rows = database.rows_among(
         f"SELECT {', '.join(f'r.{name}' for name in RUN_FIELDS)}, s.ref FROM run r "
         "LEFT JOIN study s ON s.key = r.study_key WHERE {among} "
-        "ORDER BY r.study_key, r.created_at, r.id",
+        "ORDER BY CASE WHEN r.study_key IS NULL THEN 0 ELSE 1 END, "
+        f"r.study_key {BY_CODE}, r.created_at, r.id {BY_CODE}",
         "r.id",
         ids,
     )
     ledgers: dict[str, list[Setting]] = defaultdict(list)
     for row in database.rows_among(
-        "SELECT run_id, name, value, mark, reason FROM run_setting WHERE {among} ORDER BY name",
+        "SELECT run_id, name, value, mark, reason FROM run_setting WHERE {among} "
+        f"ORDER BY name {BY_CODE}",
         "run_id",
         ids,
     ):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from db.datafiles import line_of, read_text
 from db.records import Disagreement, StudyRecord, Value, Values
+from db.vocabulary import fold_case
 
 Row = dict[str, Any]
 
@@ -62,6 +64,11 @@ def _disagreements(name: str, found: tuple[Disagreement, ...]) -> list[Row]:
     ]
 
 
+def search_text(study: Mapping[str, Any]) -> str:
+    """Return what `--text` searches in a row of ``study``."""
+    return fold_case("\n".join(study[name] or "" for name in SEARCHED))
+
+
 def study_rows(
     record: StudyRecord, origin: str, path: Path | None = None, line: int | None = None
 ) -> StudyRows:
@@ -97,7 +104,7 @@ def study_rows(
         "tl_note": record.notes.tl,
         "note": record.notes.general,
     }
-    study["search_text"] = "\n".join(study[name] or "" for name in SEARCHED).lower()
+    study["search_text"] = search_text(study)
     disagreements = [
         row for name, value in read.items() for row in _disagreements(name, value.disagreements)
     ]

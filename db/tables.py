@@ -154,7 +154,7 @@ class Study(_Row, table=True):
     data_note: str | None = _long()
     tl_note: str | None = _long()
     note: str | None = _long()
-    #: What `--text` searches, in lower case: one comparison a row instead of one a column.
+    #: What `--text` searches, its case folded: one comparison a row instead of one a column.
     search_text: str = Field(sa_type=Text)
 
 

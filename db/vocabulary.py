@@ -16,6 +16,7 @@ A word is looked up by its letters and digits alone, so ``x ray``, ``X-RAY`` and
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
@@ -243,6 +244,16 @@ TERMS: Mapping[str, Sequence[str]] = {
     "depth_group": DEPTH_GROUPS,
     "access": ACCESS,
 }
+
+
+def fold_case(text: str) -> str:
+    """Return text as it is searched: whatever the case, and however its accents are encoded.
+
+    That is Unicode's caseless form, the same on every database. The dot that a Turkish capital I
+    leaves behind is dropped, so that ``istanbul`` finds it.
+    """
+    normal = unicodedata.normalize("NFD", text).casefold()
+    return unicodedata.normalize("NFC", normal.replace("i\u0307", "i"))
 
 
 def fold(word: str) -> str:

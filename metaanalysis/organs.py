@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from db.vocabulary import fold_case
+
 #: Organ -> pattern of the anatomy as curated. The first that matches counts, so each study counts
 #: once. The review's subjects are too wide for its own statement about breast and skin: both are
 #: the integument.
@@ -34,7 +36,7 @@ def organ(anatomy: str | None) -> str | None:
     """Return the organ out of :data:`ORGANS` that an anatomy names, ``other``, or None."""
     if anatomy is None:
         return None
-    words = anatomy.lower()
+    words = fold_case(anatomy)
     found = (name for name, pattern in ORGANS.items() if re.search(pattern, words))
     return next(found, OTHER_ORGAN)
 
@@ -45,10 +47,10 @@ def names_organ(word: str, anatomy: str) -> bool:
     The word is one of :data:`ORGANS` (``eye`` then finds the retina too), or stands in the anatomy
     at the beginning of a word (``ear`` is not in ``heart``).
     """
-    word = word.strip().lower()
+    word = fold_case(word.strip())
     named = {part for name in ORGANS for part in (name, *re.split(r",? and |, ", name))}
     if word in named or word + "s" in named:
         of = organ(anatomy)
         if of is not None and re.search(rf"\b{re.escape(word)}", of):
             return True
-    return re.search(rf"\b{re.escape(word)}", anatomy.lower()) is not None
+    return re.search(rf"\b{re.escape(word)}", fold_case(anatomy)) is not None

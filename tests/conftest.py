@@ -47,7 +47,7 @@ def own(tmp_path: Path, database: Database) -> Iterator[Database]:
         yield opened
 
 
-def _fresh_postgres() -> tuple[str, Callable[[], None]]:
+def _fresh_postgres(options: str = "") -> tuple[str, Callable[[], None]]:
     """Make an empty PostgreSQL database on the test server; return its URL and how to drop it."""
     import psycopg
     from psycopg import sql
@@ -55,7 +55,7 @@ def _fresh_postgres() -> tuple[str, Callable[[], None]]:
     name = f"medtl_test_{uuid.uuid4().hex[:12]}"
     base, _, _ = POSTGRES.rpartition("/")
     with psycopg.connect(POSTGRES, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        server.execute(sql.SQL(f"CREATE DATABASE {{}} {options}").format(sql.Identifier(name)))
 
     def drop() -> None:
         with psycopg.connect(POSTGRES, autocommit=True) as server:
@@ -67,21 +67,23 @@ def _fresh_postgres() -> tuple[str, Callable[[], None]]:
 
 
 @contextmanager
-def _server_database() -> Iterator[str]:
+def server_database(options: str = "") -> Iterator[str]:
     """Lend an empty PostgreSQL database; without a server skip, on a CI machine fail."""
     if not POSTGRES:
         if os.environ.get("CI"):
             pytest.fail("CI must have a PostgreSQL server: MEDTL_META_TEST_POSTGRES is not set")
         pytest.skip("no PostgreSQL server: set MEDTL_META_TEST_POSTGRES to the URL of one")
-    url, drop = _fresh_postgres()
-    yield url
-    drop()
+    url, drop = _fresh_postgres(options)
+    try:
+        yield url
+    finally:
+        drop()
 
 
 @pytest.fixture
 def postgres() -> Iterator[str]:
     """The URL of an empty PostgreSQL database."""
-    with _server_database() as url:
+    with server_database() as url:
         yield url
 
 
@@ -102,5 +104,5 @@ def either(request: pytest.FixtureRequest, database: Database) -> Iterator[Datab
     if request.param == "sqlite":
         yield database
         return
-    with _server_database() as url, open_database(url) as opened:
+    with server_database() as url, open_database(url) as opened:
         yield opened

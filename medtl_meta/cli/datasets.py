@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from db.vocabulary import MODALITIES, lexicon
+from db.vocabulary import MODALITIES, fold_case, lexicon
 from medtl_meta.cli.options import database_option, format_option, opened, remark
 from medtl_meta.cli.output import write_rows
 from metaanalysis import query as ask
@@ -43,11 +43,11 @@ def datasets(
     wanted = {lexicon("modality").resolve(word) for word in modality}
 
     def fits(row: dict[str, object]) -> bool:
-        words = " ".join(str(row[name] or "") for name in ("name", "anatomy", "note")).lower()
+        words = fold_case(" ".join(str(row[name] or "") for name in ("name", "anatomy", "note")))
         return (
             (not wanted or row["modality"] in wanted)
-            and (not task or task.lower() in str(row["task"]).lower())
-            and (not text or text.lower() in words)
+            and (not task or fold_case(task) in fold_case(str(row["task"])))
+            and (not text or fold_case(text) in words)
             and (not only_open or row["access"] == "open")
         )
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from db.errors import UsageError
+
 #: Command -> one line of help.
 Commands = Mapping[str, str]
 
@@ -50,6 +52,8 @@ class LazyGroup(click.Group):
         if args and not args[0].startswith("-") and args[0] not in self.commands_at:
             from db.vocabulary import Lexicon
 
+            if "://" in args[0]:  # not quoted: it may hold a password
+                raise UsageError("a URL stands where a command is due.", "Write --db before it.")
             Lexicon("command", self.commands_at).resolve(args[0])
         return super().resolve_command(ctx, args)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.database import Database
-from db.reader import Row
+from db.reader import BY_CODE, Row
 from db.vocabulary import Lexicon
 
 
@@ -41,7 +41,9 @@ def coverage(database: Database) -> Coverage:
 
 def backbone_names(database: Database) -> Lexicon:
     """Return the names of backbones with their synonyms."""
-    rows = database.rows("SELECT word, backbone FROM backbone_synonym ORDER BY backbone, word")
+    rows = database.rows(
+        f"SELECT word, backbone FROM backbone_synonym ORDER BY backbone {BY_CODE}, word {BY_CODE}"
+    )
     return Lexicon(
         "backbone",
         dict.fromkeys(row["backbone"] for row in rows),
@@ -52,7 +54,8 @@ def backbone_names(database: Database) -> Lexicon:
 def review_facts(database: Database, section: str) -> dict[str, Any]:
     """Return what the review prints in one section, such as ``figure_4b`` (reported values)."""
     rows = database.rows(
-        "SELECT name, value FROM review_fact WHERE name LIKE :section", {"section": f"{section}.%"}
+        f"SELECT name, value FROM review_fact WHERE name LIKE :section ORDER BY name {BY_CODE}",
+        {"section": f"{section}.%"},
     )
     return {row["name"].removeprefix(f"{section}."): json.loads(row["value"]) for row in rows}
 
@@ -60,7 +63,7 @@ def review_facts(database: Database, section: str) -> dict[str, Any]:
 def printed(database: Database) -> list[Row]:
     """Return everything that the review prints: section, name, place in the review, value."""
     result = []
-    for row in database.rows("SELECT name, place, value FROM review_fact ORDER BY name"):
+    for row in database.rows(f"SELECT name, place, value FROM review_fact ORDER BY name {BY_CODE}"):
         section, _, name = row["name"].partition(".")
         value = None if row["value"] is None else json.loads(row["value"])
         result.append({"section": section, "name": name, "place": row["place"], "value": value})
@@ -69,19 +72,24 @@ def printed(database: Database) -> list[Row]:
 
 def backbones(database: Database) -> list[Row]:
     """Return all backbones with their groups."""
-    return database.rows("SELECT * FROM backbone ORDER BY family, name")
+    return database.rows(f"SELECT * FROM backbone ORDER BY family {BY_CODE}, name {BY_CODE}")
 
 
 def public_datasets(database: Database) -> list[Row]:
     """Return the public medical image data sets."""
-    return database.rows("SELECT * FROM dataset ORDER BY modality, name")
+    return database.rows(
+        "SELECT * FROM dataset ORDER BY CASE WHEN modality IS NULL THEN 0 ELSE 1 END, "
+        f"modality {BY_CODE}, name {BY_CODE}"
+    )
 
 
 def codings(database: Database) -> list[Row]:
     """Return what both coders read: key, field, coder, value, adjudication."""
     rows = database.rows(
         "SELECT s.key, s.ref, c.field, c.coder, c.value, c.adjudication FROM coding c "
-        "JOIN study s ON s.id = c.study_id ORDER BY s.ref, c.field, c.coder"
+        "JOIN study s ON s.id = c.study_id "
+        f"ORDER BY CASE WHEN s.ref IS NULL THEN 0 ELSE 1 END, s.ref, s.key {BY_CODE}, "
+        f"c.field {BY_CODE}, c.coder"
     )
     return [{**row, "value": json.loads(row["value"])} for row in rows]
 

@@ -7,13 +7,15 @@ and said.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from db.errors import UsageError
-from db.vocabulary import SYNONYMS, Lexicon, fold, lexicon
+from db.reader import AMONG
+from db.vocabulary import SYNONYMS, Lexicon, fold, fold_case, lexicon
 from metaanalysis.organs import ORGANS, names_organ
 
 _NUMBER = r"\d+(?:\.\d+)?(?:e\d+)?"
@@ -162,17 +164,8 @@ def _ranges(name: str, option: str, column: str, texts: Sequence[str]) -> Condit
 
 
 def _pattern(word: str) -> str:
-    escaped = word.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    escaped = fold_case(word).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
-
-
-def _contains(columns: Sequence[str], words: Sequence[str], parameters: Parameters) -> str:
-    placeholders = [parameters.add(_pattern(word)) for word in words]
-    return _any_of(
-        f"{column} LIKE {placeholder} ESCAPE '\\'"
-        for placeholder in placeholders
-        for column in columns
-    )
 
 
 def _metrics(texts: Sequence[str]) -> Condition:
@@ -260,7 +253,12 @@ class Filters:
             clean[names.resolve(name)] = texts
         return cls(**clean)
 
-    def conditions(self, backbones: Lexicon, anatomies: Callable[[], set[str]]) -> list[Condition]:
+    def conditions(
+        self,
+        backbones: Lexicon,
+        anatomies: Callable[[], set[str]],
+        dataset_names: Callable[[], set[str]],
+    ) -> list[Condition]:
         """Check the words and return the conditions.
 
         Parameters
@@ -268,7 +266,9 @@ class Filters:
         backbones
             The names of backbones with their synonyms.
         anatomies
-            Gives all anatomies, lower case; called only for a subject that is no body system.
+            Gives all anatomies; called only for a subject that is no body system.
+        dataset_names
+            Gives all names of data sets, the studies' own and those of our list.
 
         Raises
         ------
@@ -297,7 +297,7 @@ class Filters:
         if self.metric:
             found.append(_metrics(self.metric))
         if self.dataset:
-            found.append(self._dataset())
+            found.append(self._dataset(dataset_names()))
         if self.text:
             found.append(self._text())
         return found
@@ -350,7 +350,7 @@ class Filters:
             if systems:
                 parts.append(_terms("subject", "s.subject", systems).holds(parameters))
             if organs:
-                parts.append(_terms("subject", "LOWER(s.anatomy)", organs).holds(parameters))
+                parts.append(_terms("subject", "s.anatomy", organs).holds(parameters))
             return _any_of(parts)
 
         return Condition("subject", holds, "s.subject IS NULL", tuple(notes))
@@ -360,19 +360,29 @@ class Filters:
         return Condition(
             "text",
             lambda p: _any_of(
-                " AND ".join(_contains(["s.search_text"], [word], p) for word in text.split())
+                " AND ".join(
+                    f"s.search_text LIKE {p.add(_pattern(word))} ESCAPE '\\'"
+                    for word in text.split()
+                )
                 for text in self.text
             ),
             None,
         )
 
-    def _dataset(self) -> Condition:
-        columns = ("LOWER(d.name)", "LOWER(d.dataset)")
+    def _dataset(self, names: set[str]) -> Condition:
+        # Here and not in SQL, which folds case as the server's locale has it, or ASCII alone.
+        words = [fold_case(word) for word in self.dataset]
+        meant = sorted(name for name in names if any(word in fold_case(name) for word in words))
+
+        def holds(parameters: Parameters) -> str:
+            among = AMONG.format(parameters.add(json.dumps(meant)))
+            return (
+                "s.id IN (SELECT d.study_id FROM study_dataset d "
+                f"WHERE d.name {among} OR d.dataset {among})"
+            )
+
         return Condition(
             "data set",
-            lambda p: (
-                "s.id IN (SELECT d.study_id FROM study_dataset d WHERE "
-                f"{_contains(columns, self.dataset, p)})"
-            ),
+            holds,
             "NOT EXISTS (SELECT 1 FROM study_dataset u WHERE u.study_id = s.id)",
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from db.database import Database
 from db.errors import NotFoundError
-from db.reader import Row
+from db.reader import BY_CODE, Row
 from db.replications import RUN_FIELDS, Run, RunValue, read_runs
 from db.vocabulary import METRICS, RUN_STATES, RUN_TL_TYPES, SYNONYMS, Lexicon, fold
 from db.wording import extent_words
@@ -111,7 +111,7 @@ def find_runs(
     conditions = ["1 = 1", *(f"{name} = :{name}" for name, word in asked.items() if word)]
     found = database.rows(
         "SELECT id, setup, phantom, backbone, backbone_reported FROM run "
-        f"WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id",
+        f"WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id {BY_CODE}",
         {name: word for name, word in asked.items() if word},
     )
     kept = [
@@ -149,7 +149,7 @@ def find_run(database: Database, prefix: str) -> str:
         No run, or more than one; names those that there are.
     """
     wanted = prefix.strip().lower()
-    ids = [str(row["id"]) for row in database.rows("SELECT id FROM run ORDER BY id")]
+    ids = sorted(str(row["id"]) for row in database.rows("SELECT id FROM run"))
     fitting = [one for one in ids if wanted and one.lower().startswith(wanted)]
     if wanted in ids:
         fitting = [wanted]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from db.database import Database
 from db.errors import UsageError
 from db.literature import REPORTED_FIELDS
-from db.reader import Row
+from db.reader import BY_CODE, Row
 from db.vocabulary import METRICS, Lexicon
 from db.wording import plural
 from metaanalysis.query.facts import Coverage, backbone_names, coverage
@@ -44,6 +44,11 @@ STUDY_COLUMNS = (
     "origin",
     "retracted",
 )
+
+#: Those that hold no text.
+NUMBER_COLUMNS = ("ref", "year", "n_classes", "n_images", "n_patients", "n_train", "n_val",
+                  "n_test", "cv_folds", "retracted")  # fmt: skip
+TEXT_COLUMNS = tuple(name for name in STUDY_COLUMNS if name not in NUMBER_COLUMNS)
 
 #: Columns that are lists, from the tables of what a study has several of.
 LIST_COLUMNS = ("backbones", "families", "tl_types", "datasets")
@@ -137,19 +142,27 @@ def _order(sort: Sequence[str]) -> str:
             )
         else:
             expression = f"s.{column}"
+        if column in TEXT_COLUMNS:
+            expression = f"{expression} {BY_CODE}"
         direction = "DESC" if name.startswith("-") else "ASC"
         # Unknown values come last in either direction, on either database.
         parts += [f"CASE WHEN {expression} IS NULL THEN 1 ELSE 0 END", f"{expression} {direction}"]
-    return ", ".join([*parts, "CASE WHEN s.ref IS NULL THEN 1 ELSE 0 END", "s.ref", "s.key"])
+    return ", ".join(
+        [*parts, "CASE WHEN s.ref IS NULL THEN 1 ELSE 0 END", "s.ref", f"s.key {BY_CODE}"]
+    )
 
 
 def _conditions(database: Database, filters: Filters) -> list[Condition]:
     def anatomies() -> set[str]:
-        sql = "SELECT DISTINCT LOWER(anatomy) AS a FROM study WHERE anatomy IS NOT NULL"
+        sql = "SELECT DISTINCT anatomy AS a FROM study WHERE anatomy IS NOT NULL"
         return {row["a"] for row in database.rows(sql)}
 
+    def dataset_names() -> set[str]:
+        found = database.rows("SELECT DISTINCT name, dataset FROM study_dataset")
+        return {name for row in found for name in row.values() if name is not None}
+
     names = backbone_names(database) if filters.backbone else Lexicon("backbone", ())
-    return filters.conditions(names, anatomies)
+    return filters.conditions(names, anatomies, dataset_names)
 
 
 def _where(conditions: Sequence[Condition], parameters: Parameters) -> str:
@@ -290,7 +303,8 @@ def metrics(database: Database, filters: Filters | None = None) -> list[Row]:
     rows = database.rows(
         f"SELECT s.key, s.ref, {own} FROM reported_metric m JOIN study s ON s.id = m.study_id "
         f"WHERE {where} "
-        "ORDER BY CASE WHEN s.ref IS NULL THEN 1 ELSE 0 END, s.ref, s.key, m.position",
+        "ORDER BY CASE WHEN s.ref IS NULL THEN 1 ELSE 0 END, "
+        f"s.ref, s.key {BY_CODE}, m.position",
         parameters.values,
     )
     return [{**row, "headline": bool(row["headline"])} for row in rows]

@@ -10,6 +10,7 @@ from typing import Any
 from db.database import Database
 from db.errors import NotFoundError
 from db.literature import REPORTED_FIELDS, STUDY_FIELDS, Study, read_studies
+from db.reader import BY_CODE
 from db.vocabulary import Lexicon
 
 
@@ -44,7 +45,7 @@ def find_study(database: Database, name: str) -> str:
     if bare.isdigit():
         conditions = {"ref = :name": int(bare), "pmid = :name": bare}
     elif doi.startswith("10."):
-        conditions = {"LOWER(doi) = :name": doi}
+        conditions = {f"LOWER(doi {BY_CODE}) = :name": doi}
     for condition, value in conditions.items():
         found = database.rows(f"SELECT key FROM study WHERE {condition}", {"name": value})
         if found:
@@ -59,7 +60,8 @@ def find_study(database: Database, name: str) -> str:
             f"medtl-meta db set-aside {wanted.lower()} shows it."
         )
     else:
-        keys = Lexicon("key", (row["key"] for row in database.rows("SELECT key FROM study")))
+        found = database.rows("SELECT key FROM study")
+        keys = Lexicon("key", sorted(row["key"] for row in found))
         near = keys.nearest(wanted)
         hint = f"Did you mean {' or '.join(near)}?" if near else ""
         hint = hint or "medtl-meta query --text WORD finds studies by title or author."

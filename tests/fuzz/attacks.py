@@ -15,4 +15,6 @@ class Attack(NamedTuple):
 
 ATTACKS: dict[str, Attack] = {
     "databases": Attack("tests.fuzz.databases", 1_000, 7),
+    "kills": Attack("tests.fuzz.kills", 500, 5),
+    "urls": Attack("tests.fuzz.urls", 2000, 300),
 }
