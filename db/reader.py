@@ -37,6 +37,12 @@ FAILURES = (sqlite3.Error, UnicodeError)
 _AT_ONCE = 10_000
 
 
+def _in_sqlite(sql: str) -> str:
+    for here, there in _IN_SQLITE:
+        sql = sql.replace(here, there)
+    return sql
+
+
 class Reader(Protocol):
     """A connection that only reads."""
 
@@ -91,10 +97,10 @@ class SqliteReader:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
-        for here, there in _IN_SQLITE:
-            sql = sql.replace(here, there)
         try:
-            return [dict(row) for row in self._connection.execute(sql, dict(params or {}))]
+            return [
+                dict(row) for row in self._connection.execute(_in_sqlite(sql), dict(params or {}))
+            ]
         except FAILURES as error:
             raise self._worded(error) from None
 
@@ -143,6 +149,8 @@ class ConnectionReader:
         """Run one query."""
         from sqlalchemy import text
 
+        if self._connection.dialect.name == "sqlite":  # one that is being made ready
+            sql = _in_sqlite(sql)
         with self._in_words():
             result = self._connection.execute(text(sql), dict(params or {}))
             return [dict(row) for row in result.mappings()]
