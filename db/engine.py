@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from db.errors import DatabaseError
 from db.location import Location
+from db.sqlitefile import GUARDS
 
 #: Key of the PostgreSQL advisory lock that lets one process write at a time (any constant).
 WRITE_LOCK = 0x6D65_6474_6C
@@ -50,6 +51,8 @@ def make_engine(location: Location, *, foreign_keys: bool = True) -> Engine:
         # Left alone, the driver commits before DDL; a migration would not be one transaction.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
+        for guard in GUARDS:
+            cursor.execute(guard)
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         # The default of 2 MB makes a large load read its own indexes back from the disk.
         cursor.execute("PRAGMA cache_size = -65536")
@@ -131,7 +134,7 @@ def transaction(location: Location, *, foreign_keys: bool = True) -> Iterator[Co
             except DBAPIError as error:
                 if not (number and error.connection_invalidated and _committed(location, number)):
                     raise
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, UnicodeError) as error:
         raise worded(error, str(location)) from None
     finally:
         engine.dispose()
@@ -153,7 +156,7 @@ def _committed(location: Location, number: int) -> bool:
     )
 
 
-def worded(error: SQLAlchemyError, place: str) -> DatabaseError:
+def worded(error: Exception, place: str) -> DatabaseError:
     """Turn a driver's error into one for people."""
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     if "://" in place:
@@ -161,7 +164,8 @@ def worded(error: SQLAlchemyError, place: str) -> DatabaseError:
     if "not a database" in text or "malformed" in text:
         return DatabaseError(
             f"{place}: not a usable SQLite database ({text}).",
-            "Move the file away and run the command again, or name another with --db.",
+            "If it was one of ours, medtl-meta db repair saves what can be read. Otherwise move "
+            "the file away and run the command again, or name another with --db.",
         )
     if "locked" in text:
         return DatabaseError(f"{place}: locked by another process.", "Wait for it, then try again.")
@@ -186,7 +190,7 @@ def worded(error: SQLAlchemyError, place: str) -> DatabaseError:
     return DatabaseError(f"{place}: {text}")
 
 
-def _of_server(error: SQLAlchemyError, said: str, place: str) -> DatabaseError:
+def _of_server(error: Exception, said: str, place: str) -> DatabaseError:
     if "permission denied" in said or "read-only transaction" in said:
         return DatabaseError(
             f"{place}: {said}.",

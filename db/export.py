@@ -15,15 +15,18 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from db.database import Database
 from db.errors import DatabaseError
 from db.files import replace_file
 from db.literature import REPORTED_FIELDS, Study, read_studies
 from db.reader import Row
 from db.records import Citation
+from db.sqlitefile import APPLICATION_ID
 from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from db.database import Database
 
 FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
 #: Fields of a data set in the order of the study files.
@@ -97,7 +100,7 @@ def _known(item: Any, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(item, name)) not in (None, ())}
 
 
-def _record(study: Study) -> dict[str, Any]:
+def record_of(study: Study) -> dict[str, Any]:
     """Return a study in the form of a study file, so that it can be loaded elsewhere."""
     beside: dict[str, list[dict[str, Any]]] = {}
     for other in sorted(study.disagreements, key=lambda other: other.field):
@@ -124,7 +127,7 @@ def _record(study: Study) -> dict[str, Any]:
 
 def to_json(studies: Iterable[Study]) -> dict[str, bytes]:
     """Return studies as JSON lines in the form of the study files."""
-    lines = [json.dumps(_record(study), ensure_ascii=False) for study in studies]
+    lines = [json.dumps(record_of(study), ensure_ascii=False) for study in studies]
     return {"studies.jsonl": ("\n".join(lines) + "\n").encode()}
 
 
@@ -226,6 +229,8 @@ def to_sqlite(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
         path = Path(folder) / "snapshot.sqlite"
         connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {int(SCHEMA_HEAD)}")
         connection.execute("BEGIN")
         for table in metadata.sorted_tables:
             connection.execute(str(CreateTable(table).compile(dialect=dialect)))

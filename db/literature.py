@@ -15,8 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from db.database import Database
-from db.reader import BY_CODE, Row
+from db.reader import BY_CODE, Row, Rows
 
 #: Sources that stand for a place rather than an address.
 PLACES = {"title": "the study's title", "review text": "the review's text"}
@@ -230,7 +229,7 @@ REPORTED_FIELDS = (
 )  # fmt: skip
 
 
-def read_studies(database: Database, keys: Collection[str] | None = None) -> dict[str, Study]:
+def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[str, Study]:
     """Read studies in full, by key, in the order of reference numbers.
 
     Parameters
@@ -319,3 +318,10 @@ def _decoded(text: str | None) -> Any:
     """Read JSON; a list becomes a tuple, as what is read does not change."""
     value = None if text is None else json.loads(text)
     return tuple(value) if isinstance(value, list) else value
+
+
+def read_set_aside(database: Rows) -> list[dict[str, Any]]:
+    """Return the studies that were set aside, in the order of their keys."""
+    rows = database.rows("SELECT key, taken_by, why, release, record FROM set_aside")
+    rows.sort(key=lambda row: (row["key"], row["taken_by"]))
+    return [{**row, "record": json.loads(row["record"])} for row in rows]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import quote
 
 from db.errors import DatabaseError
 from db.location import Location
+from db.sqlitefile import GUARDS, address
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,6 +30,18 @@ BY_CODE = 'COLLATE "C"'
 #: A list of texts as one value, for `IN`: its number of members has no limit.
 AMONG = "IN (SELECT json_array_elements_text({}))"
 _IN_SQLITE = ((BY_CODE, ""), ("json_array_elements_text(", "value FROM json_each("))
+
+#: What sqlite3 raises at what it cannot read; text that is none does not always come as its own.
+FAILURES = (sqlite3.Error, UnicodeError)
+
+#: Values asked for in one query: within the limits of both databases.
+_AT_ONCE = 10_000
+
+
+def _in_sqlite(sql: str) -> str:
+    for here, there in _IN_SQLITE:
+        sql = sql.replace(here, there)
+    return sql
 
 
 class Reader(Protocol):
@@ -60,22 +72,21 @@ class SqliteReader:
         # reading needs the right to write where there is one.
         mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=60
-            )
+            self._connection = sqlite3.connect(address(path, mode), uri=True, timeout=60)
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA query_only = ON")
+            for guard in (*GUARDS, "PRAGMA query_only = ON"):
+                self._connection.execute(guard)
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise self._worded(error) from None
 
-    def _worded(self, error: sqlite3.Error) -> DatabaseError:
+    def _worded(self, error: Exception) -> DatabaseError:
         text = str(error)
         if "not a database" in text or "malformed" in text:
             return DatabaseError(
                 f"{self.path}: not a usable SQLite database ({text}).",
-                "Move the file away and run the command again to make a new one, "
-                "or name another with --db.",
+                "If it was one of ours, medtl-meta db repair saves what can be read. Otherwise "
+                "move the file away and run the command again, or name another with --db.",
             )
         if "locked" in text:
             return DatabaseError(
@@ -87,11 +98,11 @@ class SqliteReader:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
-        for here, there in _IN_SQLITE:
-            sql = sql.replace(here, there)
         try:
-            return [dict(row) for row in self._connection.execute(sql, dict(params or {}))]
-        except sqlite3.DatabaseError as error:
+            return [
+                dict(row) for row in self._connection.execute(_in_sqlite(sql), dict(params or {}))
+            ]
+        except FAILURES as error:
             raise self._worded(error) from None
 
     def tables(self) -> set[str]:
@@ -105,7 +116,7 @@ class SqliteReader:
         try:
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise self._worded(error) from None
 
     def end(self) -> None:
@@ -159,12 +170,15 @@ class ConnectionReader:
                     raise
             self._let_go()
             return ask(self._open())
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeError) as error:
             raise worded(error, self._place) from None
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
         from sqlalchemy import text
+
+        if self._connection.dialect.name == "sqlite":  # one that is being made ready
+            sql = _in_sqlite(sql)
 
         def ask(connection: Connection) -> list[Row]:
             return [
@@ -199,6 +213,40 @@ class ConnectionReader:
         """Close the connection for good."""
         self._renew = None
         self._let_go()
+
+
+class Rows:
+    """What a reader has, by SQL: what is asked of a database that is open or being made ready."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one reading query; values go by name (``:name``), never into the text."""
+        return self._reader.rows(sql, params)
+
+    def rows_among(
+        self, sql: str, column: str, values: Collection[Any] | None, **params: Any
+    ) -> list[Row]:
+        """Run a reading query for rows of which a column is among many values.
+
+        Parameters
+        ----------
+        sql
+            With ``{among}`` where the condition belongs.
+        column
+            Of which the values are asked.
+        values
+            Any number: they are asked for by thousands. None takes all rows.
+        """
+        if values is None:
+            return self.rows(sql.format(among="1 = 1"), params)
+        wanted, found = list(values), []
+        for start in range(0, len(wanted), _AT_ONCE):
+            chunk = {f"v{n}": one for n, one in enumerate(wanted[start : start + _AT_ONCE])}
+            among = f"{column} IN ({', '.join(f':{name}' for name in chunk)})"
+            found += self.rows(sql.format(among=among), {**params, **chunk})
+        return found
 
 
 def open_reader(location: Location) -> Reader:

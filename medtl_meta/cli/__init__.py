@@ -27,7 +27,7 @@ COMMANDS: Commands = {
     "backbones": "List the networks that can be built, with their parameters and weights.",
     "replicate": "Rerun a cited study's setup on images and compare with what was reported.",
     "datasets": "List public medical image data sets.",
-    "db": "Load, check, extend and export the database.",
+    "db": "Load, check, extend, mend and export the database.",
 }
 
 #: Modules that only the extra ``replicate`` brings, and what they are called.

@@ -14,6 +14,7 @@ class Attack(NamedTuple):
 
 
 ATTACKS: dict[str, Attack] = {
+    "databases": Attack("tests.fuzz.databases", 1_000, 7),
     "kills": Attack("tests.fuzz.kills", 500, 4),
     "urls": Attack("tests.fuzz.urls", 2000, 120),
 }
