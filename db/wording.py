@@ -37,8 +37,8 @@ _METRICS = {
 }
 
 
-#: What is not seen where text is shown, or moves what is: controls (but line feed and tab), escapes,
-#: marks of direction, blanks without width, halves of characters, what no XML may hold.
+#: What is not seen where text is shown, or moves what is: controls (but line feed and tab),
+#: escapes, marks of direction, blanks without width, halves of characters, what no XML may hold.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"

@@ -12,6 +12,7 @@ import click
 from db.database import Database, open_database
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from medtl_meta.cli.terminal import secho
 from metaanalysis.figures import FORMATS as FIGURE_FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -127,4 +128,4 @@ def opened(where: str | None) -> Iterator[Database]:
 
 def remark(text: str) -> None:
     """Say something that is not data: on stderr, faint on a terminal."""
-    click.secho(text, err=True, dim=True)
+    secho(text, err=True, dim=True)

@@ -13,4 +13,6 @@ class Attack(NamedTuple):
     in_suite: int
 
 
-ATTACKS: dict[str, Attack] = {}
+ATTACKS: dict[str, Attack] = {
+    "pages": Attack("tests.fuzz.pages", 400, 50),
+}

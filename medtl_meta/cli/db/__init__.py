@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from medtl_meta.cli.options import (
     remark,
 )
 from medtl_meta.cli.output import chosen, width, write_rows
+from medtl_meta.cli.terminal import echo, echo_json
 
 EXISTING = click.Path(path_type=Path, readable=False)
 
@@ -54,13 +54,13 @@ def load(paths: tuple[Path, ...], where: str | None) -> None:
 
         with opened(where) as base:
             report = add_studies(base, paths, replace=True, spare_packaged=True)
-        click.echo(f"Your own studies: {report}.")
+        echo(f"Your own studies: {report}.")
         return
     from db.location import locate
     from db.prepare import prepare
 
     location = locate(chosen_place(where))
-    click.echo(f"Packaged studies: {prepare(location, force=True)}. Database: {location}")
+    echo(f"Packaged studies: {prepare(location, force=True)}. Database: {location}")
 
 
 @database.command()
@@ -81,12 +81,12 @@ def check(paths: tuple[Path, ...]) -> None:
         count, problems = check_files(paths)
         if problems:
             raise DataFileError(problems)
-        click.echo(f"{plural(count, 'file')} checked: no problem.")
+        echo(f"{plural(count, 'file')} checked: no problem.")
         return
     from db.packaged import read
 
     data = read()
-    click.echo(
+    echo(
         f"Packaged data {data.hash}: {len(data.studies)} studies, {len(data.backbones)} backbones, "
         f"{len(data.datasets)} data sets, {len(data.second_coding.codings)} second codings: "
         "no problem."
@@ -111,7 +111,7 @@ def add(path: Path, replace: bool, where: str | None) -> None:
 
     with opened(where) as base:
         report = add_studies(base, [path], replace=replace)
-    click.echo(f"Your own studies: {report}.")
+    echo(f"Your own studies: {report}.")
 
 
 @database.command()
@@ -128,7 +128,7 @@ def remove(key: str, where: str | None) -> None:
 
     with opened(where) as base:
         remove_study(base, key)
-    click.echo(f"Removed {key}.")
+    echo(f"Removed {key}.")
 
 
 @database.command()
@@ -152,7 +152,7 @@ def export(out: Path, forms: str, where: str | None) -> None:
     chosen = chosen_formats(forms, FORMATS, {"bib": "bibtex", "jsonl": "json"})
     with opened(where) as base:
         for path in write(base, out, chosen):
-            click.echo(path)
+            echo(str(path))
 
 
 @database.command()
@@ -174,7 +174,7 @@ def info(form: str, where: str | None) -> None:
     if form == "json":
         known = {row["what"]: row["count"] for row in rows}
         facts = {"database": place, "data_hash": data, "reviewed": covered.reviewed, **known}
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        echo_json(facts)
         return
     write_rows(rows, ("what", "count"), form)
     remark(f"Database: {place}; data {data}. {covered}")
@@ -210,10 +210,10 @@ def agreement(form: str, where: str | None) -> None:
     if form == "json":
         both = {"studies": found.studies, "fields": fields}
         both["differences"] = chosen(differences, columns)
-        click.echo(json.dumps(both, indent=2, ensure_ascii=False))
+        echo_json(both)
         return
     write_rows(fields, tuple(fields[0]), form)
-    click.echo()
+    echo()
     write_rows(differences, columns, form, spare=("ref",) if width() < 100 else ())
     remark(
         f"{found.studies} studies coded twice; {len(differences)} differences. Kappa is given for "

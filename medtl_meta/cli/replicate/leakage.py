@@ -11,6 +11,7 @@ import click
 
 from medtl_meta.cli.options import format_option, remark
 from medtl_meta.cli.output import write_rows
+from medtl_meta.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from replicate.splits.leakage import Leakage, Pair
@@ -95,9 +96,7 @@ def leakage(
     )
     remark(f"{images.name}: {len(images)} images. {images.source}.")
     if form == "json":
-        import json
-
-        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        echo_json(found.to_dict())
     elif pairs:
         rows = [_pair(pair) for pair in found.pairs[:limit]]
         write_rows(rows, PAIR_COLUMNS, form, spare=("same_group", "parts"))
@@ -151,6 +150,6 @@ def _counter() -> Callable[[int, int], None] | None:
 
     def count(done: int, total: int) -> None:
         if done % 100 == 0 or done == total:
-            click.echo(f"\r{done} of {total} images", err=True, nl=done == total)
+            echo(f"\r{done} of {total} images", err=True, nl=done == total)
 
     return count

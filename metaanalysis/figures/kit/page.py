@@ -9,6 +9,7 @@ unless it is told to interpret them, which costs little here and spares ``'unsaf
 from __future__ import annotations
 
 import json
+import math
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +87,8 @@ def _cleaned(part: Any, links: set[str]) -> Any:
             else _cleaned(value, links)
             for name, value in part.items()
         }
+    if isinstance(part, float) and not math.isfinite(part):
+        return None
     return [_cleaned(inner, links) for inner in part] if isinstance(part, list) else part
 
 
@@ -153,7 +156,7 @@ def _bundle() -> str:
     """Return Vega, Vega-Lite and vega-embed as one script."""
     import vl_convert as vlc
 
-    script: str = vlc.javascript_bundle()
+    script: str = vlc.javascript_bundle()  # type: ignore[call-arg]
     if "</script" in script or "<!--" in script:
         raise ValueError("this vl-convert's scripts cannot stand in a page")
     return script
