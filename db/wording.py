@@ -65,6 +65,11 @@ def json_visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
+def whole_number(word: str) -> int | None:
+    """Return a number of one to nine plain digits; None for any other word, such as ``²``."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= 9 else None
+
+
 def extent_words(kind: str | None, amount: float | None) -> str | None:
     """Return how much of a backbone is trained, such as ``last 2 blocks``; None for nothing.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,22 @@ def applied(function: F, *decorators: Callable[[Any], Any]) -> F:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def whole(least: int) -> click.IntRange:
+    """Return the type of a whole number from `least` on that any machine can count to."""
+    return click.IntRange(least, 2**31 - 1)
+
+
+class Finite(click.FloatRange):
+    """A number that is one: neither infinite nor ``nan``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or say that it is none."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def form_option(forms: Sequence[str], about: str) -> Callable[[F], F]:

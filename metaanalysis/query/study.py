@@ -11,6 +11,7 @@ from db.database import Database
 from db.errors import NotFoundError
 from db.literature import REPORTED_FIELDS, STUDY_FIELDS, Study, read_studies
 from db.vocabulary import Lexicon
+from db.wording import whole_number
 
 
 def curated_references(database: Database) -> str:
@@ -41,15 +42,16 @@ def find_study(database: Database, name: str) -> str:
     bare = wanted.removeprefix("[").removesuffix("]").removeprefix("ref ").strip()
     doi = _bare_doi(wanted)
     conditions: dict[str, str | int] = {"key = :name": wanted.lower()}
-    if bare.isdigit():
-        conditions = {"ref = :name": int(bare), "pmid = :name": bare}
+    number = whole_number(bare)
+    if number is not None:
+        conditions = {"ref = :name": number, "pmid = :name": bare}
     elif doi.startswith("10."):
         conditions = {"LOWER(doi) = :name": doi}
     for condition, value in conditions.items():
         found = database.rows(f"SELECT key FROM study WHERE {condition}", {"name": value})
         if found:
             return str(found[0]["key"])
-    if bare.isdigit():
+    if number is not None:
         hint = f"Curated are the review's references {curated_references(database)}."
     else:
         keys = Lexicon("key", (row["key"] for row in database.rows("SELECT key FROM study")))

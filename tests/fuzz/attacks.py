@@ -15,4 +15,5 @@ class Attack(NamedTuple):
 
 ATTACKS: dict[str, Attack] = {
     "pages": Attack("tests.fuzz.pages", 400, 50),
+    "words": Attack("tests.fuzz.words", 100_000, 900),
 }

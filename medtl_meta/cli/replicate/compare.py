@@ -10,6 +10,7 @@ import click
 
 from db.wording import bracketed, folded, method_words, metric_words, plural
 from medtl_meta.cli.options import (
+    Finite,
     chosen_formats,
     database_option,
     figure_option,
@@ -36,7 +37,7 @@ _SHORT = (
 @click.argument("names", nargs=-1, metavar="[SETUP|STUDY|RUN]...")
 @click.option(
     "--margin",
-    type=click.FloatRange(min=0, max=1),
+    type=Finite(min=0, max=1),
     default=MARGIN,
     show_default=True,
     help="Largest difference that is still called reproduced.",

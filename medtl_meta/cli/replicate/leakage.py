@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medtl_meta.cli.options import format_option, remark
+from medtl_meta.cli.options import format_option, remark, whole
 from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.terminal import echo, echo_json
 
@@ -36,17 +36,17 @@ FOLD_COLUMNS = ("repeat", "fold", "tested", "exact", "near", "groups")
     type=click.Choice(["patient", "group", "image"], case_sensitive=False),
     help="Split the set as a run would, and list what each test part shares.",
 )
-@click.option("--folds", type=click.IntRange(min=2), metavar="K", help="With --split-by: K folds.")
+@click.option("--folds", type=whole(2), metavar="K", help="With --split-by: K folds.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=whole(0),
     default=0,
     show_default=True,
     metavar="N",
     help="With --split-by: which division is drawn.",
 )
 @click.option("--pairs", is_flag=True, help="List the pairs instead of counting them.")
-@click.option("--limit", "-n", type=click.IntRange(min=1), help="List at most so many pairs.")
+@click.option("--limit", "-n", type=whole(1), help="List at most so many pairs.")
 @format_option
 def leakage(
     where: str,

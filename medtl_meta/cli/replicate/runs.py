@@ -9,7 +9,7 @@ import click
 
 from db.errors import UsageError
 from db.wording import fixed, method_words, plural
-from medtl_meta.cli.options import database_option, format_option, opened, remark
+from medtl_meta.cli.options import database_option, format_option, opened, remark, whole
 from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.terminal import echo_json
 from metaanalysis import query as ask
@@ -45,7 +45,7 @@ _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "r
 @click.option(
     "--phantom/--real", default=None, help="Only runs of made images, or only of real ones."
 )
-@click.option("--limit", "-n", type=click.IntRange(min=1), help="Show at most so many rows.")
+@click.option("--limit", "-n", type=whole(1), help="Show at most so many rows.")
 @click.option("--delete", is_flag=True, help="Delete the RUN that is named, with its outcome.")
 @format_option
 @database_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from db.errors import UsageError
 from db.vocabulary import Lexicon
-from db.wording import folded
+from db.wording import folded, whole_number
 from medtl_meta.cli.options import chosen_formats, opened, remark
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST
@@ -124,7 +124,10 @@ def _assumed_n(text: str | None) -> str | int | None:
     if text is None:
         return None
     word = text.strip()
-    return int(word) if word.lstrip("-").isdigit() else word.lower()
+    number = whole_number(word.removeprefix("-"))
+    if number is None:
+        return word.lower()
+    return -number if word.startswith("-") else number
 
 
 def _word(given: Given, name: str, known: Sequence[str]) -> str | None:
