@@ -6,6 +6,7 @@ the edge (command line, captions, messages) does it with these.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import textwrap
@@ -34,6 +35,39 @@ _METRICS = {
     "f1": "F1",
     "npv": "NPV",
 }
+
+
+#: What is not seen where text is shown, or moves what is: controls (but line feed and tab),
+#: escapes, marks of direction, blanks without width, halves of characters, what no XML may hold.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
+    # Joiners belong to words of many scripts, not to any in ASCII.
+    "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
+)
+
+
+def visible(text: str) -> str:
+    """Return text in which what would not be seen stands as an escape: ``\\x1b``, ``\\u202e``."""
+    return _UNSEEN.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def json_visible(text: str) -> str:
+    """Return JSON that means the same, with escapes of its own in place of what is not seen."""
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def whole_number(word: str) -> int | None:
+    """Return a number of one to nine plain digits; None for any other word, such as ``²``."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= 9 else None
 
 
 def extent_words(kind: str | None, amount: float | None) -> str | None:

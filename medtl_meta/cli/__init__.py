@@ -5,6 +5,7 @@ A command's module is imported when the command runs; see :mod:`medtl_meta.cli.l
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import click
 from db import __version__
 from db.errors import MedtlError
 from medtl_meta.cli.lazy import Commands, LazyGroup
+from medtl_meta.cli.terminal import echo, secho
 
 #: Command -> one line of help, in the order in which a newcomer needs them.
 COMMANDS: Commands = {
@@ -76,6 +78,10 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         # A reader that leaves (head, less) ends us quietly, as it does every other tool.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it was closed
+            # What a terminal cannot spell is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(prog_name="medtl-meta")
     except MedtlError as error:
@@ -100,9 +106,9 @@ def main() -> None:
 
 
 def _fail(message: str, hint: str, code: int = 1) -> NoReturn:
-    click.secho(f"Error: {message}", fg="red", err=True)
+    secho(f"Error: {message}", fg="red", err=True)
     if hint:
-        click.echo(hint, err=True)
+        echo(hint, err=True)
     sys.exit(code)
 
 

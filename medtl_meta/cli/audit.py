@@ -10,6 +10,7 @@ import click
 from db.wording import listed, plural
 from medtl_meta.cli.options import database_option, format_option, opened, remark
 from medtl_meta.cli.output import width, write_rows
+from medtl_meta.cli.terminal import echo, secho
 from metaanalysis.audit import ATTENTION, CHECKS, FAULTS, VERDICTS, Finding, tally, with_verdict
 from metaanalysis.audit import audit as run
 from metaanalysis.audit.finding import REVIEW
@@ -44,12 +45,12 @@ def _write_table(findings: list[Finding]) -> None:
     for finding in findings:
         if finding.verdict != verdict:
             if verdict is not None:
-                click.echo()
+                echo()
             verdict = finding.verdict
-            click.secho(verdict.upper(), bold=True)
-        click.echo(textwrap.fill(_line(finding), room, subsequent_indent="  "))
+            secho(verdict.upper(), bold=True)
+        echo(textwrap.fill(_line(finding), room, subsequent_indent="  "))
         text = finding.explanation
-        click.echo(textwrap.fill(text, room, initial_indent=INDENT, subsequent_indent=INDENT))
+        echo(textwrap.fill(text, room, initial_indent=INDENT, subsequent_indent=INDENT))
 
 
 def _sentence(findings: list[Finding]) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from db.wording import visible
 from medtl_meta.cli.options import remark
 from replicate.progress import Progress, Report
 
@@ -55,7 +56,7 @@ def _bar() -> Iterator[Report]:
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
         TimeRemainingColumn(),
@@ -65,11 +66,13 @@ def _bar() -> Iterator[Report]:
 
         def tell(progress: Progress) -> None:
             if progress.message:
-                bar.console.print(progress.message, style="dim", highlight=False)
+                bar.console.print(
+                    visible(progress.message), style="dim", highlight=False, markup=False
+                )
             if progress.total:
                 bar.update(
                     task,
-                    description=progress.label,
+                    description=visible(progress.label),
                     completed=progress.done,
                     total=progress.total,
                     unit=progress.unit,

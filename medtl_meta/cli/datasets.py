@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from db.vocabulary import MODALITIES, fold_case, lexicon
-from medtl_meta.cli.options import database_option, format_option, opened, remark
+from medtl_meta.cli.options import database_option, format_option, opened, remark, whole
 from medtl_meta.cli.output import write_rows
 from metaanalysis import query as ask
 
@@ -18,7 +18,7 @@ TABLE_COLUMNS = ("name", "modality", "anatomy", "task", "year", "n_images", "n_c
 )
 @click.option("--task", metavar="WORD", help="Words in the task, such as classification.")
 @click.option("--text", metavar="WORD", help="Words in name, anatomy or note.")
-@click.option("--limit", "-n", type=click.IntRange(min=1), help="Show at most so many rows.")
+@click.option("--limit", "-n", type=whole(1), help="Show at most so many rows.")
 @click.option("--open", "only_open", is_flag=True, help="Only those that need no registration.")
 @format_option
 @database_option

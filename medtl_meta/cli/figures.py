@@ -15,6 +15,7 @@ from medtl_meta.cli.options import (
     out_option,
     remark,
 )
+from medtl_meta.cli.terminal import echo
 from metaanalysis.figures import FIGURES, FORMATS, figure, figure_names
 
 
@@ -48,9 +49,9 @@ def figures(names: tuple[str, ...], out: Path, forms: str, where: str | None) ->
         for name in chosen:
             drawn.append((FIGURES[name][1], figure(name, database)))
             for path in drawn[-1][1].save(out, forms_wanted):
-                click.echo(path)
+                echo(str(path))
     if not names and {"svg", "png"} & set(forms_wanted):
         from metaanalysis.figures.review.index import write_index
 
-        click.echo(write_index(out, drawn, forms_wanted))
+        echo(str(write_index(out, drawn, forms_wanted)))
     remark(f"{plural(len(chosen), 'figure')} drawn in {out}.")

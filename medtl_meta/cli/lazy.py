@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from db.errors import UsageError
+from db.wording import visible
+from medtl_meta.cli.terminal import guarded
 
 #: Command -> one line of help.
 Commands = Mapping[str, str]
@@ -33,6 +35,26 @@ class LazyGroup(click.Group):
         super().__init__(*args, **settings)
         self.home = home
         self.commands_at = commands_at
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *more: Any, **extra: Any
+    ) -> click.Context:
+        """Read the options; what click says of them can be printed."""
+        for word in args:
+            if not word.isascii() and any("\ud800" <= sign <= "\udfff" for sign in word):
+                # The system hands over bytes that are no text as halves of characters.
+                raise UsageError(f"{visible(word)}: is not text in UTF-8.", "Type it again.")
+        try:
+            return super().make_context(info_name, args, *more, **extra)
+        except click.ClickException as error:
+            raise guarded(error) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what click says of its options can be printed."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            raise guarded(error) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in their order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from db.database import Database, open_database
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from medtl_meta.cli.terminal import secho
 from metaanalysis.figures import FORMATS as FIGURE_FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,6 +26,22 @@ def applied(function: F, *decorators: Callable[[Any], Any]) -> F:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def whole(least: int) -> click.IntRange:
+    """Return the type of a whole number from `least` on that any machine can count to."""
+    return click.IntRange(least, 2**31 - 1)
+
+
+class Finite(click.FloatRange):
+    """A number that is one: neither infinite nor ``nan``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or say that it is none."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def form_option(forms: Sequence[str], about: str) -> Callable[[F], F]:
@@ -127,4 +145,4 @@ def opened(where: str | None) -> Iterator[Database]:
 
 def remark(text: str) -> None:
     """Say something that is not data: on stderr, faint on a terminal."""
-    click.secho(text, err=True, dim=True)
+    secho(text, err=True, dim=True)

@@ -15,6 +15,8 @@ import click
 
 # Also for those who take it from here, beside the tables.
 from db.wording import UNKNOWN as UNKNOWN
+from db.wording import visible
+from medtl_meta.cli.terminal import echo, echo_data, echo_json, secho
 
 #: Width of a table where there is no terminal to ask.
 PIPE_WIDTH = 160
@@ -37,6 +39,11 @@ def cell(value: Any) -> str:
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     return str(value)
+
+
+def shown(value: Any) -> str:
+    """Return a cell as a table shows it."""
+    return visible(cell(value))
 
 
 def _is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
@@ -79,11 +86,11 @@ def write_rows(
     """
     match form:
         case "json":
-            click.echo(json.dumps(chosen(rows, columns), indent=2, ensure_ascii=False))
+            echo_json(chosen(rows, columns))
         case "csv":
-            click.echo(_csv(rows, columns), nl=False)
+            echo_data(_csv(rows, columns))
         case "markdown":
-            click.echo(_markdown(rows, columns), nl=False)
+            echo_data(_markdown(rows, columns))
         case _:
             _table(rows, columns, headings or {}, spare, numbers)
 
@@ -123,7 +130,7 @@ def _words(text: str) -> int:
 
 def _least_width(rows: Sequence[Mapping[str, Any]], name: str, heading: str) -> int:
     """Return the width below which a column's words or numbers would be cut."""
-    texts = [cell(row.get(name)) for row in rows]
+    texts = [shown(row.get(name)) for row in rows]
     if _is_numeric(rows, name):
         return max(len(heading), *(len(text) for text in texts))
     return max(_words(heading), min(max(map(_words, texts)), LONGEST_WORD))
@@ -187,7 +194,7 @@ def _table(
     from rich.text import Text
 
     most = {
-        name: max(len(headings.get(name, name)), *(len(cell(row.get(name))) for row in rows))
+        name: max(len(headings.get(name, name)), *(len(shown(row.get(name))) for row in rows))
         for name in kept
     }
     # Widths are ours: rich cuts numbers short where it runs out of room.
@@ -203,7 +210,7 @@ def _table(
     for row in rows:
         table.add_row(
             *(
-                Text(UNKNOWN, style="dim") if row.get(name) is None else Text(cell(row[name]))
+                Text(UNKNOWN, style="dim") if row.get(name) is None else Text(shown(row[name]))
                 for name in kept
             )
         )
@@ -211,10 +218,11 @@ def _table(
     console = Console(width=room, highlight=False, emoji=False, markup=False)
     with console.capture() as captured:
         console.print(table)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    # Cells are visible already; what escapes are here are the table's own.
+    click.echo("\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n"))
     if len(kept) < len(columns):
         left_out = ", ".join(name for name in columns if name not in kept)
-        click.secho(f"Not shown in {room} columns: {left_out}.", err=True, dim=True)
+        secho(f"Not shown in {room} columns: {left_out}.", err=True, dim=True)
 
 
 def _records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], room: int) -> None:
@@ -222,10 +230,10 @@ def _records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], room: in
     label = max(len(name) for name in columns) + 2
     for position, row in enumerate(rows):
         if position:
-            click.echo()
+            echo()
         for name in columns:
-            text = UNKNOWN if row.get(name) is None else cell(row[name])
+            text = UNKNOWN if row.get(name) is None else shown(row[name])
             lines = textwrap.wrap(text, max(room - label, 20)) or [""]
-            click.echo(f"{name:<{label}}{lines[0]}")
+            echo(f"{name:<{label}}{lines[0]}")
             for line in lines[1:]:
-                click.echo(" " * label + line)
+                echo(" " * label + line)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from db.wording import folded
 from medtl_meta.cli.output import width
+from medtl_meta.cli.terminal import echo, secho
 
 #: Lines longer than this tire the eye, however wide the terminal is.
 WIDEST = 100
@@ -16,13 +15,13 @@ WIDEST = 100
 def paragraph(text: str, indent: int = 2, hang: int | None = None) -> None:
     """Write a paragraph to stdout; see :func:`db.wording.folded`."""
     for line in folded(text, min(width(), WIDEST), indent, hang):
-        click.echo(line)
+        echo(line)
 
 
 def heading(text: str) -> None:
     """Write a heading to stdout, with an empty line before it."""
-    click.echo()
-    click.secho(text, bold=True)
+    echo()
+    secho(text, bold=True)
 
 
 def section(title: str, texts: Sequence[str]) -> None:

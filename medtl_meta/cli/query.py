@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from db.vocabulary import FAMILIES, METRICS, MODALITIES, SUBJECTS, TL_TYPES
-from medtl_meta.cli.options import database_option, format_option, opened, remark
+from medtl_meta.cli.options import database_option, format_option, opened, remark, whole
 from medtl_meta.cli.output import write_rows
 from metaanalysis import query as ask
 from metaanalysis.query.filters import Filters
@@ -85,7 +85,7 @@ def filter_options(function: F) -> F:
     metavar="A,-B,...",
     help="Columns to sort by, - before a name for descending.  [default: ref]",
 )
-@click.option("--limit", "-n", type=click.IntRange(min=1), help="Show at most so many rows.")
+@click.option("--limit", "-n", type=whole(1), help="Show at most so many rows.")
 @format_option
 @database_option
 def query(

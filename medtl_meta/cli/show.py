@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import Any
 
@@ -12,6 +11,7 @@ from db.literature import PLACES
 from medtl_meta.cli.options import database_option, format_option, opened
 from medtl_meta.cli.output import UNKNOWN, cell, width, write_rows
 from medtl_meta.cli.prose import heading
+from medtl_meta.cli.terminal import echo, echo_json, secho
 from metaanalysis import query as ask
 
 #: Columns of the study that cite it.
@@ -85,19 +85,20 @@ def _print(study: dict[str, Any]) -> None:
 
     def paragraph(text: str, indent: int = 0) -> None:
         pad = " " * indent
-        click.echo(textwrap.fill(text, room, initial_indent=pad, subsequent_indent=pad))
+        echo(textwrap.fill(text, room, initial_indent=pad, subsequent_indent=pad))
 
     def entry(label: str, text: str, evidence: str, column: int) -> None:
         fits = max(room - column, 30)
         lines = textwrap.wrap(text, fits, break_on_hyphens=False) or [UNKNOWN]
         if len(label) > column - 3:  # too long to stand beside its text
-            click.secho(f"  {label}", fg="cyan")
+            secho(f"  {label}", fg="cyan")
             label = ""
-        click.echo(click.style(f"  {label:<{column - 2}}", fg="cyan") + lines[0])
+        secho(f"  {label:<{column - 2}}", fg="cyan", nl=False)
+        echo(lines[0])
         for line in lines[1:]:
-            click.echo(" " * column + line)
+            echo(" " * column + line)
         for line in textwrap.wrap(evidence, max(room - column, 30)):
-            click.secho(" " * column + line, dim=True)
+            secho(" " * column + line, dim=True)
 
     sources: dict[str, int] = {}
 
@@ -112,14 +113,14 @@ def _print(study: dict[str, Any]) -> None:
         return f"{cell(other['value'])}, {cited(other['source'])}.{note}"
 
     reference = f"reference {row['ref']} of the review" if row["ref"] else "a study of your own"
-    click.secho(f"{row['key']} ({reference})", bold=True)
+    secho(f"{row['key']} ({reference})", bold=True)
     paragraph(_citation(row))
     if row["doi"]:
-        click.echo(f"https://doi.org/{row['doi']}")
+        echo(f"https://doi.org/{row['doi']}")
     elif row["url"]:
-        click.echo(row["url"])
+        echo(row["url"])
     if row["retracted"]:
-        click.secho("RETRACTED: leave it out of any pooled analysis.", fg="red", bold=True)
+        secho("RETRACTED: leave it out of any pooled analysis.", fg="red", bold=True)
     inclusion = {
         "overview block": "in the block of references that the review's overview table lists",
         "cited": "cited by the review's text as a reviewed study",
@@ -189,7 +190,7 @@ def show(study: str, form: str, where: str | None) -> None:
     with opened(where) as database:
         found = ask.study_in_full(database, study)
     if form == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        echo_json(found)
     elif form == "table":
         _print(found)
     else:

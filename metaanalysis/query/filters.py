@@ -18,7 +18,11 @@ from db.reader import AMONG
 from db.vocabulary import SYNONYMS, Lexicon, fold, fold_case, lexicon
 from metaanalysis.organs import ORGANS, names_organ
 
-_NUMBER = r"\d+(?:\.\d+)?(?:e\d+)?"
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:e[0-9]+)?"
+#: Counts in the database are of 32 bits; what is compared with them may be somewhat larger.
+_MOST = 1e15
+#: Characters of a filter's word; titles are shorter.
+_LONGEST = 1000
 _COMPARISON = re.compile(rf"^(>=|<=|==|=|>|<)?\s*({_NUMBER})(%?)$")
 _BETWEEN = re.compile(rf"^({_NUMBER})(%?)\s*(?:-|\.\.|–)\s*({_NUMBER})(%?)$")
 _METRIC = re.compile(r"^\s*([A-Za-z][A-Za-z0-9 _-]*?)\s*((?:>=|<=|==|=|>|<|≥|≤).*)?$")
@@ -120,6 +124,8 @@ def parse_range(text: str, option: str, *, fraction: bool = False) -> Range:
 
 def _number(digits: str, percent: str, option: str, text: str, *, fraction: bool) -> float:
     value = float(digits)
+    if value > _MOST:
+        raise UsageError(f"{option} {text!r}: no count is so large.", "Write a smaller number.")
     if not fraction and not value.is_integer():
         raise UsageError(f"{option} {text!r}: counts are whole numbers.", f"Write {round(value)}.")
     if percent and not fraction:
@@ -201,6 +207,19 @@ def _metrics(texts: Sequence[str]) -> Condition:
     return Condition("headline value", holds, missing)
 
 
+def _check_word(name: str, text: str) -> None:
+    """Refuse what is no word: no database would find it, and some would not even look."""
+    if not text.strip():
+        raise UsageError(f"--{name}: an empty word says nothing.", "Leave the option out.")
+    if len(text) > _LONGEST:
+        raise UsageError(
+            f"--{name}: {len(text)} characters are no word.", f"Write {_LONGEST} at most."
+        )
+    bad = next((sign for sign in text if sign < " " or "\ud800" <= sign <= "\udfff"), None)
+    if bad is not None:
+        raise UsageError(f"--{name} {text!r}: {bad!r} is no character of a text.", "Leave it out.")
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """The filters of one query, each a list of alternatives in the user's words.
@@ -248,8 +267,8 @@ class Filters:
                 continue
             alone = isinstance(given, (str, int, float))
             texts = tuple(str(item) for item in ([given] if alone else given))
-            if any(not text.strip() for text in texts):
-                raise UsageError(f"--{name}: an empty word says nothing.", "Leave the option out.")
+            for text in texts:
+                _check_word(name, text)
             clean[names.resolve(name)] = texts
         return cls(**clean)
 

@@ -12,6 +12,7 @@ from db.errors import NotFoundError
 from db.literature import REPORTED_FIELDS, STUDY_FIELDS, Study, read_studies
 from db.reader import BY_CODE
 from db.vocabulary import Lexicon
+from db.wording import whole_number
 
 
 def curated_references(database: Database) -> str:
@@ -42,15 +43,16 @@ def find_study(database: Database, name: str) -> str:
     bare = wanted.removeprefix("[").removesuffix("]").removeprefix("ref ").strip()
     doi = _bare_doi(wanted)
     conditions: dict[str, str | int] = {"key = :name": wanted.lower()}
-    if bare.isdigit():
-        conditions = {"ref = :name": int(bare), "pmid = :name": bare}
+    number = whole_number(bare)
+    if number is not None:
+        conditions = {"ref = :name": number, "pmid = :name": bare}
     elif doi.startswith("10."):
         conditions = {f"LOWER(doi {BY_CODE}) = :name": doi}
     for condition, value in conditions.items():
         found = database.rows(f"SELECT key FROM study WHERE {condition}", {"name": value})
         if found:
             return str(found[0]["key"])
-    if bare.isdigit():
+    if number is not None:
         hint = f"Curated are the review's references {curated_references(database)}."
     elif taken := database.rows(
         "SELECT taken_by FROM set_aside WHERE key = :name", {"name": wanted.lower()}

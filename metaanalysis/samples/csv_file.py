@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -145,9 +147,11 @@ def read_table(path: Path, missing: Missing = "error") -> Table:
         raise StatisticsError(f"{path}: not a text file in UTF-8.", "Save it as UTF-8.") from None
     except OSError as error:
         raise StatisticsError(f"{path}: cannot be read ({error.strerror}).") from None
-    header = text.partition("\n")[0]
+    # A separator in quotes is none.
+    header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
     separator = max((",", ";", "\t"), key=header.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    # Not by splitlines: it also breaks at signs that a cell may hold (U+2028, form feed).
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         columns = tuple(cell.strip() for cell in next(reader, []))
         if not any(columns):

@@ -111,11 +111,12 @@ def read(path: Path) -> list[dict[str, Any]]:
         No such file, or one that holds no results of a contest; names line and column.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReplicationError(
             f"{path}: cannot be read ({error}).", "Name a results.csv of a contest."
         ) from None
+    lines = io.StringIO(text, newline="")
     reader = csv.DictReader(line for line in lines if not line.startswith("#"))
     missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
     if missing:

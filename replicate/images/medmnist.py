@@ -12,6 +12,7 @@ from db.datafiles import read_list
 from db.datafolder import folder as data_folder
 from db.errors import ImagesError, UsageError
 from db.records import Key, Positive, Record, Text
+from db.wording import whole_number
 from replicate.download import DownloadError, Received, fetch
 from replicate.images.image_set import ImageSet
 from replicate.images.npz import open_npz
@@ -69,7 +70,7 @@ def named(word: str) -> tuple[Published, int | None] | None:
     """Return the set, and the size if one is named, that a word or a file's stem means."""
     stem, _, size = word.strip().lower().partition("_")
     entry = catalogue().get(stem)
-    if entry is None or (size and not (size.isdigit() and int(size) in entry.files)):
+    if entry is None or (size and whole_number(size) not in entry.files):
         return None
     return entry, int(size) if size else None
 

@@ -21,6 +21,7 @@ from db.errors import DataFileError, NotFoundError, Problem, UsageError
 from db.literature import Reported, Study, read_studies
 from db.records import DatasetRecord, Key, Metric, Positive, Record, Text
 from db.vocabulary import Lexicon, fold
+from db.wording import whole_number
 from replicate.setup.defaults import BY_TL_TYPE, COMMON
 from replicate.spec import Fidelity
 
@@ -273,11 +274,12 @@ def _found(name: str | Path, database: Database) -> tuple[Setup, Path]:
     if wanted in paths:
         return _read(paths[wanted]), paths[wanted]
     number = text.removeprefix("[").removesuffix("]").removeprefix("ref ").strip()
-    if number.isdigit():
+    ref = whole_number(number)
+    if ref is not None:
         setups = {path: _read(path) for path in paths.values()}
         studies = read_studies(database, {s.study for s in setups.values() if s.study})
         for path, setup in setups.items():
-            if setup.study in studies and studies[setup.study].ref == int(number):
+            if setup.study in studies and studies[setup.study].ref == ref:
                 return setup, path
     near = Lexicon("setup", paths).nearest(wanted)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""

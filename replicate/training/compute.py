@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from db.errors import ReplicationError, UsageError
+from db.wording import whole_number
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 Precision = Literal["float32", "amp"]
@@ -197,7 +198,7 @@ def choose(
     """
     word = device.strip().lower()
     kind, _, number = word.partition(":")
-    if kind not in DEVICES or (number and (kind != "cuda" or not number.isdigit())):
+    if kind not in DEVICES or (number and (kind != "cuda" or whole_number(number) is None)):
         raise UsageError(f"--device: no such device {device!r}.", f"Known: {', '.join(DEVICES)}.")
     there = available()
     if kind == "auto":

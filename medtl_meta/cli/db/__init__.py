@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from medtl_meta.cli.options import (
     remark,
 )
 from medtl_meta.cli.output import chosen, width, write_rows
+from medtl_meta.cli.terminal import echo, echo_json
 
 EXISTING = click.Path(path_type=Path, readable=False)
 
@@ -54,13 +54,13 @@ def load(paths: tuple[Path, ...], where: str | None) -> None:
 
         with opened(where) as base:
             report = add_studies(base, paths, replace=True, spare_packaged=True)
-        click.echo(f"Your own studies: {report}.")
+        echo(f"Your own studies: {report}.")
         return
     from db.database import refresh
     from db.location import locate
 
     location = locate(chosen_place(where))
-    click.echo(f"Packaged studies: {refresh(location, force=True)}. Database: {location}")
+    echo(f"Packaged studies: {refresh(location, force=True)}. Database: {location}")
 
 
 @database.command()
@@ -81,12 +81,12 @@ def check(paths: tuple[Path, ...]) -> None:
         count, problems = check_files(paths)
         if problems:
             raise DataFileError(problems)
-        click.echo(f"{plural(count, 'file')} checked: no problem.")
+        echo(f"{plural(count, 'file')} checked: no problem.")
         return
     from db.packaged import read
 
     data = read()
-    click.echo(
+    echo(
         f"Packaged data {data.hash}: {len(data.studies)} studies, {len(data.backbones)} backbones, "
         f"{len(data.datasets)} data sets, {len(data.second_coding.codings)} second codings: "
         "no problem."
@@ -111,7 +111,7 @@ def add(path: Path, replace: bool, where: str | None) -> None:
 
     with opened(where) as base:
         report = add_studies(base, [path], replace=replace)
-    click.echo(f"Your own studies: {report}.")
+    echo(f"Your own studies: {report}.")
 
 
 @database.command()
@@ -128,7 +128,7 @@ def remove(key: str, where: str | None) -> None:
 
     with opened(where) as base:
         remove_study(base, key)
-    click.echo(f"Removed {key}.")
+    echo(f"Removed {key}.")
 
 
 @database.command("set-aside")
@@ -157,7 +157,7 @@ def set_aside(key: str | None, form: str, where: str | None) -> None:
     found = [row["record"] for row in rows if row["key"] == key]
     if not found:
         raise NotFoundError(f"no study of yours with the key {key!r} was set aside.")
-    click.echo(json.dumps(found[-1], indent=2, ensure_ascii=False))
+    echo_json(found[-1])
 
 
 @database.command()
@@ -179,13 +179,13 @@ def verify(where: str | None) -> None:
     location = locate(chosen_place(where))
     faults = check_all(location)
     for fault in faults:
-        click.echo(f"{fault.code}: {fault}")
+        echo(f"{fault.code}: {fault}")
     if faults:
         raise DatabaseError(
             f"{location}: {plural(len(faults), 'fault')} found; nothing was changed.",
             "medtl-meta db repair loads the packaged data anew and keeps what is yours.",
         )
-    click.echo(f"{location}: no fault.")
+    echo(f"{location}: no fault.")
 
 
 @database.command()
@@ -205,15 +205,15 @@ def repair(where: str | None) -> None:
 
     location = locate(chosen_place(where))
     done = mend(location)
-    click.echo(f"Packaged studies: {done.report}. Database: {location}")
+    echo(f"Packaged studies: {done.report}. Database: {location}")
     if done.kept is None:
         return
     names = sorted((+done.saved | +done.lost).keys())
     rows = [{"what": n, "saved": done.saved[n], "lost": done.lost[n]} for n in names]
     write_rows(rows, ("what", "saved", "lost"), "table")
     if done.unreadable:
-        click.echo(f"Not all of these could be read: {', '.join(done.unreadable)}.")
-    click.echo(f"The old file is kept as {done.kept}")
+        echo(f"Not all of these could be read: {', '.join(done.unreadable)}.")
+    echo(f"The old file is kept as {done.kept}")
 
 
 @database.command()
@@ -237,7 +237,7 @@ def export(out: Path, forms: str, where: str | None) -> None:
     chosen = chosen_formats(forms, FORMATS, {"bib": "bibtex", "jsonl": "json"})
     with opened(where) as base:
         for path in write(base, out, chosen):
-            click.echo(path)
+            echo(str(path))
 
 
 @database.command()
@@ -261,7 +261,7 @@ def info(form: str, where: str | None) -> None:
     if form == "json":
         known = {row["what"]: row["count"] for row in rows}
         facts = {"database": place, "data_hash": data, "reviewed": covered.reviewed, **known}
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        echo_json(facts)
         return
     write_rows(rows, ("what", "count"), form)
     remark(f"Database: {place}; data {data}. {covered}")
@@ -299,10 +299,10 @@ def agreement(form: str, where: str | None) -> None:
     if form == "json":
         both = {"studies": found.studies, "fields": fields}
         both["differences"] = chosen(differences, columns)
-        click.echo(json.dumps(both, indent=2, ensure_ascii=False))
+        echo_json(both)
         return
     write_rows(fields, tuple(fields[0]), form)
-    click.echo()
+    echo()
     write_rows(differences, columns, form, spare=("ref",) if width() < 100 else ())
     remark(
         f"{found.studies} studies coded twice; {len(differences)} differences. Kappa is given for "

@@ -10,6 +10,7 @@ import click
 
 from db.wording import bracketed, folded, method_words, metric_words, plural
 from medtl_meta.cli.options import (
+    Finite,
     chosen_formats,
     database_option,
     figure_option,
@@ -20,6 +21,7 @@ from medtl_meta.cli.options import (
 )
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST, paragraph
+from medtl_meta.cli.terminal import echo, secho
 from replicate.verdicts.words import Code
 
 #: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
@@ -35,7 +37,7 @@ _SHORT = (
 @click.argument("names", nargs=-1, metavar="[SETUP|STUDY|RUN]...")
 @click.option(
     "--margin",
-    type=click.FloatRange(min=0, max=1),
+    type=Finite(min=0, max=1),
     default=MARGIN,
     show_default=True,
     help="Largest difference that is still called reproduced.",
@@ -90,7 +92,7 @@ def compare(
     if form == "table":
         for position, one in enumerate(found):
             if position:
-                click.echo()
+                echo()
             _write(one.run, one.rows())
     else:
         full = (*ROW_COLUMNS, *CODE_COLUMNS) if form == "json" else ROW_COLUMNS
@@ -126,7 +128,7 @@ def heading(run: Mapping[str, Any]) -> str:
 
 def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     for line in folded(heading(run), min(width(), WIDEST), 0, 2):
-        click.secho(line, bold=True)
+        secho(line, bold=True)
     if run["kind"] == "phantom":
         paragraph("not comparable. Phantom values are compared with nothing.", 2, 4)
     compared = [row for row in rows if row["reported"] is not None]

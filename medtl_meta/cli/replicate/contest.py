@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -27,6 +26,7 @@ from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.prose import heading
 from medtl_meta.cli.replicate.settings import spec_options
 from medtl_meta.cli.sections import SectionedCommand
+from medtl_meta.cli.terminal import echo, echo_json
 from replicate.setup.overrides import overrides, parse_seeds
 from replicate.terms import CONTEST_METRICS, RECOMMENDED, TL_TYPES
 
@@ -207,7 +207,7 @@ def _say(summary: Summary, rows: Sequence[Mapping[str, Any]], form: str) -> None
 
     if form == "json":
         text = {"summary": summary.to_dict(), "rows": list(rows)}
-        click.echo(json.dumps(text, indent=2, ensure_ascii=False))
+        echo_json(text)
         return
     if form == "csv":
         write_rows(rows, list(COLUMNS), form)
@@ -244,7 +244,7 @@ def _say_compared(comparisons: Mapping[str, Sequence[Mapping[str, Any]]], form: 
     ]
     if form != "table":
         if rows:
-            click.echo()
+            echo()
             write_rows(list(map(_rounded, rows)), _COMPARED, form)
         return
     headings = {"ci_low": "95% interval", "p_holm": "p (Holm)"}

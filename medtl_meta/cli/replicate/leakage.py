@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medtl_meta.cli.options import format_option, remark
+from medtl_meta.cli.options import format_option, remark, whole
 from medtl_meta.cli.output import write_rows
+from medtl_meta.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from replicate.splits.leakage import Leakage, Pair
@@ -35,17 +36,17 @@ FOLD_COLUMNS = ("repeat", "fold", "tested", "exact", "near", "groups")
     type=click.Choice(["patient", "group", "image"], case_sensitive=False),
     help="Split the set as a run would, and list what each test part shares.",
 )
-@click.option("--folds", type=click.IntRange(min=2), metavar="K", help="With --split-by: K folds.")
+@click.option("--folds", type=whole(2), metavar="K", help="With --split-by: K folds.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=whole(0),
     default=0,
     show_default=True,
     metavar="N",
     help="With --split-by: which division is drawn.",
 )
 @click.option("--pairs", is_flag=True, help="List the pairs instead of counting them.")
-@click.option("--limit", "-n", type=click.IntRange(min=1), help="List at most so many pairs.")
+@click.option("--limit", "-n", type=whole(1), help="List at most so many pairs.")
 @format_option
 def leakage(
     where: str,
@@ -95,9 +96,7 @@ def leakage(
     )
     remark(f"{images.name}: {len(images)} images. {images.source}.")
     if form == "json":
-        import json
-
-        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        echo_json(found.to_dict())
     elif pairs:
         rows = [_pair(pair) for pair in found.pairs[:limit]]
         write_rows(rows, PAIR_COLUMNS, form, spare=("same_group", "parts"))
@@ -151,6 +150,6 @@ def _counter() -> Callable[[int, int], None] | None:
 
     def count(done: int, total: int) -> None:
         if done % 100 == 0 or done == total:
-            click.echo(f"\r{done} of {total} images", err=True, nl=done == total)
+            echo(f"\r{done} of {total} images", err=True, nl=done == total)
 
     return count

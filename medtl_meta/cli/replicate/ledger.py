@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import click
-
 from db.wording import capital, plural
 from medtl_meta.cli.prose import paragraph
+from medtl_meta.cli.terminal import secho
 from replicate.terms import shown
 
 #: What the ledger says of a setting that somebody asked for.
@@ -54,7 +53,7 @@ def write_ledger(lines: Iterable[Line]) -> None:
         found = [line for line in lines if _title(line, free, titles) == title]
         if not found:
             continue
-        click.secho(f"  {title} ({len(found)})", bold=True)
+        secho(f"  {title} ({len(found)})", bold=True)
         if title != titles[0]:
             found.sort(key=_rank)
         for together in _alike(found):

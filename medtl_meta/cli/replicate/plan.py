@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from medtl_meta.cli.prose import heading, paragraph, section
 from medtl_meta.cli.replicate.ledger import is_chosen, summary, write_ledger
 from medtl_meta.cli.replicate.settings import images_option, planned, spec_options
 from medtl_meta.cli.sections import SectionedCommand
+from medtl_meta.cli.terminal import echo, echo_json, secho
 from replicate.terms import shown
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def plan(
     """
     found = planned(setup, words, where).estimated(measure=not no_probe)
     if form == "json":
-        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        echo_json(found.to_dict())
     elif form == "table":
         _print(found.specified, found.estimate)
     else:
@@ -80,13 +80,13 @@ def _print(specified: Specified, cost: Estimate | None) -> None:
     lines = {line["name"]: line for line in ledger}
 
     title = setup.title if setup is not None and setup.study is not None else "A run of its own"
-    click.secho(f"{title} (plan {specified.spec.id})", bold=True)
+    secho(f"{title} (plan {specified.spec.id})", bold=True)
     if study is not None:
         number = f"[{study.ref}] " if study.ref else ""
         paragraph(f"{number}{study.citation} {study.address or ''}".rstrip(), 0)
     if setup is not None and setup.about:
         paragraph(setup.about, 0)
-    click.echo()
+    echo()
     words = {path: shown(lines[path]["value"]) for path, _ in SUMMARY if lines[path]["value"]}
     words["transfer.tl_type"] = specified.spec.transfer.words
     broad = max(map(len, words.values()))
@@ -94,7 +94,7 @@ def _print(specified: Specified, cost: Estimate | None) -> None:
         if path in words:
             free = specified.spec.study is None and is_chosen(lines[path])
             mark = "chosen" if free else lines[path]["mark"]
-            click.echo(f"  {label:<13}{words[path]:<{broad}}  {mark}")
+            echo(f"  {label:<13}{words[path]:<{broad}}  {mark}")
 
     if specified.fidelity is not None:
         heading("Fidelity")

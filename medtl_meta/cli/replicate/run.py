@@ -19,6 +19,7 @@ from medtl_meta.cli.replicate.settings import (
     spec_options,
 )
 from medtl_meta.cli.sections import SectionedCommand
+from medtl_meta.cli.terminal import echo
 
 
 @click.command(cls=SectionedCommand)
@@ -91,7 +92,7 @@ def run(
     if out is not None:
         write_record(record, out)
     if form == "json":
-        click.echo(as_text(record))
+        echo(as_text(record))
         return
     note = plan.specified.fidelity
     write_run(record, full=False, fidelity=None if note is None else note.sentence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +9,9 @@ import click
 
 from db.errors import UsageError
 from db.wording import fixed, method_words, plural
-from medtl_meta.cli.options import database_option, format_option, opened, remark
+from medtl_meta.cli.options import database_option, format_option, opened, remark, whole
 from medtl_meta.cli.output import write_rows
+from medtl_meta.cli.terminal import echo_json
 from metaanalysis import query as ask
 from replicate.record import record_of_rows, with_origins
 
@@ -45,7 +45,7 @@ _DETAIL_COLUMNS = ("part", "name", "value", "ci_low", "ci_high", "n", "mark", "r
 @click.option(
     "--phantom/--real", default=None, help="Only runs of made images, or only of real ones."
 )
-@click.option("--limit", "-n", type=click.IntRange(min=1), help="Show at most so many rows.")
+@click.option("--limit", "-n", type=whole(1), help="Show at most so many rows.")
 @click.option("--delete", is_flag=True, help="Delete the RUN that is named, with its outcome.")
 @format_option
 @database_option
@@ -151,6 +151,6 @@ def _show(found: Mapping[str, Any], form: str) -> None:
         return
     found = with_origins(found)
     if form == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        echo_json(found)
     else:
         write_rows(detail_rows(found), _DETAIL_COLUMNS, form)

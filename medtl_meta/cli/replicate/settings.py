@@ -11,7 +11,7 @@ import click
 from db.errors import UsageError
 from db.vocabulary import Lexicon
 from db.wording import RECOMMENDED_IS
-from medtl_meta.cli.options import applied, opened, remark
+from medtl_meta.cli.options import Finite, applied, opened, remark, whole
 from medtl_meta.cli.replicate.ledger import CHOSEN
 from replicate.setup import overrides as known
 
@@ -39,33 +39,33 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--resize", str, "HOW", f"To a square: {_listed(known.RESIZE)}."),
     ("--normalise", str, "HOW", f"Pixel values: {_listed(known.NORMALISE)}."),
     ("--augment", str, "KIND", f"Random changes while training: {_listed(known.AUGMENT)}."),
-    ("--epochs", click.IntRange(min=1), "N", "Passes over the training images."),
-    ("--head-epochs", click.IntRange(min=0), "N", "Of them, first, with the head alone."),
-    ("--batch-size", click.IntRange(min=1), "N", "Images a step."),
+    ("--epochs", whole(1), "N", "Passes over the training images."),
+    ("--head-epochs", whole(0), "N", "Of them, first, with the head alone."),
+    ("--batch-size", whole(1), "N", "Images a step."),
     ("--optimiser", str, "NAME", f"{_listed(known.OPTIMISER)}."),
-    ("--lr", click.FloatRange(min=0, min_open=True), "RATE", "Learning rate of the head."),
+    ("--lr", Finite(min=0, min_open=True), "RATE", "Learning rate of the head."),
     (
         "--backbone-lr",
-        click.FloatRange(min=0, min_open=True),
+        Finite(min=0, min_open=True),
         "RATE",
         "Learning rate of unfrozen layers.",
     ),
-    ("--weight-decay", click.FloatRange(min=0), "W", "Weight decay."),
+    ("--weight-decay", Finite(min=0), "W", "Weight decay."),
     ("--schedule", str, "NAME", f"Of the learning rate: {_listed(known.SCHEDULE)}."),
-    ("--patience", click.IntRange(min=1), "N", "Stop after so many epochs without a better loss."),
+    ("--patience", whole(1), "N", "Stop after so many epochs without a better loss."),
     ("--class-weights", str, "KIND", f"{_listed(known.CLASS_WEIGHTS)}."),
     ("--split", str, "KIND", "group (patient), image, official, hold-out or k-fold."),
-    ("--folds", click.IntRange(min=2), "K", "Cross-validation in so many folds."),
-    ("--repeats", click.IntRange(min=1), "N", "Repeat the split with other divisions."),
+    ("--folds", whole(2), "K", "Cross-validation in so many folds."),
+    ("--repeats", whole(1), "N", "Repeat the split with other divisions."),
     (
         "--test",
-        click.FloatRange(0, 1, min_open=True, max_open=True),
+        Finite(0, 1, min_open=True, max_open=True),
         "SHARE",
         "Hold out this share for testing.",
     ),
-    ("--validation", click.FloatRange(0, 1, max_open=True), "SHARE", "Share for validation."),
+    ("--validation", Finite(0, 1, max_open=True), "SHARE", "Share for validation."),
     ("--positive", str, "CLASS", "Class whose sensitivity is meant."),
-    ("--max-images", click.IntRange(min=2), "N", "Use a sample of so many images."),
+    ("--max-images", whole(2), "N", "Use a sample of so many images."),
 )
 
 
@@ -135,9 +135,7 @@ compute_options = gathered(
         metavar="NAME",
         help="Where to compute: auto (the fastest), cuda, cuda:1, mps, cpu.",
     ),
-    click.option(
-        "--workers", type=click.IntRange(min=0), metavar="N", help="Threads that decode images."
-    ),
+    click.option("--workers", type=whole(0), metavar="N", help="Threads that decode images."),
     click.option(
         "--deterministic/--fast",
         default=True,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from db.wording import (
     UNKNOWN,
     bracketed,
@@ -23,6 +21,7 @@ from db.wording import (
 from medtl_meta.cli.output import cell, write_rows
 from medtl_meta.cli.prose import heading, paragraph, section
 from medtl_meta.cli.replicate.ledger import summary, write_ledger
+from medtl_meta.cli.terminal import secho
 from replicate.record import COSTS
 from replicate.verdicts.words import Code
 
@@ -65,9 +64,7 @@ def write_run(record: Record, *, full: bool, fidelity: str | None = None) -> Non
     run = record["run"]
     phantom = run["kind"] == "phantom"
     of = f" of {run['study']}" if full and run["study"] else ""
-    click.secho(
-        f"Run {run['id']}{of}: {run['kind']}{' values' if record['metrics'] else ''}", bold=True
-    )
+    secho(f"Run {run['id']}{of}: {run['kind']}{' values' if record['metrics'] else ''}", bold=True)
     if phantom:
         paragraph("Made images: this tries the pipeline and is no evidence on a study.")
     known = run["parameters"] is not None

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from db.errors import UsageError
+from medtl_meta.cli.options import whole
 from medtl_meta.cli.stats.options import (
     level_option,
     model_options,
@@ -124,12 +125,12 @@ def subgroup(by: str, tau2_mode: Any, **given: Any) -> None:
 )
 @click.option(
     "--permutations",
-    type=click.IntRange(min=0),
+    type=whole(0),
     default=0,
     show_default=True,
     help="How often to shuffle the moderators for a permutation p.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the permutations.")
+@click.option("--seed", type=whole(0), default=1, show_default=True, help="Of the permutations.")
 @model_options
 @output_options(several=True)
 def regress(moderators: tuple[str, ...], permutations: int, seed: int, **given: Any) -> None:

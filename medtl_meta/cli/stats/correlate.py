@@ -10,7 +10,7 @@ import click
 from db.errors import UsageError
 from db.vocabulary import Lexicon
 from db.wording import p_cell, plural
-from medtl_meta.cli.options import database_option, format_option, opened
+from medtl_meta.cli.options import database_option, format_option, opened, whole
 from medtl_meta.cli.stats.options import SAMPLE, level_option
 from medtl_meta.cli.stats.running import put_csv, put_json, put_table
 
@@ -29,12 +29,12 @@ from medtl_meta.cli.stats.running import put_csv, put_json, put_table
 @click.option("--missing", **SAMPLE["missing"])
 @click.option(
     "--resamples",
-    type=click.IntRange(min=99),
+    type=whole(99),
     default=9999,
     show_default=True,
     help="Permutations (above 12 pairs; below, all orders are counted) and bootstrap samples.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the resamples.")
+@click.option("--seed", type=whole(0), default=1, show_default=True, help="Of the resamples.")
 @level_option
 @format_option
 @database_option

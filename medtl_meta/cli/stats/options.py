@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from medtl_meta.cli.options import applied, database_option, format_option
+from medtl_meta.cli.options import Finite, applied, database_option, format_option
 from medtl_meta.cli.query import filter_options
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
 from metaanalysis.samples.literature import OUTCOMES
@@ -46,7 +46,7 @@ SAMPLE: dict[str, dict[str, Any]] = {
         "N. An assumption, printed with the result.",
     },
     "assume-prevalence": {
-        "type": float,
+        "type": Finite(),
         "metavar": "P",
         "help": "Share of cases with the finding, where only all cases are counted. An "
         "assumption, printed with the result.",
@@ -127,7 +127,7 @@ def model_options(function: F) -> F:
 
 #: Gives a command its confidence level.
 level_option = click.option(
-    "--level", type=float, default=0.95, show_default=True, help="Confidence level."
+    "--level", type=Finite(), default=0.95, show_default=True, help="Confidence level."
 )
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from db.errors import UsageError
 from db.vocabulary import Lexicon
-from db.wording import folded
+from db.wording import folded, whole_number
 from medtl_meta.cli.options import chosen_formats, opened, remark
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST
 from medtl_meta.cli.query import FILTER_HELP
 from medtl_meta.cli.stats.options import ROLES
+from medtl_meta.cli.terminal import echo, echo_json
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
 from metaanalysis.figures import FORMATS
 
@@ -126,7 +124,10 @@ def _assumed_n(text: str | None) -> str | int | None:
     if text is None:
         return None
     word = text.strip()
-    return int(word) if word.lstrip("-").isdigit() else word.lower()
+    number = whole_number(word.removeprefix("-"))
+    if number is None:
+        return word.lower()
+    return -number if word.startswith("-") else number
 
 
 def _word(given: Given, name: str, known: Sequence[str]) -> str | None:
@@ -196,7 +197,7 @@ def _figure_formats(analysis: Analysis, given: Given) -> tuple[str, ...]:
 
 def put_json(values: Any) -> None:
     """Write values as JSON."""
-    click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+    echo_json(values, allow_nan=False)
 
 
 def put_csv(rows: Sequence[Mapping[str, Any]], account: Sequence[str]) -> None:
@@ -211,10 +212,10 @@ def put_table(
 ) -> None:
     """Write a table with prose below it; the last line is the sentence in plain words."""
     write_rows(rows, tuple(rows[0]), form)
-    click.echo()
+    echo()
     for line in lines:
         _paragraph(line, form)
-    click.echo()
+    echo()
     _paragraph(sentence, form)
 
 
@@ -222,10 +223,10 @@ def _paragraph(text: str, form: str) -> None:
     """Write a paragraph, folded to the terminal; Markdown folds its own."""
     item = text.startswith("- ")
     if form == "markdown":
-        click.echo(text if item else f"{text}\n")
+        echo(text if item else f"{text}\n")
         return
     for line in folded(text, min(width(), WIDEST), hang=2 if item else 0):
-        click.echo(line)
+        echo(line)
 
 
 def draw(analysis: Analysis, given: Given, forms: tuple[str, ...]) -> None:

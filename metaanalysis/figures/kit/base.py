@@ -15,6 +15,7 @@ from db import __version__
 from db.errors import MedtlError
 from db.files import replace_file
 from metaanalysis.figures import FORMATS
+from metaanalysis.figures.kit.page import drawable, figure_page
 from metaanalysis.figures.kit.theme import compose
 
 #: Pixels per drawn pixel of a PNG: sharp on a projector and in print.
@@ -56,27 +57,19 @@ class Figure:
 
     def rendered(self, form: str) -> bytes:
         """Return the figure in one of ``figures.FORMATS``; the HTML needs no network."""
+        if form == "csv":
+            return _csv(self.data)
         import vl_convert as vlc
 
+        spec = drawable(self.chart.to_dict())
         match form:
-            case "csv":
-                return _csv(self.data)
             case "png":
-                return bytes(vlc.vegalite_to_png(self.chart.to_dict(), scale=PNG_SCALE))
+                return bytes(vlc.vegalite_to_png(spec, scale=PNG_SCALE, allowed_base_urls=[]))
             case "svg":
-                return str(vlc.vegalite_to_svg(self.chart.to_dict())).encode()
+                return str(vlc.vegalite_to_svg(spec, allowed_base_urls=[])).encode()
             case "html":
-                return self._html().encode()
+                return figure_page(self.title, spec).encode()
         raise ValueError(f"unknown format {form!r}")
-
-    def _html(self) -> str:
-        page: str = self.chart.to_html(
-            inline=True, fullhtml=True, embed_options={"renderer": "svg", "actions": False}
-        )
-        head = f'<title>{self.title}</title>\n  <meta name="viewport" content="width=device-width">'
-        return page.replace("<head>", f"<head>\n  {head}", 1).replace(
-            "<html>", '<html lang="en">', 1
-        )
 
     def save(self, folder: Path, forms: tuple[str, ...] = FORMATS) -> list[Path]:
         """Write the figure into a folder; each file appears whole or not at all.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from db import __version__
 from db.files import replace_file
 from metaanalysis.figures.kit.base import Figure
+from metaanalysis.figures.kit.page import attribute, page, shown
 
 _STYLE = """
 body { font: 15px/1.5 "Liberation Sans", Arial, Helvetica, sans-serif; color: #1f2933;
@@ -39,27 +39,23 @@ def write_index(folder: Path, figures: Sequence[tuple[str, Figure]], forms: Sequ
     image = "svg" if "svg" in forms else "png"
     contents, parts = [], []
     for what, figure in figures:
-        label = _label(figure.stem)
-        contents.append(f'<a href="#{figure.stem}">{label}: {escape(what)}</a>')
-        links = ", ".join(f'<a href="{figure.stem}.{form}">{form}</a>' for form in forms)
+        stem, label = attribute(figure.stem), shown(f"{_label(figure.stem)}: {what}")
+        contents.append(f'<a href="#{stem}">{label}</a>')
+        links = ", ".join(f'<a href="{stem}.{form}">{form}</a>' for form in forms)
         parts.append(
-            f'<figure id="{figure.stem}"><img src="{figure.stem}.{image}" '
-            f'alt="{escape(figure.title, quote=True)}">'
-            f"<figcaption>{label}: {escape(what)} ({links})</figcaption></figure>"
+            f'<figure id="{stem}"><img src="{stem}.{image}" alt="{attribute(figure.title)}">'
+            f"<figcaption>{label} ({links})</figcaption></figure>"
         )
     title = "The review's figures, redrawn"
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width">\n<title>{title}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
+    body = (
+        f"<h1>{title}</h1>\n"
         "<p>Kim et al., Transfer learning for medical image classification: a literature review, "
         '<a href="https://doi.org/10.1186/s12880-022-00793-7">BMC Med Imaging 2022;22:69</a> '
         f"(CC BY 4.0). Drawn by medtl-meta {__version__}.</p>\n<nav>\n"
         + "\n".join(contents)
         + "\n</nav>\n"
         + "\n".join(parts)
-        + "\n</body>\n</html>\n"
     )
     target = folder / "index.html"
-    replace_file(target, page.encode())
+    replace_file(target, page(title, body, _STYLE, images="'self'").encode())
     return target
