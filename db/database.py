@@ -44,6 +44,16 @@ class Database:
         """Run one reading query; values go by name (``:name``), never into the text."""
         return self._reader.rows(sql, params)
 
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one reading query of which the rows are never in memory all at once."""
+        return self._reader.stream(sql, params)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Database]:
+        """Lend the database as it is now: all queries see one state, whoever writes meanwhile."""
+        with self._reader.snapshot() as reader:
+            yield Database(self.location, reader, self.data_hash)
+
     def rows_among(
         self, sql: str, column: str, values: Collection[Any] | None, **params: Any
     ) -> list[Row]:

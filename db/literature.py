@@ -11,12 +11,16 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import Any
 
 from db.database import Database
 from db.reader import Row
+
+#: Studies that are read at a time where they are many.
+AT_ONCE = 500
 
 #: Sources that stand for a place rather than an address.
 PLACES = {"title": "the study's title", "review text": "the review's text"}
@@ -304,6 +308,34 @@ def read_studies(database: Database, keys: Collection[str] | None = None) -> dic
             disagreements=tuple(others[mine]),
         )
     return studies
+
+
+def study_order(database: Database) -> list[tuple[str, int]]:
+    """Return key and id of every study, in the order of reference numbers and keys.
+
+    Sorting is done here: the order of text in SQL differs between databases and their locales.
+    """
+    rows = database.stream("SELECT ref, key, id FROM study")
+    last = float("inf")
+    found = sorted((last if r["ref"] is None else r["ref"], r["key"], r["id"]) for r in rows)
+    return [(key, number) for _, key, number in found]
+
+
+def each_study(database: Database, keys: Iterable[str] | None = None) -> Iterator[Study]:
+    """Yield studies in full, a chunk at a time: memory does not grow with their number.
+
+    Parameters
+    ----------
+    database
+        An open database.
+    keys
+        Which ones, in this order; those that there are not are left out. None takes all, in the
+        order of reference numbers and keys.
+    """
+    wanted = (key for key, _ in study_order(database)) if keys is None else iter(keys)
+    while chunk := list(islice(wanted, AT_ONCE)):
+        found = read_studies(database, chunk)
+        yield from (found[key] for key in chunk if key in found)
 
 
 def _distinct(values: Any) -> tuple[str, ...] | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -28,6 +29,12 @@ class Reader(Protocol):
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query; values go by name (``:name``), never into the text."""
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one query of which the rows are never in memory all at once."""
+
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Lend a reader for which nothing changes any more, whoever writes."""
 
     def tables(self) -> set[str]:
         """Return the names of the tables that exist."""
@@ -72,9 +79,40 @@ class SqliteReader:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
+        return list(self.stream(sql, params))
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one query, row by row."""
         try:
-            return [dict(row) for row in self._connection.execute(sql, dict(params or {}))]
+            for row in self._connection.execute(sql, dict(params or {})):
+                yield dict(row)
         except sqlite3.DatabaseError as error:
+            raise self._worded(error) from None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqliteReader]:
+        """Lend a reader of a private copy, which SQLite keeps on the disk where it is large.
+
+        A transaction on the file itself would keep every writer waiting until the last row is read.
+        """
+        copy = sqlite3.connect("", isolation_level=None)
+        copy.row_factory = sqlite3.Row
+        try:
+            self._copy_to(copy)
+            yield _CopyReader(self.path, copy)
+        finally:
+            copy.close()
+
+    def _copy_to(self, copy: sqlite3.Connection) -> None:
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                # Waits for a writer as every query does; the copying itself would wait for ever.
+                self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                self._connection.backup(copy)
+            finally:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
             raise self._worded(error) from None
 
     def tables(self) -> set[str]:
@@ -86,6 +124,14 @@ class SqliteReader:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+class _CopyReader(SqliteReader):
+    """A reader of what a file held at one moment."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
 
 
 class ConnectionReader:
@@ -107,6 +153,40 @@ class ConnectionReader:
             return [dict(row) for row in result.mappings()]
         except SQLAlchemyError as error:
             raise worded(error, self._place) from None
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one query, row by row."""
+        from sqlalchemy import text
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from db.engine import worded
+
+        try:
+            options = {"stream_results": True, "yield_per": 1000}
+            with self._connection.execute(
+                text(sql), dict(params or {}), execution_options=options
+            ) as result:
+                for row in result.mappings():
+                    yield dict(row)
+        except SQLAlchemyError as error:
+            raise worded(error, self._place) from None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[ConnectionReader]:
+        """Lend a reader on a connection of its own, inside one transaction."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from db.engine import worded
+
+        try:
+            connection = self._connection.engine.connect()
+        except SQLAlchemyError as error:
+            raise worded(error, self._place) from None
+        with connection:
+            held = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            yield ConnectionReader(held, self._place)
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
