@@ -2,7 +2,7 @@
 
 A cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break is run by spreadsheets as
 a formula, which may read the rest of the file or call a program. Numbers are left alone. To undo
-it, take away the first sign of each cell that matches ``^'+[=+\\-@\\t\\r\\n]``; a cell that was like
+it, take away the first sign of a cell that matches ``^'+[=+\\-@\\t\\r\\n]``; a cell that was like
 that before has got one apostrophe more, so that nothing is lost.
 """
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from db import __version__
 from db.datafolder import data_hash
-from db.errors import DatabaseError
+from db.errors import DatabaseError, MedtlError
 from db.location import Location, locate
-from db.reader import Reader, Row, open_reader
+from db.reader import ConnectionReader, Reader, Rows, open_reader
+from db.shape import check_sound
 from db.state import SCHEMA_HEAD, State, state_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-#: Values asked for in one query: within the limits of both databases.
-_AT_ONCE = 10_000
+    from db.load import LoadReport
 
 
-class Database:
+class Database(Rows):
     """An open literature database.
 
     Attributes
@@ -35,47 +35,17 @@ class Database:
     """
 
     def __init__(self, location: Location, reader: Reader, data_hash: str | None) -> None:
+        super().__init__(reader)
         self.location = location
         self.data_hash = data_hash
         self.notices: list[str] = []
-        self._reader = reader
-
-    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one reading query; values go by name (``:name``), never into the text."""
-        return self._reader.rows(sql, params)
-
-    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
-        """Run one reading query of which the rows are never in memory all at once."""
-        return self._reader.stream(sql, params)
+        self._sound: tuple[int, int] | None = None
 
     @contextmanager
     def snapshot(self) -> Iterator[Database]:
         """Lend the database as it is now: all queries see one state, whoever writes meanwhile."""
         with self._reader.snapshot() as reader:
             yield Database(self.location, reader, self.data_hash)
-
-    def rows_among(
-        self, sql: str, column: str, values: Collection[Any] | None, **params: Any
-    ) -> list[Row]:
-        """Run a reading query for rows of which a column is among many values.
-
-        Parameters
-        ----------
-        sql
-            With ``{among}`` where the condition belongs.
-        column
-            Of which the values are asked.
-        values
-            Any number: they are asked for by thousands. None takes all rows.
-        """
-        if values is None:
-            return self.rows(sql.format(among="1 = 1"), params)
-        wanted, found = list(values), []
-        for start in range(0, len(wanted), _AT_ONCE):
-            chunk = {f"v{n}": one for n, one in enumerate(wanted[start : start + _AT_ONCE])}
-            among = f"{column} IN ({', '.join(f':{name}' for name in chunk)})"
-            found += self.rows(sql.format(among=among), {**params, **chunk})
-        return found
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -87,11 +57,28 @@ class Database:
         engine = make_engine(self.location)
         try:
             with engine.begin() as connection:
+                self._check_before_writing(connection)
                 yield connection
+            self._sound = self._stamp()
         except SQLAlchemyError as error:
             raise worded(error, str(self.location)) from None
         finally:
             engine.dispose()
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """Return what shows that a file was written to; None for a server."""
+        path = self.location.path
+        if path is None:
+            return None
+        found = path.stat()
+        return found.st_size, found.st_mtime_ns
+
+    def _check_before_writing(self, connection: Connection) -> None:
+        """Refuse to add to a damaged file; what we checked or wrote last need not be checked."""
+        stamp = self._stamp()
+        if stamp is not None and stamp != self._sound:
+            place = str(self.location)
+            check_sound(ConnectionReader(connection, place), place, stamp[0])
 
     def close(self) -> None:
         """Close the database."""
@@ -100,8 +87,36 @@ class Database:
     def __enter__(self) -> Database:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.close()
+        if error is not None:
+            _explain(self.location, error)
+
+
+def _explain(location: Location, error: BaseException) -> None:
+    """Say in words that an unexpected error comes of what a database holds, if it does.
+
+    Raises
+    ------
+    DatabaseError
+        It does; otherwise the error is a defect of ours, and goes on as it is.
+    """
+    if isinstance(error, Exception) and not isinstance(error, MedtlError):
+        from db.verify import explained
+
+        if (told := explained(location, error)) is not None:
+            raise told from error
+
+
+def refresh(location: Location, *, force: bool = False) -> LoadReport | None:
+    """Make a database ready; see :func:`db.prepare.prepare`."""
+    from db.prepare import prepare
+
+    try:
+        return prepare(location, force=force)
+    except Exception as error:
+        _explain(location, error)
+        raise
 
 
 def _exists(location: Location) -> bool:
@@ -143,10 +158,8 @@ def open_database(where: str | os.PathLike[str] | None = None) -> Database:
         reader.close()
     else:
         state = State()
-    from db.prepare import prepare
-
     try:
-        report = prepare(location)
+        report = refresh(location)
         if report is not None:
             verb = "made" if state.revision is None else "brought up to date"
             notices.append(f"Database {verb}: {location} (packaged studies: {report}).")

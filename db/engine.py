@@ -8,6 +8,7 @@ from sqlalchemy.pool import NullPool
 
 from db.errors import DatabaseError
 from db.location import Location
+from db.sqlitefile import GUARDS
 
 #: Key of the PostgreSQL advisory lock that lets one process load at a time (any constant).
 LOAD_LOCK = 0x6D65_6474_6C
@@ -45,6 +46,8 @@ def make_engine(location: Location, *, foreign_keys: bool = True) -> Engine:
         # Left alone, the driver commits before DDL; a migration would not be one transaction.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
+        for guard in GUARDS:
+            cursor.execute(guard)
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         # The default of 2 MB makes a large load read its own indexes back from the disk.
         cursor.execute("PRAGMA cache_size = -65536")
@@ -59,10 +62,14 @@ def make_engine(location: Location, *, foreign_keys: bool = True) -> Engine:
 
 
 def connect(location: Location) -> Connection:
-    """Return a connection, or say in words why there is none."""
+    """Return a connection for reading, or say in words why there is none.
+
+    It commits each statement by itself: one that is open between two questions must not hold back
+    the server's vacuum, nor a change of the tables.
+    """
     engine = make_engine(location)
     try:
-        return engine.connect()
+        return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     except SQLAlchemyError as error:
         raise worded(error, str(location)) from None
 
@@ -73,7 +80,8 @@ def worded(error: SQLAlchemyError, place: str) -> DatabaseError:
     if "not a database" in text or "malformed" in text:
         return DatabaseError(
             f"{place}: not a usable SQLite database ({text}).",
-            "Move the file away and run the command again, or name another with --db.",
+            "If it was one of ours, medtl-meta db repair saves what can be read. Otherwise move "
+            "the file away and run the command again, or name another with --db.",
         )
     if "locked" in text:
         return DatabaseError(f"{place}: locked by another process.", "Wait for it, then try again.")

@@ -24,11 +24,11 @@ def sweep(folder: Path, *names: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def _keep(folder: Path) -> None:
-    """See to it that the names in a folder reach the disk, where the system can do that."""
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, reach the disk: power may fail."""
     if os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
@@ -67,7 +67,7 @@ def appearing() -> Iterator[Opener]:
         for target, stream in drafts.items():
             Path(stream.name).replace(target)
         for folder in {target.parent for target in drafts}:
-            _keep(folder)
+            sync(folder)
     except BaseException:
         for stream in drafts.values():
             with suppress(OSError):  # what could not be written is still in its buffer

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any
 
-from db.database import Database
-from db.reader import Row
+from db.reader import Row, Rows
 
 #: Studies that are read at a time where they are many.
 AT_ONCE = 500
@@ -234,7 +233,7 @@ REPORTED_FIELDS = (
 )  # fmt: skip
 
 
-def read_studies(database: Database, keys: Collection[str] | None = None) -> dict[str, Study]:
+def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[str, Study]:
     """Read studies in full, by key, in the order of reference numbers.
 
     Parameters
@@ -310,7 +309,7 @@ def read_studies(database: Database, keys: Collection[str] | None = None) -> dic
     return studies
 
 
-def study_order(database: Database) -> list[tuple[str, int]]:
+def study_order(database: Rows) -> list[tuple[str, int]]:
     """Return key and id of every study, in the order of reference numbers and keys.
 
     Sorting is done here: the order of text in SQL differs between databases and their locales.
@@ -321,7 +320,7 @@ def study_order(database: Database) -> list[tuple[str, int]]:
     return [(key, number) for _, key, number in found]
 
 
-def each_study(database: Database, keys: Iterable[str] | None = None) -> Iterator[Study]:
+def each_study(database: Rows, keys: Iterable[str] | None = None) -> Iterator[Study]:
     """Yield studies in full, a chunk at a time: memory does not grow with their number.
 
     Parameters
@@ -351,3 +350,10 @@ def _decoded(text: str | None) -> Any:
     """Read JSON; a list becomes a tuple, as what is read does not change."""
     value = None if text is None else json.loads(text)
     return tuple(value) if isinstance(value, list) else value
+
+
+def read_set_aside(database: Rows) -> list[dict[str, Any]]:
+    """Return the studies that were set aside, in the order of their keys."""
+    rows = database.rows("SELECT key, taken_by, why, release, record FROM set_aside")
+    rows.sort(key=lambda row: (row["key"], row["taken_by"]))
+    return [{**row, "record": json.loads(row["record"])} for row in rows]

@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from db import __version__
+from db.aside import Moved, find_runs_again, make_way
 from db.errors import DataFileError, Problem
 from db.packaged import PackagedData
 from db.records import SecondCodingRecord, SecondValues, StudyRecord
 from db.rows import Row, StudyRows, study_rows
 from db.tables import ORIGINS, metadata, table
 from db.vocabulary import fold
+from db.wording import plural
 
 T = TypeVar("T")
 
@@ -43,11 +46,21 @@ class LoadReport:
     added: int = 0
     refreshed: int = 0
     removed: int = 0
-    skipped: list[str] = field(default_factory=list)
+    #: Packaged studies among those that were to be loaded as the user's own.
+    spared: int = 0
+    #: The user's studies that made way for packaged ones.
+    moved: list[Moved] = field(default_factory=list)
+    #: The copy of the database from before its tables were changed.
+    kept: Path | None = None
 
     def __str__(self) -> str:
-        text = f"{self.added} added, {self.refreshed} refreshed, {self.removed} removed"
-        return "; ".join([text, *self.skipped])
+        told = [f"{self.added} added, {self.refreshed} refreshed, {self.removed} removed"]
+        told += [str(one) for one in self.moved]
+        if self.kept:
+            told.append(f"a copy from before is kept as {self.kept}")
+        if self.spared:
+            told.append(f"{plural(self.spared, 'packaged study')} left as they are")
+        return "; ".join(told)
 
 
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
@@ -212,15 +225,9 @@ def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     _load_backbones(connection, data)
     _load_datasets(connection, data)
     _load_review(connection, data)
-    mine, theirs = _of_both(connection)
-    records = {}
-    for record in data.studies:
-        if record.key in theirs:
-            report.skipped.append(
-                f"{record.key}: a study of your own has this key, the packaged one was left out"
-            )
-        else:
-            records[record.key] = record
+    report.moved = list(make_way(connection, data.studies, delete_studies))
+    mine, _ = _of_both(connection)
+    records = {record.key: record for record in data.studies}
     rows = [study_rows(record, "packaged") for record in records.values()]
     gone = [study_id for key, study_id in mine.items() if key not in records]
     delete_studies(connection, gone)
@@ -228,6 +235,7 @@ def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     connection.execute(update(study).where(study.c.origin == "packaged").values(ref=None))
     ids = _write_studies(connection, rows, mine)
     _write(connection, "coding", list(_coding_rows(data.second_coding, records, ids)))
+    find_runs_again(connection)
     report.added = len(records) - len(mine.keys() & records.keys())
     report.refreshed = len(mine.keys() & records.keys())
     report.removed = len(gone)
@@ -236,32 +244,65 @@ def load_packaged(connection: Connection, data: PackagedData) -> LoadReport:
     return report
 
 
-def _clashes(
-    rows: StudyRows,
-    seen: set[str],
-    mine: Mapping[str, int],
-    owners: Mapping[str, dict[Any, str]],
-    *,
-    replace: bool,
-) -> Iterator[Problem]:
-    """Yield what stands between a study of the user's and the database."""
+class _Others:
+    """The studies that are there, packaged or the user's, as those that are loaded meet them."""
 
-    def problem(name: str, message: str) -> Problem:
-        return Problem(rows.path or rows.study["key"], rows.line_of(name), name, message)
+    def __init__(self, connection: Connection) -> None:
+        self.packaged, self.mine = _of_both(connection)
+        found = connection.execute(select(study.c.key, study.c.doi, study.c.ref, study.c.origin))
+        self.dois: dict[str, str] = {}
+        self.refs: dict[int, str] = {}
+        for row in found:
+            if row.doi is not None:
+                self.dois[row.doi.lower()] = row.key
+            if row.ref is not None and row.origin == "packaged":
+                self.refs[row.ref] = row.key
+        self.datasets = set(connection.execute(select(dataset.c.name)).scalars())
+        self.seen: set[str] = set()
 
-    key = rows.study["key"]
-    if key in seen:
-        yield problem("key", f"{key} stands twice in what is being loaded.")
-    elif key in mine and not replace:
-        yield problem("key", f"you have added {key} before; --replace renews it.")
-    seen.add(key)
-    for column, name in (("doi", "citation.doi"), ("ref", "ref")):
-        value = rows.study[column]
-        if value is None:
-            continue
-        owner = owners[column].setdefault(value, key)
-        if owner != key:
-            yield problem(name, f"{value} is that of the study {owner}: one study, one record.")
+    def packaged_as(self, rows: StudyRows) -> tuple[str, str] | None:
+        """Return the packaged study that this one is, and the field that shows it."""
+        own = rows.study
+        doi = self.dois.get((own["doi"] or "").lower())
+        named = (("key", own["key"]), ("ref", self.refs.get(own["ref"])), ("citation.doi", doi))
+        return next(((key, name) for name, key in named if key in self.packaged), None)
+
+    def clashes(self, rows: StudyRows, *, replace: bool) -> Iterator[Problem]:
+        """Yield what stands between a study of the user's and the database."""
+
+        def problem(name: str, message: str) -> Problem:
+            return Problem(rows.path or rows.study["key"], rows.line_of(name), name, message)
+
+        key, doi, ref = (rows.study[name] for name in ("key", "doi", "ref"))
+        if key in self.seen:
+            yield problem("key", f"{key} stands twice in what is being loaded.")
+        elif key in self.mine and not replace:
+            yield problem("key", f"you have added {key} before; --replace renews it.")
+        self.seen.add(key)
+        if (packaged := self.packaged_as(rows)) is not None:
+            owner, name = packaged
+            if name == "key":
+                yield problem(name, f"a packaged study has the key {key}; give yours another.")
+            else:
+                value = ref if name == "ref" else doi
+                yield problem(name, f"{value} is that of the study {owner}: one study, one record.")
+        elif doi is not None and (owner := self.dois.setdefault(doi.lower(), key)) != key:
+            yield problem(
+                "citation.doi", f"{doi} is that of the study {owner}: one study, one record."
+            )
+        if ref is not None and (packaged is None or packaged[1] != "ref"):
+            yield problem("ref", NO_REF)
+        for place, used in enumerate(rows.children.get("study_dataset", ())):
+            if used["dataset"] is not None and used["dataset"] not in self.datasets:
+                text = f"{used['dataset']!r} is not a name in datasets.yaml."
+                yield problem(f"datasets.{place}.dataset", text)
+
+
+#: The numbers of the reference list name the packaged studies: the rest cannot be told from it.
+NO_REF = (
+    "a number of the review's reference list belongs to the packaged studies; leave ref out and "
+    "write inclusion: added."
+)
 
 
 def load_user_studies(
@@ -282,44 +323,30 @@ def load_user_studies(
     replace
         True: a study of the user's with the same key is replaced. False: it is a fault.
     spare_packaged
-        True: a study whose key is a packaged one is passed over and counted in the report (so that
-        an export can be loaded elsewhere). False: it is a fault.
+        True: a study that is a packaged one by key, reference number or DOI is passed over and
+        counted in the report (so that an export can be loaded elsewhere). False: it is a fault.
 
     Raises
     ------
     DataFileError
-        Keys, references or DOIs that other studies have; nothing may be kept.
+        Keys or DOIs that other studies have, reference numbers; nothing may be kept.
     """
     report = LoadReport()
-    packaged, mine = _of_both(connection)
-    named = connection.execute(select(study.c.key, study.c.doi, study.c.ref)).all()
-    owners: dict[str, dict[Any, str]] = {
-        "doi": {row.doi: row.key for row in named},
-        "ref": {row.ref: row.key for row in named},
-    }
-    seen: set[str] = set()
+    others = _Others(connection)
     problems: list[Problem] = []
-    spared = 0
     for chunk in chunks(studies):
         kept = []
         for rows in chunk:
-            key = rows.study["key"]
-            if key in packaged:
-                spared += spare_packaged
-                if not spare_packaged:
-                    text = f"a packaged study has the key {key}; give yours another."
-                    where = rows.path or key
-                    problems.append(Problem(where, rows.line_of("key"), "key", text))
+            if spare_packaged and others.packaged_as(rows) is not None:
+                report.spared += 1
                 continue
-            problems += _clashes(rows, seen, mine, owners, replace=replace)
+            problems += others.clashes(rows, replace=replace)
             kept.append(rows)
         if problems:
             continue  # nothing is kept; go on only to find the other faults
-        ids = _write_studies(connection, kept, mine)
-        report.refreshed += len(ids.keys() & mine.keys())
-        report.added += len(ids.keys() - mine.keys())
+        ids = _write_studies(connection, kept, others.mine)
+        report.refreshed += len(ids.keys() & others.mine.keys())
+        report.added += len(ids.keys() - others.mine.keys())
     if problems:
         raise DataFileError(problems)
-    if spared:
-        report.skipped.append(f"{spared} packaged studies left as they are")
     return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +58,20 @@ def cross_check(studies: Iterable[tuple[Path, StudyRecord]]) -> list[Problem]:
         for name, value in (("key", study.key), ("ref", study.ref), ("citation.doi", doi)):
             if value is None:
                 continue
-            first = seen.setdefault((name, value), path)
+            same = value.lower() if isinstance(value, str) else value
+            first = seen.setdefault((name, same), path)
             if first is not path:
                 line = line_of(read_text(path), tuple(name.split("."))) if path.exists() else None
                 problems.append(Problem(path, line, name, f"{value} is also that of {first}."))
     return problems
+
+
+def unknown_datasets(path: Path, study: StudyRecord, known: Collection[str]) -> Iterator[Problem]:
+    """Yield a problem for each name of a public data set that is in no list."""
+    for place, used in enumerate(study.datasets):
+        if used.dataset is not None and used.dataset not in known:
+            text = f"{used.dataset!r} is not a name in datasets.yaml."
+            yield Problem(path, None, f"datasets.{place}.dataset", text)
 
 
 def read(root: Path | None = None) -> PackagedData:
@@ -99,10 +108,7 @@ def read(root: Path | None = None) -> PackagedData:
     problems += cross_check(studies)
     known = {dataset.name for dataset in datasets}
     for path, record in studies if datasets else ():
-        for place, used in enumerate(record.datasets):
-            if used.dataset is not None and used.dataset not in known:
-                text = f"{used.dataset!r} is not a name in datasets.yaml."
-                problems.append(Problem(path, None, f"datasets.{place}.dataset", text))
+        problems += unknown_datasets(path, record, known)
     keys = {record.key for _, record in studies}
     for coded in coding.codings if coding else ():
         if coded.key not in keys:

@@ -7,6 +7,7 @@ second finds the work done; a process that is killed leaves the database as it w
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -19,7 +20,9 @@ from db.load import LoadReport, load_packaged
 from db.location import Location
 from db.packaged import PackagedData, read
 from db.reader import ConnectionReader
-from db.state import SCHEMA_HEAD, State, state_of
+from db.shape import REPAIR, check_columns, check_sound
+from db.sqlitefile import APPLICATION_ID, back_up
+from db.state import SCHEMA_HEAD, TABLES, State, state_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -48,7 +51,11 @@ def _make_folder(path: Path) -> None:
 
 
 def prepare(
-    location: Location, data: PackagedData | None = None, *, force: bool = False
+    location: Location,
+    data: PackagedData | None = None,
+    *,
+    force: bool = False,
+    first: Callable[[Connection], None] | None = None,
 ) -> LoadReport | None:
     """Migrate and load what is missing or outdated.
 
@@ -60,6 +67,8 @@ def prepare(
         The packaged data; read from their files if None.
     force
         Load even if the same data are loaded already.
+    first
+        What else is to be written, before the packaged data and in one transaction with them.
 
     Returns
     -------
@@ -81,18 +90,42 @@ def prepare(
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOAD_LOCK})
             reader = ConnectionReader(connection, str(location))
             state = state_of(reader, str(location), own_file=location.path is not None)
-            if state.revision != SCHEMA_HEAD:
-                upgrade(connection)
-            elif state == State(SCHEMA_HEAD, data.hash, __version__) and not force:
+            if state == State(SCHEMA_HEAD, data.hash, __version__) and not force:
                 return None
-            report = load_packaged(connection, data)
-            if location.path is not None:
-                _check_keys(connection, location)
-            return report
+            return _filled(connection, reader, location, state, data, first)
     except SQLAlchemyError as error:
         raise worded(error, str(location)) from None
     finally:
         engine.dispose()
+
+
+def _filled(
+    connection: Connection,
+    reader: ConnectionReader,
+    location: Location,
+    state: State,
+    data: PackagedData,
+    first: Callable[[Connection], None] | None,
+) -> LoadReport:
+    """Bring tables and packaged data up to date, in the transaction of the connection."""
+    path, kept = location.path, None
+    if path is not None and state.revision is not None:
+        check_sound(reader, str(location), path.stat().st_size)
+    if state.revision != SCHEMA_HEAD:
+        if path is not None and state.revision is not None:
+            # No other can write now: we hold the lock, and have written nothing yet.
+            kept = back_up(path, f"before-{SCHEMA_HEAD}")
+        upgrade(connection)
+        check_columns(reader, str(location), TABLES, own_file=path is not None)
+    if first is not None:
+        first(connection)
+    report = load_packaged(connection, data)
+    report.kept = kept
+    if path is not None:
+        _check_keys(connection, location)
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {int(SCHEMA_HEAD)}")
+    return report
 
 
 def _check_keys(connection: Connection, location: Location) -> None:
@@ -100,5 +133,5 @@ def _check_keys(connection: Connection, location: Location) -> None:
     if broken is not None:
         raise DatabaseError(
             f"{location}: a row of {broken[0]} refers to a row of {broken[2]} that is gone.",
-            "The database was left as it was; please report this with the file.",
+            f"The database was left as it was. {REPAIR}",
         )

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
 
 from db.errors import DatabaseError
 from db.location import Location
+from db.sqlitefile import GUARDS, address
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 Row = dict[str, Any]
+
+#: Values asked for in one query: within the limits of both databases.
+_AT_ONCE = 10_000
 
 
 class Reader(Protocol):
@@ -30,14 +33,14 @@ class Reader(Protocol):
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query; values go by name (``:name``), never into the text."""
 
+    def tables(self) -> set[str]:
+        """Return the names of the tables that exist."""
+
     def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
         """Run one query of which the rows are never in memory all at once."""
 
     def snapshot(self) -> AbstractContextManager[Reader]:
         """Lend a reader for which nothing changes any more, whoever writes."""
-
-    def tables(self) -> set[str]:
-        """Return the names of the tables that exist."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -52,11 +55,10 @@ class SqliteReader:
         # reading needs the right to write where there is one.
         mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=60
-            )
+            self._connection = sqlite3.connect(address(path, mode), uri=True, timeout=60)
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA query_only = ON")
+            for guard in (*GUARDS, "PRAGMA query_only = ON"):
+                self._connection.execute(guard)
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
             raise self._worded(error) from None
@@ -66,8 +68,8 @@ class SqliteReader:
         if "not a database" in text or "malformed" in text:
             return DatabaseError(
                 f"{self.path}: not a usable SQLite database ({text}).",
-                "Move the file away and run the command again to make a new one, "
-                "or name another with --db.",
+                "If it was one of ours, medtl-meta db repair saves what can be read. Otherwise "
+                "move the file away and run the command again, or name another with --db.",
             )
         if "locked" in text:
             return DatabaseError(
@@ -89,6 +91,12 @@ class SqliteReader:
         except sqlite3.DatabaseError as error:
             raise self._worded(error) from None
 
+    def tables(self) -> set[str]:
+        """Return the names of the tables."""
+        return {
+            row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+
     @contextmanager
     def snapshot(self) -> Iterator[SqliteReader]:
         """Lend a reader of a private copy, which SQLite keeps on the disk where it is large.
@@ -105,21 +113,17 @@ class SqliteReader:
 
     def _copy_to(self, copy: sqlite3.Connection) -> None:
         try:
+            for guard in GUARDS:
+                copy.execute(guard)
             self._connection.execute("BEGIN")
             try:
                 # Waits for a writer as every query does; the copying itself would wait for ever.
                 self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
                 self._connection.backup(copy)
             finally:
-                self._connection.execute("ROLLBACK")
+                self._connection.rollback()
         except sqlite3.Error as error:
             raise self._worded(error) from None
-
-    def tables(self) -> set[str]:
-        """Return the names of the tables."""
-        return {
-            row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
 
     def close(self) -> None:
         """Close the file."""
@@ -141,63 +145,101 @@ class ConnectionReader:
         self._connection = connection
         self._place = place
 
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from db.engine import worded
+
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise worded(error, self._place) from None
+
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
         from sqlalchemy import text
-        from sqlalchemy.exc import SQLAlchemyError
 
-        from db.engine import worded
-
-        try:
+        with self._in_words():
             result = self._connection.execute(text(sql), dict(params or {}))
             return [dict(row) for row in result.mappings()]
-        except SQLAlchemyError as error:
-            raise worded(error, self._place) from None
-
-    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
-        """Run one query, row by row."""
-        from sqlalchemy import text
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from db.engine import worded
-
-        try:
-            options = {"stream_results": True, "yield_per": 1000}
-            with self._connection.execute(
-                text(sql), dict(params or {}), execution_options=options
-            ) as result:
-                for row in result.mappings():
-                    yield dict(row)
-        except SQLAlchemyError as error:
-            raise worded(error, self._place) from None
-
-    @contextmanager
-    def snapshot(self) -> Iterator[ConnectionReader]:
-        """Lend a reader on a connection of its own, inside one transaction."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from db.engine import worded
-
-        try:
-            connection = self._connection.engine.connect()
-        except SQLAlchemyError as error:
-            raise worded(error, self._place) from None
-        with connection:
-            held = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            yield ConnectionReader(held, self._place)
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
         from sqlalchemy import inspect
 
-        return set(inspect(self._connection).get_table_names())
+        with self._in_words():
+            return set(inspect(self._connection).get_table_names())
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one query, row by row."""
+        from sqlalchemy import text
+
+        options = {"stream_results": True, "yield_per": 1000}
+        with (
+            self._in_words(),
+            self._connection.execute(
+                text(sql), dict(params or {}), execution_options=options
+            ) as result,
+        ):
+            for row in result.mappings():
+                yield dict(row)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[ConnectionReader]:
+        """Lend a reader on a connection of its own, inside one transaction."""
+        with self._in_words():
+            connection = self._connection.engine.connect()
+        with connection:
+            held = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            lent = ConnectionReader(held, self._place)
+            lent.rows("SELECT 1")  # what is asked first fixes what is seen
+            yield lent
 
     def close(self) -> None:
         """Close the connection and its pool."""
         self._connection.close()
         self._connection.engine.dispose()
+
+
+class Rows:
+    """What a reader has, by SQL: what is asked of a database that is open or being made ready."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one reading query; values go by name (``:name``), never into the text."""
+        return self._reader.rows(sql, params)
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one reading query of which the rows are never in memory all at once."""
+        return self._reader.stream(sql, params)
+
+    def rows_among(
+        self, sql: str, column: str, values: Collection[Any] | None, **params: Any
+    ) -> list[Row]:
+        """Run a reading query for rows of which a column is among many values.
+
+        Parameters
+        ----------
+        sql
+            With ``{among}`` where the condition belongs.
+        column
+            Of which the values are asked.
+        values
+            Any number: they are asked for by thousands. None takes all rows.
+        """
+        if values is None:
+            return self.rows(sql.format(among="1 = 1"), params)
+        wanted, found = list(values), []
+        for start in range(0, len(wanted), _AT_ONCE):
+            chunk = {f"v{n}": one for n, one in enumerate(wanted[start : start + _AT_ONCE])}
+            among = f"{column} IN ({', '.join(f':{name}' for name in chunk)})"
+            found += self.rows(sql.format(among=among), {**params, **chunk})
+        return found
 
 
 def open_reader(location: Location) -> Reader:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from db.errors import DatabaseError
 from db.reader import Reader
+from db.shape import ANOTHER, REPAIR, check_columns, check_file, newer
 
 #: The newest revision in ``db/migrations/versions`` (a test holds the two together).
-SCHEMA_HEAD = "0002"
+SCHEMA_HEAD = "0003"
 
 #: Not Alembic's default name: other software may keep its own in the same server database.
 VERSION_TABLE = "medtl_meta_version"
-
 
 #: The tables of `SCHEMA_HEAD` (a test holds them to ``db/tables.py``), each after those that it
 #: refers to; what an export sorts each by (after the study, where its rows belong to one).
@@ -34,6 +34,7 @@ TABLES = {
     "run": ("id",),
     "run_setting": ("run_id", "name"),
     "run_metric": ("run_id", "id"),
+    "set_aside": ("key", "id"),
     "load_state": ("name",),
 }
 
@@ -62,33 +63,26 @@ def state_of(reader: Reader, place: str, *, own_file: bool) -> State:
     Raises
     ------
     DatabaseError
-        The database is of something else, or of a newer release.
+        The database is of something else, of a newer release, altered or damaged.
     """
+    if own_file:
+        check_file(reader, place, SCHEMA_HEAD)
     tables = reader.tables()
     if VERSION_TABLE not in tables:
         if theirs := tables if own_file else tables & TABLES.keys():
             named = ", ".join(sorted(theirs)[:3])
-            raise DatabaseError(
-                f"{place}: holds tables of something else ({named}).",
-                "Name another database with --db or MEDTL_META_DB; nothing was written to this "
-                "one.",
-            )
+            raise DatabaseError(f"{place}: holds tables of something else ({named}).", ANOTHER)
         return State()
-    revisions = reader.rows(f"SELECT version_num FROM {VERSION_TABLE}")
-    revision = str(revisions[0]["version_num"]) if revisions else None
-    if revision is not None and revision > SCHEMA_HEAD:
-        raise DatabaseError(
-            f"{place}: was made by a newer medtl-meta (tables {revision}, known {SCHEMA_HEAD}).",
-            "Run: pip install --upgrade medtl-meta",
-        )
+    revisions = reader.rows(f"SELECT * FROM {VERSION_TABLE}")
+    revision = str(revisions[0].get("version_num")) if revisions else None
+    if len(revisions) != 1 or revision is None or not (revision.isascii() and revision.isdigit()):
+        raise DatabaseError(f"{place}: does not tell the version of its tables.", REPAIR)
+    if revision > SCHEMA_HEAD:
+        raise newer(place, revision, SCHEMA_HEAD)
     if revision != SCHEMA_HEAD:
         return State(revision)
-    missing = sorted(TABLES.keys() - tables)
-    if missing:
-        raise DatabaseError(
-            f"{place}: is damaged, it lacks {', '.join(missing)}.",
-            "Export what is yours from a copy of it, then make a new one: move the file away, or "
-            "name another database with --db.",
-        )
+    if missing := sorted(TABLES.keys() - tables):
+        raise DatabaseError(f"{place}: is damaged, it lacks {', '.join(missing)}.", REPAIR)
+    check_columns(reader, place, TABLES, own_file=own_file)
     found = {row["name"]: row["value"] for row in reader.rows("SELECT name, value FROM load_state")}
     return State(revision, found.get("data_hash"), found.get("package_version"))

@@ -27,6 +27,8 @@ from sqlmodel import Field, SQLModel
 from db import vocabulary as v
 
 ORIGINS = ("packaged", "user")
+#: What a user's study had in common with a packaged one when it was set aside.
+CLASHES = ("doi", "ref", "key")
 
 #: Every constraint has a name, so that Alembic can find and alter it on both databases.
 metadata = MetaData(
@@ -344,6 +346,22 @@ class ReviewClaim(_Row, table=True):
     id: str = Field(primary_key=True)
     claim: str = Field(sa_type=Text)
     refs: Any = _json()
+
+
+class SetAside(_Row, table=True):
+    """A study of the user's that made way for a packaged one of the same paper.
+
+    `record` is its study file; it is in no query and no count, and lost in no release.
+    """
+
+    __table_args__ = (_one_of("why", CLASHES),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(index=True)
+    taken_by: str
+    why: str
+    release: str
+    record: Any = Field(sa_type=JsonText, nullable=False)
 
 
 class LoadState(_Row, table=True):

@@ -12,19 +12,19 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from db.database import Database
-from db.datafiles import read_json_lines, read_record
+from db.datafiles import read_json_lines, read_list, read_record
 from db.datafolder import folder
 from db.errors import DataFileError, NotFoundError, Problem, gathering
-from db.load import CHUNK, LoadReport, chunks, delete_studies, load_user_studies
-from db.packaged import cross_check, use_backbones
-from db.records import StudyRecord
+from db.load import CHUNK, NO_REF, LoadReport, chunks, delete_studies, load_user_studies
+from db.packaged import cross_check, unknown_datasets, use_backbones
+from db.records import DatasetRecord, StudyRecord
 from db.rows import StudyRows, study_rows
 from db.tables import table
 
-study = table("study")
+set_aside, study = table("set_aside"), table("study")
 
 #: Fewer files than this are parsed faster in one process than others can be started.
 PARALLEL_FROM = 400
@@ -65,8 +65,14 @@ def check_files(paths: Iterable[Path]) -> tuple[int, list[Problem]]:
             else:
                 records.append((path, read_record(StudyRecord, path)))
     given = {path.resolve() for path in files}
-    others = [path for path in sorted((folder() / "studies").glob("*.yaml")) if path not in given]
+    home = (folder() / "studies").resolve()
+    others = [path for path in sorted(home.glob("*.yaml")) if path.resolve() not in given]
     packaged = [(path, read_record(StudyRecord, path)) for path in others]
+    known = {one.name for one in read_list(DatasetRecord, folder() / "datasets.yaml")}
+    for path, record in records:
+        if record.ref is not None and path.resolve().parent != home:
+            problems.append(Problem(path, None, "ref", NO_REF))
+        problems += unknown_datasets(path, record, known)
     return len(files), problems + cross_check([*packaged, *records])
 
 
@@ -145,7 +151,7 @@ def add_studies(
 
 
 def remove_study(database: Database, key: str) -> None:
-    """Remove a study that the user added; its runs stay, without the study.
+    """Remove a study that the user added, or one that was set aside; its runs stay.
 
     Raises
     ------
@@ -155,9 +161,10 @@ def remove_study(database: Database, key: str) -> None:
     with database.writing() as connection:
         mine = (study.c.key == key) & (study.c.origin == "user")
         found = connection.execute(select(study.c.id).where(mine)).scalar()
-        if found is None:
+        if found is not None:
+            delete_studies(connection, [found])
+        elif not connection.execute(delete(set_aside).where(set_aside.c.key == key)).rowcount:
             raise NotFoundError(
                 f"no study of your own with the key {key!r}.",
                 "Packaged studies cannot be removed; filter them out of a query instead.",
             )
-        delete_studies(connection, [found])

@@ -67,7 +67,7 @@ def _fresh_postgres() -> tuple[str, Callable[[], None]]:
 
 
 @contextmanager
-def _server_database() -> Iterator[str]:
+def server_database() -> Iterator[str]:
     """Lend an empty PostgreSQL database; without a server skip, on a CI machine fail."""
     if not POSTGRES:
         if os.environ.get("CI"):
@@ -81,7 +81,7 @@ def _server_database() -> Iterator[str]:
 @pytest.fixture
 def postgres() -> Iterator[str]:
     """The URL of an empty PostgreSQL database."""
-    with _server_database() as url:
+    with server_database() as url:
         yield url
 
 
@@ -102,5 +102,5 @@ def either(request: pytest.FixtureRequest, database: Database) -> Iterator[Datab
     if request.param == "sqlite":
         yield database
         return
-    with _server_database() as url, open_database(url) as opened:
+    with server_database() as url, open_database(url) as opened:
         yield opened

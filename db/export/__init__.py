@@ -7,18 +7,21 @@ and memory does not grow with the number of studies.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.csvfiles import Formulas
-from db.database import Database
 from db.errors import DatabaseError
 from db.export.references import bibtex, ris
 from db.export.tables import Tables, write_csv, write_sqlite
 from db.files import appearing
 from db.literature import REPORTED_FIELDS, Study, each_study
 from db.records import Citation
+
+if TYPE_CHECKING:
+    from db.database import Database
 
 FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
 #: Fields of a data set in the order of the study files.
@@ -118,9 +121,10 @@ def export(
             if tables is not None and "sqlite" in forms:
                 written["sqlite"] = [folder / "medtl-meta.sqlite"]
                 write_sqlite(tables, start(folder / "medtl-meta.sqlite"))
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:  # all reading is in words already
+        reason = error.strerror if isinstance(error, OSError) else None
         raise DatabaseError(
-            f"{folder}: cannot be written ({error.strerror or error}).",
+            f"{folder}: cannot be written ({reason or error}).",
             "Name a folder that you may write to with --out.",
         ) from None
     return [path for paths in written.values() for path in paths]

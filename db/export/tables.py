@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from db.csvfiles import CsvWriter, Formulas
-from db.database import Database
 from db.files import Opener
 from db.literature import AT_ONCE, study_order
-from db.reader import Row
+from db.reader import Row, Rows
+from db.sqlitefile import APPLICATION_ID
 from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
 
 #: Booleans are 0 and 1 in one database and true and false in the other.
@@ -33,16 +33,17 @@ BOOLEANS = {
 #: Tables of which the id is a name, not a number.
 _NAMED = ("run", "review_claim")
 #: Tables of which each row belongs to a study, and to a run.
-_OF_STUDY = tuple(
-    name for name in TABLES if name.startswith("study_")
-) + ("reported_metric", "evidence", "confirmation", "disagreement", "coding")  # fmt: skip
+_OF_STUDY = (
+    "study_backbone", "study_tl_type", "study_dataset", "reported_metric", "evidence",
+    "confirmation", "disagreement", "coding",
+)  # fmt: skip
 _OF_RUN = ("run_setting", "run_metric")
 
 
 class Tables:
     """The rows of a database that does not change while they are read."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Rows) -> None:
         self._database = database
         order = study_order(database)
         self._keys = [key for key, _ in order]
@@ -111,9 +112,7 @@ def write_csv(tables: Tables, folder: Path, start: Opener, formulas: Formulas) -
         text = io.TextIOWrapper(start(written[-1]), encoding="utf-8", newline="")
         writer = CsvWriter(text, formulas)
         child = "study_id" in first and name != "run"
-        columns = [
-            c for c in first if c not in ("id", "study_id") or (c == "id" and name == "run")
-        ]
+        columns = [c for c in first if c not in ("id", "study_id") or (c == "id" and name == "run")]
         writer.row(["study_key", *columns] if child else columns)
         for row in chain([first], rows):
             key = [tables.key(row["study_id"])] if child else []
@@ -140,6 +139,8 @@ def write_sqlite(tables: Tables, file: IO[bytes]) -> None:
     dialect = sqlite.dialect()
     with closing(sqlite3.connect(file.name, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")  # what is not whole is thrown away
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {int(SCHEMA_HEAD)}")
         connection.execute("BEGIN")
         for table in metadata.sorted_tables:
             connection.execute(str(CreateTable(table).compile(dialect=dialect)))

@@ -51,6 +51,13 @@ def find_study(database: Database, name: str) -> str:
             return str(found[0]["key"])
     if bare.isdigit():
         hint = f"Curated are the review's references {curated_references(database)}."
+    elif taken := database.rows(
+        "SELECT taken_by FROM set_aside WHERE key = :name", {"name": wanted.lower()}
+    ):
+        hint = (
+            f"Yours was set aside for {taken[0]['taken_by']}, which is the same paper: "
+            f"medtl-meta db set-aside {wanted.lower()} shows it."
+        )
     else:
         keys = Lexicon("key", (row["key"] for row in database.rows("SELECT key FROM study")))
         near = keys.nearest(wanted)

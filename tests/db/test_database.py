@@ -131,31 +131,6 @@ def test_a_refresh_follows_the_files_and_spares_what_is_the_users(
         assert database.rows("SELECT title FROM study WHERE key = 'shi2018'")
 
 
-def test_a_packaged_study_gives_way_to_the_users_of_the_same_key(
-    where: str, tmp_path: Path, packaged: PackagedData
-) -> None:
-    without = [study for study in packaged.studies if study.key != "karri2017"]
-    prepare(locate(where), replace(packaged, hash="1" * 16, studies=without))
-    engine = make_engine(locate(where))
-    with engine.begin() as connection:
-        row = {"key": "karri2017", "origin": "user", "authors": "Me", "title": "T", "year": 2026}
-        values = {
-            **row,
-            "inclusion": "added",
-            "tl_seen": True,
-            "retracted": False,
-            "search_text": "",
-        }
-        connection.execute(insert(table("study")).values(values))
-    report = prepare(locate(where), packaged)
-    assert report.skipped == [
-        "karri2017: a study of your own has this key, the packaged one was left out"
-    ]
-    with engine.connect() as connection:
-        title = connection.execute(text("SELECT title FROM study WHERE key = 'karri2017'")).scalar()
-    assert title == "T"
-
-
 def test_a_reference_number_may_move_to_another_study(where: str, packaged: PackagedData) -> None:
     prepare(locate(where), packaged)
     swap = {"karri2017": 112, "singla2019": 49}
@@ -357,7 +332,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(DatabaseError, match="not a usable SQLite database") as caught:
         open_database(path)
-    assert "Move the file away" in caught.value.hint
+    assert "db repair" in caught.value.hint
     assert path.read_bytes() == before
 
 
@@ -532,3 +507,17 @@ def test_postgres_urls_in_all_their_forms() -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         assert locate(f"{scheme}://u:p@h:5/d").url == "postgresql+psycopg://u:p@h:5/d"
     assert str(locate("postgresql://u:p@h:5/d")) == "postgresql://u@h:5/d"
+
+
+def test_a_snapshot_sees_one_state(where: str, tmp_path: Path) -> None:
+    open_database(where).close()
+    count = "SELECT COUNT(*) AS n FROM study"
+    with open_database(where) as reading, open_database(where) as other:
+        with reading.snapshot() as still:
+            add_studies(other, [write(tmp_path / "mine2026.yaml")])
+            assert still.rows(count)[0]["n"] == 114
+            assert next(iter(still.stream(count)))["n"] == 114
+            assert reading.rows(count)[0]["n"] == 115
+        with pytest.raises(DatabaseError), reading.snapshot() as still:
+            still.rows("SELECT nothing FROM nowhere")
+        assert reading.rows(count)[0]["n"] == 115

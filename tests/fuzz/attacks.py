@@ -13,4 +13,7 @@ class Attack(NamedTuple):
     in_suite: int
 
 
-ATTACKS: dict[str, Attack] = {}
+ATTACKS: dict[str, Attack] = {
+    "titles": Attack("tests.fuzz.titles", 3_010, 301),
+    "databases": Attack("tests.fuzz.databases", 1_000, 14),
+}

@@ -30,7 +30,7 @@ FORMATS = ("csv", "json", "bibtex", "ris", "sqlite")
 
 @click.group()
 def database() -> None:
-    """Load, check, extend and export the database."""
+    """Load, check, extend, mend and export the database."""
 
 
 @database.command()
@@ -56,11 +56,11 @@ def load(paths: tuple[Path, ...], where: str | None) -> None:
             report = add_studies(base, paths, replace=True, spare_packaged=True)
         click.echo(f"Your own studies: {report}.")
         return
+    from db.database import refresh
     from db.location import locate
-    from db.prepare import prepare
 
     location = locate(chosen_place(where))
-    click.echo(f"Packaged studies: {prepare(location, force=True)}. Database: {location}")
+    click.echo(f"Packaged studies: {refresh(location, force=True)}. Database: {location}")
 
 
 @database.command()
@@ -118,7 +118,7 @@ def add(path: Path, replace: bool, where: str | None) -> None:
 @click.argument("key", metavar="KEY")
 @database_option
 def remove(key: str, where: str | None) -> None:
-    """Remove a study that you added.
+    """Remove a study that you added, or one of yours that was set aside.
 
     \b
     Example:
@@ -129,6 +129,91 @@ def remove(key: str, where: str | None) -> None:
     with opened(where) as base:
         remove_study(base, key)
     click.echo(f"Removed {key}.")
+
+
+@database.command("set-aside")
+@click.argument("key", metavar="[KEY]", required=False)
+@format_option
+@database_option
+def set_aside(key: str | None, form: str, where: str | None) -> None:
+    """List your studies that made way for packaged ones of the same paper.
+
+    A release may package a paper that you had added. The packaged study is counted then, yours is
+    kept here. With KEY it is printed as a study file (JSON, which `db add` reads as YAML).
+
+    \b
+    Examples:
+      medtl-meta db set-aside
+      medtl-meta db set-aside mine2026 > mine2026.yaml
+    """
+    from db.errors import NotFoundError
+    from db.literature import read_set_aside
+
+    with opened(where) as base:
+        rows = read_set_aside(base)
+    if key is None:
+        write_rows(rows, ("key", "taken_by", "why", "release"), form)
+        return
+    found = [row["record"] for row in rows if row["key"] == key]
+    if not found:
+        raise NotFoundError(f"no study of yours with the key {key!r} was set aside.")
+    click.echo(json.dumps(found[-1], indent=2, ensure_ascii=False))
+
+
+@database.command()
+@database_option
+def verify(where: str | None) -> None:
+    """Check the whole database and report every fault; nothing is changed.
+
+    Is the file sound, do its rows fit the tables and each other, are the packaged rows those of the
+    packaged data, do your studies pass the rules of `db check`? Exit code 1 if there is a fault.
+
+    \b
+    Example:
+      medtl-meta db verify
+    """
+    from db.errors import DatabaseError
+    from db.location import locate
+    from db.verify import verify as check_all
+
+    location = locate(chosen_place(where))
+    faults = check_all(location)
+    for fault in faults:
+        click.echo(f"{fault.code}: {fault}")
+    if faults:
+        raise DatabaseError(
+            f"{location}: {plural(len(faults), 'fault')} found; nothing was changed.",
+            "medtl-meta db repair loads the packaged data anew and keeps what is yours.",
+        )
+    click.echo(f"{location}: no fault.")
+
+
+@database.command()
+@database_option
+def repair(where: str | None) -> None:
+    """Load the packaged data anew and keep what is yours, also from a damaged file.
+
+    A sound database is refreshed in place. From a damaged or altered file all rows of yours that
+    can be read go into a new one; the old file is kept beside it. What was lost is told.
+
+    \b
+    Example:
+      medtl-meta db repair
+    """
+    from db.location import locate
+    from db.repair import repair as mend
+
+    location = locate(chosen_place(where))
+    done = mend(location)
+    click.echo(f"Packaged studies: {done.report}. Database: {location}")
+    if done.kept is None:
+        return
+    names = sorted(done.saved.keys() | done.lost.keys())
+    rows = [{"what": n, "saved": done.saved[n], "lost": done.lost[n]} for n in names]
+    write_rows(rows, ("what", "saved", "lost"), "table")
+    if done.unreadable:
+        click.echo(f"Not all of these could be read: {', '.join(done.unreadable)}.")
+    click.echo(f"The old file is kept as {done.kept}")
 
 
 @database.command()
@@ -165,11 +250,13 @@ def info(form: str, where: str | None) -> None:
     Example:
       medtl-meta db info
     """
+    from db.literature import read_set_aside
     from metaanalysis.query import contents, coverage
 
     with opened(where) as base:
         rows = contents(base)
         covered = coverage(base)
+        left = read_set_aside(base)
         place, data = str(base.location), base.data_hash
     if form == "json":
         known = {row["what"]: row["count"] for row in rows}
@@ -178,6 +265,8 @@ def info(form: str, where: str | None) -> None:
         return
     write_rows(rows, ("what", "count"), form)
     remark(f"Database: {place}; data {data}. {covered}")
+    if left:
+        remark(f"{plural(len(left), 'study')} of yours set aside: medtl-meta db set-aside")
 
 
 @database.command()
