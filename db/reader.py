@@ -141,9 +141,11 @@ class _CopyReader(SqliteReader):
 class ConnectionReader:
     """A reader on a connection of SQLAlchemy, such as that of a PostgreSQL database."""
 
-    def __init__(self, connection: Connection, place: str) -> None:
+    def __init__(self, connection: Connection, place: str, *, inside: bool = False) -> None:
         self._connection = connection
         self._place = place
+        # A cursor of the server lives inside a transaction; outside, the driver fetches all rows.
+        self._options = {"stream_results": True, "yield_per": 1000} if inside else {}
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -175,11 +177,10 @@ class ConnectionReader:
         """Run one query, row by row."""
         from sqlalchemy import text
 
-        options = {"stream_results": True, "yield_per": 1000}
         with (
             self._in_words(),
             self._connection.execute(
-                text(sql), dict(params or {}), execution_options=options
+                text(sql), dict(params or {}), execution_options=self._options
             ) as result,
         ):
             for row in result.mappings():
@@ -194,7 +195,7 @@ class ConnectionReader:
             held = connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            lent = ConnectionReader(held, self._place)
+            lent = ConnectionReader(held, self._place, inside=True)
             lent.rows("SELECT 1")  # what is asked first fixes what is seen
             yield lent
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -14,8 +13,13 @@ from typing import Any
 
 import click
 
+from db.csvfiles import CsvWriter, Formulas
+
 # Also for those who take it from here, beside the tables.
 from db.wording import UNKNOWN as UNKNOWN
+
+#: Where a command keeps its ``--csv-formulas``.
+CSV_FORMULAS = "medtl_meta.csv_formulas"
 
 #: Width of a table where there is no terminal to ask.
 PIPE_WIDTH = 160
@@ -94,11 +98,19 @@ def write_rows(
             _table(rows, columns, headings or {}, spare, numbers)
 
 
+def csv_formulas() -> Formulas:
+    """Return what the user chose for text that a spreadsheet would take for a formula."""
+    context = click.get_current_context(silent=True)
+    chosen: Formulas = context.meta.get(CSV_FORMULAS, "neutralise") if context else "neutralise"
+    return chosen
+
+
 def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
+    writer = CsvWriter(buffer, csv_formulas())
+    writer.row(columns)
+    for row in rows:
+        writer.row(cell(row.get(name)) for name in columns)
     return buffer.getvalue()
 
 
@@ -195,8 +207,7 @@ def _table(
 
     titles = {name: headings.get(name, name) for name in kept}
     most = {
-        name: max(span(titles[name]), *(span(cell(row.get(name))) for row in rows))
-        for name in kept
+        name: max(span(titles[name]), *(span(cell(row.get(name))) for row in rows)) for name in kept
     }
     widths = shared(least, most, room)
     right = {name: name in numbers or _is_numeric(rows, name) for name in kept}

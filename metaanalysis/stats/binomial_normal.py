@@ -103,9 +103,7 @@ class Counts:
         z = z_mode[:, None] + math.sqrt(2.0) * spread[:, None] * self.points
         return z, self.log_weights, spread
 
-    def _end(
-        self, mu: float, tau: float, mode: FloatArray, side: float, rows: slice
-    ) -> FloatArray:
+    def _end(self, mu: float, tau: float, mode: FloatArray, side: float, rows: slice) -> FloatArray:
         """Where the density has fallen to nothing on one side of the mode, by bisection.
 
         The log density curves at least as much as -z^2/2, so that the end is never farther
@@ -136,7 +134,7 @@ class Counts:
         return height + self.constant, gradient, hessian
 
     def _of(self, mu: float, tau: float, rows: slice) -> tuple[float, FloatArray, FloatArray]:
-        """What some of the studies add."""
+        """Return what some of the studies add."""
         z, log_weights, spread = self._rule(mu, tau, rows)
         eta = mu + tau * z
         events, n = self.events[rows, None], self.n[rows, None]
