@@ -29,7 +29,7 @@ TITLES = (
     "\u2066x\u2069", "zero\u200bwidth", "joined\u200d", "\ufeffmarked", "soft\u00adhyphen",
     "\U0001f9e0 brain", "\U0001d54f {", "\U00020000\U0002ffff", "e\u0301 and \u00e9", "\ufffd", "\uffff",
     "\u0130stanbul", "\u00df", "\ufb01", "\u4e2d\u6587\u6807\u9898", "\u2013 dash \u2014", "\u00a9\u2122",
-    "two  blanks", "a line\u2028of its own\u2029ER  - ", "no\u00a0break", "wide\u3000blank", "thin\u2009blank", "\uff1d1+1", "\uff0bx", "\uff20x",
+    "two  blanks", "a line\u2028of its own\u2029ER  - x", "no\u00a0break", "wide\u3000blank", "thin\u2009blank", "\uff1d1+1", "\uff0bx", "\uff20x",
     "x" * 5000, "{" * 300, "\\" * 300, "@" * 300, "word " * 500 + "end", "a{b}" * 100,
 )  # fmt: skip
 

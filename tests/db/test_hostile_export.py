@@ -117,8 +117,6 @@ def test_an_export_is_of_one_moment(
         monkeypatch.setattr(kind, "rows", rows)
         export(base, tmp_path / "out")
         assert len(read_studies(other)) == 115
-    for read in (READERS["csv"]["csv"], READERS["json"]["json"], READERS["sqlite"]["sqlite3"]):
-        assert len(read(tmp_path / "out")) in (114, 115)
     counts = {len(readers[next(iter(readers))](tmp_path / "out")) for readers in READERS.values()}
     assert len(counts) == 1
 
@@ -134,10 +132,9 @@ def test_files_obey_the_umask_and_appear_together(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o664
     (tmp_path / "old").write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), appearing() as start:
+    with pytest.raises(FileNotFoundError), appearing() as start:  # noqa: PT012
         start(tmp_path / "old").write(b"new")
-        start(tmp_path / "other").write(b"new")
-        1 / 0
+        start(tmp_path / "nowhere" / "other")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "private", "shared"]
     assert (tmp_path / "old").read_bytes() == b"old"
 
