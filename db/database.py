@@ -42,16 +42,10 @@ class Database(Rows):
         self._sound: tuple[int, int] | None = None
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Read within the block one state of the database, whatever others write meanwhile.
-
-        On SQLite writers wait for the end of the block.
-        """
-        self._reader.begin()
-        try:
-            yield
-        finally:
-            self._reader.end()
+    def snapshot(self) -> Iterator[Database]:
+        """Lend the database as it is now: all queries see one state, whoever writes meanwhile."""
+        with self._reader.snapshot() as reader:
+            yield Database(self.location, reader, self.data_hash)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

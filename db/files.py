@@ -1,13 +1,17 @@
-"""Writing a file so that it appears whole or not at all."""
+"""Writing files so that they appear whole or not at all, and stay when the power fails."""
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+#: Opens a file that is written beside its target.
+Opener = Callable[[Path], IO[bytes]]
 
 
 def sweep(folder: Path, *names: str) -> None:
@@ -20,38 +24,66 @@ def sweep(folder: Path, *names: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, reach the disk: power may fail."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not of this kind of file system
+            raise
+    finally:
+        os.close(handle)
+
+
 @contextmanager
-def replacing(target: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
-    """Yield a stream whose content takes the target's place by an atomic rename at the end.
+def appearing() -> Iterator[Opener]:
+    """Yield what opens files that take their places when all of them are written.
 
-    A reader sees the old content or the new, never half; where the block raises, the old file, if
-    any, is untouched and nothing is left behind.
-
-    Parameters
-    ----------
-    durable
-        Rename only when the content has reached the disk: power may fail, not only a process.
+    Each is written under a hidden name, which its stream bears, with the rights that the umask
+    leaves. At the end all reach the disk before the first is renamed; where the block raises, the
+    old files, if any, are untouched and nothing is left behind.
 
     Raises
     ------
     OSError
-        The folder cannot be written to.
+        A folder cannot be written to.
     """
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    drafts: dict[Path, IO[bytes]] = {}
+
+    def start(target: Path) -> IO[bytes]:
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        drafts[target] = draft.open("xb")
+        return drafts[target]
+
     try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            if durable:
-                stream.flush()
-                os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
+        yield start
+        for stream in drafts.values():
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
+        for target, stream in drafts.items():
+            Path(stream.name).replace(target)
+        for folder in {target.parent for target in drafts}:
+            sync(folder)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        for stream in drafts.values():
+            with suppress(OSError):  # what could not be written is still in its buffer
+                stream.close()
+            Path(stream.name).unlink(missing_ok=True)
         raise
 
 
-def replace_file(target: Path, content: bytes, *, durable: bool = False) -> None:
-    """Write a file whole or not at all; see :func:`replacing`, also for what is raised."""
-    with replacing(target, durable=durable) as stream:
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """Yield a stream whose content takes the target's place at the end; see :func:`appearing`."""
+    with appearing() as start:
+        yield start(target)
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Write a file whole or not at all; see :func:`appearing`, also for what is raised."""
+    with replacing(target) as stream:
         stream.write(content)

@@ -11,11 +11,15 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import Any
 
 from db.reader import BY_CODE, Row, Rows
+
+#: Studies that are read at a time where they are many.
+AT_ONCE = 500
 
 #: Sources that stand for a place rather than an address.
 PLACES = {"title": "the study's title", "review text": "the review's text"}
@@ -222,6 +226,8 @@ STUDY_FIELDS = tuple(
     f.name for f in fields(Study) if f.name not in
     ("backbones", "families", "tl_types", "datasets", "metrics", "values", "disagreements")
 )  # fmt: skip
+#: Tables of what a study tests and what came of it, as they begin.
+_ARMS = ("study_backbone", "study_tl_type", "reported_metric")
 #: Fields of a reported value that are columns of its row.
 REPORTED_FIELDS = (
     "metric", "value", "ci_low", "ci_high", "sd", "headline", "backbone", "tl_type", "task",
@@ -229,7 +235,9 @@ REPORTED_FIELDS = (
 )  # fmt: skip
 
 
-def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[str, Study]:
+def read_studies(
+    database: Rows, keys: Collection[str] | None = None, *, evidence: bool = True
+) -> dict[str, Study]:
     """Read studies in full, by key, in the order of reference numbers.
 
     Parameters
@@ -238,6 +246,8 @@ def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[st
         An open database.
     keys
         Which ones; those that there are not are left out. None takes all.
+    evidence
+        False: without curated values, data sets and disagreements, which are most of what there is.
     """
     own = ", ".join(STUDY_FIELDS)
     found = database.rows_among(
@@ -253,7 +263,8 @@ def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[st
     ) -> dict[int, list[Any]]:
         sql = f"SELECT c.study_id, {columns} FROM {table} WHERE {{among}} ORDER BY {order}"
         gathered: dict[int, list[Any]] = defaultdict(list)
-        for row in database.rows_among(sql, "c.study_id", ids):
+        asked = evidence or table.startswith(_ARMS)
+        for row in database.rows_among(sql, "c.study_id", ids) if asked else ():
             gathered[row.pop("study_id")].append(make(row))
         return gathered
 
@@ -272,7 +283,7 @@ def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[st
         f"b.family, {', '.join(f'c.{name}' for name in REPORTED_FIELDS)}",
         "c.study_id, c.position",
     )
-    evidence = children("evidence c", "field, value, basis, source, note", "c.id")
+    read = children("evidence c", "field, value, basis, source, note", "c.id")
     confirmed = children("confirmation c", "field, source", "c.id")
     others = children(
         "disagreement c", "field, other_value AS value, source, note", "c.id",
@@ -285,10 +296,10 @@ def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[st
         for one in confirmed[mine]:
             agree[one["field"]].append(one["source"])
         values = {}
-        for one in evidence[mine]:
+        for one in read[mine]:
             name = one.pop("field")
-            read = {**one, "value": _decoded(one["value"])}
-            values[name] = Evidence(**read, confirmed_by=tuple(agree[name]))
+            told = {**one, "value": _decoded(one["value"])}
+            values[name] = Evidence(**told, confirmed_by=tuple(agree[name]))
         studies[row["key"]] = Study(
             **{**row, "tl_seen": bool(row["tl_seen"]), "retracted": bool(row["retracted"])},
             backbones=_distinct(one["backbone"] for one in networks[mine]),
@@ -303,6 +314,38 @@ def read_studies(database: Rows, keys: Collection[str] | None = None) -> dict[st
             disagreements=tuple(others[mine]),
         )
     return studies
+
+
+def study_order(database: Rows) -> list[tuple[str, int]]:
+    """Return key and id of every study, in the order of reference numbers and keys.
+
+    Sorting is done here: the order of text in SQL differs between databases and their locales.
+    """
+    rows = database.stream("SELECT ref, key, id FROM study")
+    last = float("inf")
+    found = sorted((last if r["ref"] is None else r["ref"], r["key"], r["id"]) for r in rows)
+    return [(key, number) for _, key, number in found]
+
+
+def each_study(
+    database: Rows, keys: Iterable[str] | None = None, *, evidence: bool = True
+) -> Iterator[Study]:
+    """Yield studies in full, a chunk at a time: memory does not grow with their number.
+
+    Parameters
+    ----------
+    database
+        An open database.
+    keys
+        Which ones, in this order; those that there are not are left out. None takes all, in the
+        order of reference numbers and keys.
+    evidence
+        As of :func:`read_studies`.
+    """
+    wanted = (key for key, _ in study_order(database)) if keys is None else iter(keys)
+    while chunk := list(islice(wanted, AT_ONCE)):
+        found = read_studies(database, chunk, evidence=evidence)
+        yield from (found[key] for key in chunk if key in found)
 
 
 def _distinct(values: Any) -> tuple[str, ...] | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -18,7 +19,7 @@ from db.location import Location
 from db.sqlitefile import GUARDS, address
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, CursorResult
 
 T = TypeVar("T")
 
@@ -53,11 +54,11 @@ class Reader(Protocol):
     def tables(self) -> set[str]:
         """Return the names of the tables that exist."""
 
-    def begin(self) -> None:
-        """See the database from here on as it is now, whatever others write, until `end`."""
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one query of which the rows are never in memory all at once."""
 
-    def end(self) -> None:
-        """See again what others write."""
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Lend a reader for which nothing changes any more, whoever writes."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -98,10 +99,13 @@ class SqliteReader:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
+        return list(self.stream(sql, params))
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one query, row by row."""
         try:
-            return [
-                dict(row) for row in self._connection.execute(_in_sqlite(sql), dict(params or {}))
-            ]
+            for row in self._connection.execute(_in_sqlite(sql), dict(params or {})):
+                yield dict(row)
         except FAILURES as error:
             raise self._worded(error) from None
 
@@ -111,21 +115,45 @@ class SqliteReader:
             row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
         }
 
-    def begin(self) -> None:
-        """Begin a transaction that reads; its first statement fixes what it sees."""
+    @contextmanager
+    def snapshot(self) -> Iterator[SqliteReader]:
+        """Lend a reader of a private copy, which SQLite keeps on the disk where it is large.
+
+        A transaction on the file itself would keep every writer waiting until the last row is read.
+        """
+        copy = sqlite3.connect("", isolation_level=None)
+        copy.row_factory = sqlite3.Row
         try:
+            self._copy_to(copy)
+            yield _CopyReader(self.path, copy)
+        finally:
+            copy.close()
+
+    def _copy_to(self, copy: sqlite3.Connection) -> None:
+        try:
+            for guard in GUARDS:
+                copy.execute(guard)
             self._connection.execute("BEGIN")
-            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            try:
+                # Waits for a writer as every query does; the copying itself would wait for ever.
+                self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                self._connection.backup(copy)
+            finally:
+                self._connection.rollback()
         except FAILURES as error:
             raise self._worded(error) from None
-
-    def end(self) -> None:
-        """End it."""
-        self._connection.rollback()
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+class _CopyReader(SqliteReader):
+    """A reader of what a file held at one moment."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
 
 
 class ConnectionReader:
@@ -138,15 +166,23 @@ class ConnectionReader:
     renew
         Gives another connection where this one is lost between two questions: a replication may
         compute for hours between them, and servers are restarted. None: a lost one stays lost.
+    inside
+        Whether the connection is inside a transaction, as a cursor of the server must be; outside,
+        the driver fetches all rows.
     """
 
     def __init__(
-        self, connection: Connection, place: str, renew: Callable[[], Connection] | None = None
+        self,
+        connection: Connection,
+        place: str,
+        renew: Callable[[], Connection] | None = None,
+        *,
+        inside: bool = False,
     ) -> None:
         self._connection = connection
         self._place = place
         self._renew = renew
-        self._fixed = False
+        self._options = {"stream_results": True, "yield_per": 1000} if inside else {}
 
     def _open(self) -> Connection:
         if self._connection.closed and self._renew is not None:
@@ -166,7 +202,7 @@ class ConnectionReader:
             try:
                 return ask(self._open())
             except DBAPIError as error:
-                if self._renew is None or self._fixed or not error.connection_invalidated:
+                if self._renew is None or not error.connection_invalidated:
                     raise
             self._let_go()
             return ask(self._open())
@@ -175,17 +211,7 @@ class ConnectionReader:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
-        from sqlalchemy import text
-
-        if self._connection.dialect.name == "sqlite":  # one that is being made ready
-            sql = _in_sqlite(sql)
-
-        def ask(connection: Connection) -> list[Row]:
-            return [
-                dict(row) for row in connection.execute(text(sql), dict(params or {})).mappings()
-            ]
-
-        return self._asked(ask)
+        return list(self.stream(sql, params))
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
@@ -193,21 +219,33 @@ class ConnectionReader:
 
         return self._asked(lambda connection: set(inspect(connection).get_table_names()))
 
-    def begin(self) -> None:
-        """Begin a transaction that reads; its first statement fixes what it sees."""
-        # The connection commits each statement by itself, so this is the whole transaction.
-        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        self._asked(lambda connection: connection.exec_driver_sql(begin))
-        self._fixed = True
-        self._asked(lambda connection: connection.exec_driver_sql("SELECT 1"))
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one query, row by row."""
+        from sqlalchemy import text
 
-    def end(self) -> None:
-        """End it."""
-        self._fixed = False
-        if self._connection.invalidated:  # the server has ended it
-            self._let_go()
-        else:
-            self._asked(lambda connection: connection.exec_driver_sql("ROLLBACK"))
+        if self._connection.dialect.name == "sqlite":  # one that is being made ready
+            sql = _in_sqlite(sql)
+
+        def ask(connection: Connection) -> CursorResult[Any]:
+            return connection.execute(
+                text(sql), dict(params or {}), execution_options=self._options
+            )
+
+        with self._asked(ask) as result:
+            rows = iter(result.mappings())
+            while (row := self._asked(lambda _: next(rows, None))) is not None:
+                yield dict(row)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[ConnectionReader]:
+        """Lend a reader on a connection of its own, inside one transaction."""
+        with self._asked(lambda connection: connection.engine.connect()) as connection:
+            held = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            lent = ConnectionReader(held, self._place, inside=True)
+            lent.rows("SELECT 1")  # what is asked first fixes what is seen
+            yield lent
 
     def close(self) -> None:
         """Close the connection for good."""
@@ -224,6 +262,10 @@ class Rows:
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one reading query; values go by name (``:name``), never into the text."""
         return self._reader.rows(sql, params)
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one reading query of which the rows are never in memory all at once."""
+        return self._reader.stream(sql, params)
 
     def rows_among(
         self, sql: str, column: str, values: Collection[Any] | None, **params: Any

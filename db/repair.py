@@ -22,13 +22,14 @@ from sqlalchemy import Boolean, Column, Connection, DateTime, Float, Integer, in
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.errors import DatabaseError
+from db.files import sync
 from db.load import CHILDREN, LoadReport
 from db.location import Location
 from db.packaged import PackagedData, read
 from db.prepare import prepare
 from db.reader import FAILURES, open_reader
 from db.shape import computes
-from db.sqlitefile import APPLICATION_ID, GUARDS, address, free_name, sync
+from db.sqlitefile import APPLICATION_ID, GUARDS, address, free_name
 from db.state import SCHEMA_HEAD, VERSION_TABLE, state_of
 from db.tables import JsonText, table
 from db.verify import content_faults

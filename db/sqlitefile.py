@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from db.errors import DatabaseError
+from db.files import sync
 
 #: In the header of our files ("MdTL"), so that `file` and other programs can tell them.
 APPLICATION_ID = 0x4D64_544C
@@ -34,15 +34,6 @@ def free_name(path: Path, suffix: str) -> Path:
         number += 1
         place = path.with_name(f"{path.name}.{suffix}-{number}")
     return place
-
-
-def sync(path: Path) -> None:
-    """Let a file or a folder reach the disk: power may fail."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def back_up(path: Path, suffix: str) -> Path:

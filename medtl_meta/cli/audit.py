@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from dataclasses import fields
 
 import click
@@ -11,9 +12,9 @@ from db.wording import listed, plural
 from medtl_meta.cli.options import database_option, format_option, opened, remark
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.terminal import echo, secho
-from metaanalysis.audit import ATTENTION, CHECKS, FAULTS, VERDICTS, Finding, tally, with_verdict
+from metaanalysis.audit import ATTENTION, CHECKS, FAULTS, VERDICTS, Finding
 from metaanalysis.audit import audit as run
-from metaanalysis.audit.finding import REVIEW
+from metaanalysis.audit.finding import REVIEW, verdicts_named, worst_first
 
 #: Columns of every format; JSON also has the reported values by study and position.
 COLUMNS = tuple(field.name for field in fields(Finding) if field.name != "values")
@@ -53,12 +54,11 @@ def _write_table(findings: list[Finding]) -> None:
         echo(textwrap.fill(text, room, initial_indent=INDENT, subsequent_indent=INDENT))
 
 
-def _sentence(findings: list[Finding]) -> str:
-    counts = tally(findings)
+def _sentence(counts: Counter[str]) -> str:
     if not counts:
         return "No findings."
-    parts = listed(f"{count:,} {verdict}" for verdict, count in counts.items())
-    return f"{plural(len(findings), 'finding')}: {parts}."
+    parts = listed(f"{count:,} {verdict}" for verdict, count in worst_first(counts).items())
+    return f"{plural(counts.total(), 'finding')}: {parts}."
 
 
 @click.command(
@@ -107,23 +107,29 @@ def audit(
       medtl-meta audit --check claim
       medtl-meta audit --verdict inconsistent --format json
     """
-    with opened(where) as database:
-        found = run(database, studies=studies or None, checks=checks or None)
     for_people = form in ("table", "markdown")
+    wanted = set(VERDICTS)
     if verdicts:
-        shown = with_verdict(found, verdicts)
+        wanted = verdicts_named(verdicts)
     elif for_people and not studies and not checks:
-        shown = with_verdict(found, ATTENTION)
-    else:
-        shown = found
+        wanted = set(ATTENTION)
+    counts: Counter[str] = Counter()
+    with opened(where) as database:
+        shown = run(
+            database,
+            studies=studies or None,
+            checks=checks or None,
+            verdicts=wanted,
+            counts=counts,
+        )
     if form == "table":
         _write_table(shown)
     else:
         columns = (*COLUMNS, "values") if form == "json" else COLUMNS
         write_rows([finding.to_dict() for finding in shown], columns, form)
-    remark(_sentence(found))
-    if len(shown) < len(found):
+    remark(_sentence(counts))
+    if len(shown) < counts.total():
         rest = "--verdict shows the others; json and csv have all." if not verdicts else ""
         remark(f"{len(shown):,} of them shown. {rest}".strip())
-    if strict and any(finding.verdict in FAULTS for finding in found):
+    if strict and any(counts[verdict] for verdict in FAULTS):
         click.get_current_context().exit(1)

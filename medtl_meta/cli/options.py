@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 import click
 
+from db.csvfiles import FORMULAS
 from db.database import Database, open_database
 from db.errors import UsageError
 from db.vocabulary import Lexicon
+from medtl_meta.cli.output import CSV_FORMULAS
 from medtl_meta.cli.terminal import secho
 from metaanalysis.figures import FORMATS as FIGURE_FORMATS
 
@@ -57,8 +59,27 @@ def form_option(forms: Sequence[str], about: str) -> Callable[[F], F]:
     )
 
 
-#: Gives a command that lists something its ``--format``.
-format_option = form_option(FORMATS, "How to write the rows. Data go to stdout, remarks to stderr.")
+def _keep_formulas(context: click.Context, _: click.Parameter, value: str) -> str:
+    context.meta[CSV_FORMULAS] = value
+    return value
+
+
+#: Gives a command that writes CSV a say in what becomes of formulas; `csv_formulas` tells it.
+formulas_option = click.option(
+    "--csv-formulas",
+    type=click.Choice(FORMULAS),
+    default=FORMULAS[0],
+    show_default=True,
+    expose_value=False,
+    callback=_keep_formulas,
+    help="In CSV, put an apostrophe before text that a spreadsheet would run (=1+1), or keep it.",
+)
+
+
+def format_option(function: F) -> F:
+    """Give a command that lists something its ``--format``."""
+    about = "How to write the rows. Data go to stdout, remarks to stderr."
+    return applied(function, form_option(FORMATS, about), formulas_option)
 
 
 def out_option(default: str | None, to: str = "write to") -> Callable[[F], F]:

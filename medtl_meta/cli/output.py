@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import click
+
+from db.csvfiles import CsvWriter, Formulas
 
 # Also for those who take it from here, beside the tables.
 from db.wording import UNKNOWN as UNKNOWN
 from db.wording import visible
 from medtl_meta.cli.terminal import echo, echo_data, echo_json, secho
+
+#: Where a command keeps its ``--csv-formulas``.
+CSV_FORMULAS = "medtl_meta.csv_formulas"
 
 #: Width of a table where there is no terminal to ask.
 PIPE_WIDTH = 160
@@ -32,6 +37,8 @@ def cell(value: Any) -> str:
     """Return a value as text: nothing for unknown, lists joined, numbers as they were given."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
@@ -47,10 +54,13 @@ def shown(value: Any) -> str:
 
 
 def _is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
-    known = [row[name] for row in rows if row.get(name) is not None]
-    return bool(known) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in known
-    )
+    known = (value for row in rows if (value := row.get(name)) is not None)
+    some = False
+    for value in known:
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return False
+        some = True
+    return some
 
 
 def chosen(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -95,11 +105,19 @@ def write_rows(
             _table(rows, columns, headings or {}, spare, numbers)
 
 
+def csv_formulas() -> Formulas:
+    """Return what the user chose for text that a spreadsheet would take for a formula."""
+    context = click.get_current_context(silent=True)
+    chosen: Formulas = context.meta.get(CSV_FORMULAS, "neutralise") if context else "neutralise"
+    return chosen
+
+
 def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
+    writer = CsvWriter(buffer, csv_formulas())
+    writer.row(columns)
+    for row in rows:
+        writer.row(cell(row.get(name)) for name in columns)
     return buffer.getvalue()
 
 
@@ -130,10 +148,14 @@ def _words(text: str) -> int:
 
 def _least_width(rows: Sequence[Mapping[str, Any]], name: str, heading: str) -> int:
     """Return the width below which a column's words or numbers would be cut."""
-    texts = [shown(row.get(name)) for row in rows]
+    texts = (shown(row.get(name)) for row in rows)
     if _is_numeric(rows, name):
-        return max(len(heading), *(len(text) for text in texts))
-    return max(_words(heading), min(max(map(_words, texts)), LONGEST_WORD))
+        return max(len(heading), *map(len, texts))
+    least = _words(heading)
+    for text in texts:
+        if len(text) > least:  # else none of its words is longer
+            least = max(least, min(_words(text), LONGEST_WORD))
+    return least
 
 
 def fitting(least: Mapping[str, int], spare: Sequence[str], room: int) -> list[str]:
@@ -188,38 +210,29 @@ def _table(
     if _needed(least) > room:
         _records(rows, columns, room)
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from medtl_meta.cli.columns import in_columns, span
 
+    titles = {name: headings.get(name, name) for name in kept}
     most = {
-        name: max(len(headings.get(name, name)), *(len(shown(row.get(name))) for row in rows))
+        name: max(span(titles[name]), *(span(shown(row.get(name))) for row in rows))
         for name in kept
     }
-    # Widths are ours: rich cuts numbers short where it runs out of room.
     widths = shared(least, most, room)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for name in kept:
-        table.add_column(
-            headings.get(name, name),
-            justify="right" if name in numbers or _is_numeric(rows, name) else "left",
-            overflow="fold",
-            width=widths[name],
-        )
-    for row in rows:
-        table.add_row(
-            *(
-                Text(UNKNOWN, style="dim") if row.get(name) is None else Text(shown(row[name]))
-                for name in kept
-            )
-        )
-    # Rich pads the last column with blanks; nobody needs them.
-    console = Console(width=room, highlight=False, emoji=False, markup=False)
-    with console.capture() as captured:
-        console.print(table)
-    # Cells are visible already; what escapes are here are the table's own.
-    click.echo("\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n"))
+    right = {name: name in numbers or _is_numeric(rows, name) for name in kept}
+    places = [(widths[name], right[name]) for name in kept]
+    gap, unknown = " " * GAP, (UNKNOWN, True)
+    for line in in_columns([[(titles[name], False) for name in kept]], places, gap, "{}"):
+        secho(line, bold=True)
+    echo("─" * _needed(widths))
+    cells = (
+        [unknown if row.get(name) is None else (shown(row[name]), False) for name in kept]
+        for row in rows
+    )
+    # Many lines at a time: a call for each takes longer than all the rest. Cells are visible
+    # already; what escapes are here are the table's own.
+    lines = in_columns(cells, places, gap, click.style("{}", dim=True))
+    while some := list(islice(lines, 1000)):
+        click.echo("\n".join(some))
     if len(kept) < len(columns):
         left_out = ", ".join(name for name in columns if name not in kept)
         secho(f"Not shown in {room} columns: {left_out}.", err=True, dim=True)

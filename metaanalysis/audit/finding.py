@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -156,20 +157,27 @@ def _finding(
 
 def tally(findings: Iterable[Finding]) -> dict[str, int]:
     """Count findings by verdict, worst first; verdicts that do not occur are left out."""
-    counts = dict.fromkeys(VERDICTS, 0)
-    for finding in findings:
-        counts[finding.verdict] += 1
-    return {verdict: count for verdict, count in counts.items() if count}
+    return worst_first(Counter(finding.verdict for finding in findings))
 
 
-def with_verdict(findings: Iterable[Finding], verdicts: Iterable[str]) -> list[Finding]:
-    """Return the findings with one of these verdicts, in their order.
+def worst_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts by verdict, worst first; verdicts that do not occur are left out."""
+    return {verdict: counts[verdict] for verdict in VERDICTS if counts.get(verdict)}
+
+
+def verdicts_named(words: Iterable[str]) -> set[str]:
+    """Return the verdicts that words mean.
 
     Raises
     ------
     UnknownTermError
         No such verdict.
     """
-    words = Lexicon("verdict", VERDICTS)
-    wanted = {words.resolve(verdict) for verdict in verdicts}
+    known = Lexicon("verdict", VERDICTS)
+    return {known.resolve(word) for word in words}
+
+
+def with_verdict(findings: Iterable[Finding], verdicts: Iterable[str]) -> list[Finding]:
+    """Return the findings with one of these verdicts, in their order; see `verdicts_named`."""
+    wanted = verdicts_named(verdicts)
     return [finding for finding in findings if finding.verdict in wanted]

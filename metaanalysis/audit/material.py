@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from db.database import Database
@@ -23,8 +22,8 @@ class Material:
     ----------
     database
         For checks that set the review against its own recomputed figures.
-    studies
-        All studies, the user's own too.
+    reviewed
+        The studies of the review, without the user's own.
     facts, places
         What the review prints, by section and name, and where.
     claims
@@ -36,17 +35,12 @@ class Material:
     """
 
     database: Database
-    studies: tuple[Study, ...]
+    reviewed: tuple[Study, ...]
     facts: Mapping[str, Mapping[str, Any]]
     places: Mapping[str, str]
     claims: tuple[Row, ...]
     backbones: Mapping[str, Row]
     coverage: query.Coverage
-
-    @cached_property
-    def reviewed(self) -> tuple[Study, ...]:
-        """Return the studies of the review, without the user's own."""
-        return tuple(study for study in self.studies if study.origin == "packaged")
 
     def cited(self, refs: Sequence[int]) -> list[Study]:
         """Return the studies with these numbers in the review's reference list."""
@@ -69,9 +63,10 @@ def gather(database: Database) -> Material:
     for row in query.printed(database):
         facts[row["section"]][row["name"]] = row["value"]
         places[row["section"]] = row["place"]
+    packaged = database.rows("SELECT key FROM study WHERE origin = 'packaged'")
     return Material(
         database,
-        tuple(read_studies(database).values()),
+        tuple(read_studies(database, [row["key"] for row in packaged]).values()),
         dict(facts),
         places,
         tuple(query.review_claims(database)),

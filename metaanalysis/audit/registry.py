@@ -7,14 +7,16 @@ is added gets it at once; no check knows a study by name. A check's module is im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from db.database import Database, lent
 from db.errors import UsageError
-from db.literature import Study, read_studies
+from db.literature import Study, each_study, read_studies
 from db.vocabulary import Lexicon
 from metaanalysis.audit.finding import VERDICTS, Finding
 from metaanalysis.audit.material import gather
@@ -72,8 +74,12 @@ def audit(
     *,
     studies: Sequence[str] | None = None,
     checks: Sequence[str] | None = None,
+    verdicts: Collection[str] = tuple(VERDICTS),
+    counts: Counter[str] | None = None,
 ) -> list[Finding]:
     """Check the numbers and statements that the review and the studies print.
+
+    Studies are read a chunk at a time: memory grows with the findings that are kept alone.
 
     Parameters
     ----------
@@ -83,6 +89,10 @@ def audit(
         Keys, reference numbers or DOIs; None takes the review itself and every study.
     checks
         Names out of :data:`CHECKS`; None runs all that fit `studies`.
+    verdicts
+        Of the findings that are kept, out of :data:`VERDICTS`.
+    counts
+        Takes how many findings of each verdict there were, kept or not.
 
     Returns
     -------
@@ -100,20 +110,29 @@ def audit(
     """
     known = Lexicon("check", CHECKS)
     names = list(dict.fromkeys(known.resolve(name) for name in checks or CHECKS))
-    if studies is not None:
-        of_review = [name for name in names if CHECKS[name].of == OF_REVIEW]
-        if checks and of_review:
-            raise UsageError(
-                f"{', '.join(of_review)}: checks the review, not a study.",
-                "Leave out the studies, or the check.",
-            )
-        names = [name for name in names if CHECKS[name].of == OF_STUDY]
+    of_review = [name for name in names if CHECKS[name].of == OF_REVIEW]
+    of_study = [name for name in names if CHECKS[name].of == OF_STUDY]
+    if studies is not None and checks and of_review:
+        raise UsageError(
+            f"{', '.join(of_review)}: checks the review, not a study.",
+            "Leave out the studies, or the check.",
+        )
     with lent(database) as base:
         if studies is not None:
             keys = {find_study(base, name) for name in studies}
-            return audit_studies(read_studies(base, keys).values(), names)
-        material = gather(base)
-        return _run(names, {OF_REVIEW: [material], OF_STUDY: material.studies})
+            found = _findings(of_study, read_studies(base, keys).values())
+        else:
+            found = chain(
+                _findings(of_review, [gather(base)] if of_review else ()),
+                _findings(of_study, each_study(base) if of_study else ()),
+            )
+        kept = []
+        for finding in found:
+            if counts is not None:
+                counts[finding.verdict] += 1
+            if finding.verdict in verdicts:
+                kept.append(finding)
+    return _ordered(kept, names)
 
 
 def audit_studies(studies: Iterable[Study], checks: Iterable[str] | None = None) -> list[Finding]:
@@ -127,15 +146,18 @@ def audit_studies(studies: Iterable[Study], checks: Iterable[str] | None = None)
         Names of checks of a study; None runs all of these.
     """
     of_study = [name for name, check in CHECKS.items() if check.of == OF_STUDY]
-    return _run(of_study if checks is None else checks, {OF_STUDY: list(studies)})
+    names = of_study if checks is None else list(checks)
+    return _ordered(_findings(names, studies), names)
 
 
-def _run(names: Iterable[str], subjects: Mapping[str, Sequence[Any]]) -> list[Finding]:
-    findings = [
-        finding
-        for check in (CHECKS[name] for name in names)
-        for subject in subjects[check.of]
-        for finding in check.run(subject)
-    ]
+def _findings(names: Iterable[str], subjects: Iterable[Any]) -> Iterator[Finding]:
+    checks = [CHECKS[name] for name in names]
+    for subject in subjects:
+        for check in checks:
+            yield from check.run(subject)
+
+
+def _ordered(findings: Iterable[Finding], names: Sequence[str]) -> list[Finding]:
     severity = {verdict: place for place, verdict in enumerate(VERDICTS)}
-    return sorted(findings, key=lambda finding: severity[finding.verdict])
+    place = {name: number for number, name in enumerate(names)}
+    return sorted(findings, key=lambda one: (severity[one.verdict], place[one.check]))

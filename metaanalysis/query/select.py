@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from sys import intern
 
 from db.database import Database
 from db.errors import UsageError
@@ -194,6 +196,13 @@ def _unknown(
     return int(found["n"]) - matched, unknown
 
 
+def _batches(ids: Iterable[int]) -> Iterator[list[int]]:
+    """Yield ids some thousands at a time."""
+    left = iter(ids)
+    while some := list(islice(left, 5000)):
+        yield some
+
+
 _LISTS = {
     "backbones": "SELECT c.study_id, c.backbone AS v FROM study_backbone c",
     "families": (
@@ -207,12 +216,14 @@ _LISTS = {
 
 def _fill_lists(database: Database, name: str, rows: dict[int, Row]) -> None:
     sql = f"{_LISTS[name]} WHERE {{among}} ORDER BY c.study_id, c.position"
-    found: dict[int, dict[str, None]] = {study_id: {} for study_id in rows}
-    for item in database.rows_among(sql, "c.study_id", rows):
-        found[item["study_id"]][item["v"]] = None
-    for study_id, row in rows.items():
-        # An empty list would say that there are none; unknown is None.
-        row[name] = list(found[study_id]) or None
+    for ids in _batches(rows):
+        found: dict[int, dict[str, None]] = {study_id: {} for study_id in ids}
+        for item in database.rows_among(sql, "c.study_id", ids):
+            # Terms come again and again: each is kept in memory once.
+            found[item["study_id"]][intern(item["v"])] = None
+        for study_id in ids:
+            # An empty list would say that there are none; unknown is None.
+            rows[study_id][name] = list(found[study_id]) or None
 
 
 def _fill_metrics(database: Database, columns: Sequence[str], rows: dict[int, Row]) -> None:
@@ -220,9 +231,10 @@ def _fill_metrics(database: Database, columns: Sequence[str], rows: dict[int, Ro
     for row in rows.values():
         row.update(dict.fromkeys(columns))
     sql = "SELECT study_id, metric, value FROM reported_metric WHERE headline AND {among}"
-    for item in database.rows_among(sql, "study_id", rows):
-        if item["metric"] in column_of:
-            rows[item["study_id"]][column_of[item["metric"]]] = item["value"]
+    for ids in _batches(rows):
+        for item in database.rows_among(sql, "study_id", ids):
+            if item["metric"] in column_of:
+                rows[item["study_id"]][column_of[item["metric"]]] = item["value"]
 
 
 def select(
@@ -261,20 +273,21 @@ def select(
     ordered = f"ORDER BY {_order(sort)}" + ("" if limit is None else f" LIMIT {limit:d}")
     own = [column for column in wanted if column in STUDY_COLUMNS]
     fields = ", ".join(["s.id", *(f"s.{column}" for column in own)])
-    found = database.rows(
+    found = database.stream(
         f"SELECT {fields} FROM study s WHERE {where} {ordered}", parameters.values
     )
-    rows = {row.pop("id"): row for row in found}
+    # In the order of the columns, so that what is filled in later needs no second copy.
+    rows = {row["id"]: {name: row.get(name) for name in wanted} for row in found}
     for name in LIST_COLUMNS:
         if name in wanted:
             _fill_lists(database, name, rows)
     metrics = [column for column in wanted if column in METRIC_COLUMNS]
     if metrics:
         _fill_metrics(database, metrics, rows)
-    for row in rows.values():
+    result = list(rows.values())
+    for row in result:
         if "retracted" in row:
             row["retracted"] = bool(row["retracted"])
-    result = [{name: row[name] for name in wanted} for row in rows.values()]
     if limit is None or len(result) < limit:
         matched = len(result)
     else:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from db.database import Database
 from db.errors import StatisticsError, UsageError
-from db.literature import Reported, Study, read_studies
+from db.literature import Reported, Study, each_study
 from db.reader import Row
 from db.vocabulary import METRICS, SYNONYMS, Lexicon, lexicon
 from metaanalysis import query
@@ -104,10 +104,10 @@ def from_literature(
     allowed = assumptions or Assumptions()
     filters = filters or Filters()
     chosen = query.select(database, filters, columns=["key"])
-    studies = read_studies(database, [row["key"] for row in chosen.rows])
+    studies = each_study(database, [row["key"] for row in chosen.rows], evidence=False)
     backbones = {row["name"]: row for row in query.backbones(database)}
     elsewhere = _arm_rule(database, filters, backbones)
-    found = [item for study in studies.values() for item in _values(study, name, arms)]
+    found = [item for study in studies for item in _values(study, name, arms)]
     kept: list[Candidate] = []
     left_out: list[LeftOut] = []
     for item in found:

@@ -32,6 +32,9 @@ from metaanalysis.stats.studies import EffectSizes
 DEFAULT_NODES = 61
 # Beyond this tau the two rules differ in the eighth digit; see tests/metaanalysis/test_glmm.py.
 _STEEP_TAU = 1.5
+#: With more studies than this the profile of tau is followed by its slope.
+_MANY = 1000
+_MOST_STEPS = 30
 
 
 def glmm(
@@ -216,7 +219,11 @@ def _heterogeneity_bounds(
         return climb(fine, best.mu, tau, (True, False))[2] - floor
 
     low = 0.0
+    far = best.tau > 5.0 * math.sqrt(best.covariance[1, 1])
     try:
+        if far and data.n.size > _MANY:
+            low, high = (_steered(data, best, floor, side) for side in (-1.0, 1.0))
+            return heterogeneity_intervals((low**2, high**2), typical)
         if best.tau > 0 and excess(0.0) < 0:
             low = _root(excess, 0.0, best.tau)
         high = _border(excess, best.tau, max(0.5 * best.tau, 0.2))
@@ -224,6 +231,24 @@ def _heterogeneity_bounds(
         notes.append(Note.of("tau2-unbounded"))
         return {}
     return heterogeneity_intervals((low**2, high**2), typical)
+
+
+def _steered(data: Counts, best: _Fit, floor: float, side: float) -> float:
+    """Return where the profile likelihood of tau falls to `floor`, by its slope.
+
+    Of many studies the profile is nearly a parabola, so that a handful of steps settle it; a search
+    for a change of sign takes dozens, of which each sums over all studies.
+    """
+    mu = best.mu
+    tau = best.tau + side * math.sqrt(2.0 * (best.height - floor) * best.covariance[1, 1])
+    for _ in range(_MOST_STEPS):
+        rule = data.refined() if tau > _STEEP_TAU else data
+        mu, _, height = climb(rule, mu, tau, (True, False))
+        step = (floor - height) / float(rule.evaluate(mu, tau)[1][1])
+        tau += step
+        if abs(step) < 1e-9:
+            return tau
+    raise ConvergenceError("The profile likelihood did not settle.")
 
 
 def _border(excess: Callable[[float], float], start: float, step: float) -> float:

@@ -129,7 +129,7 @@ class FoldFiles:
         """Replace a file once the new content is on the disk: power may fail, not only we."""
         target = self.folder / name
         try:
-            replace_file(target, content.getvalue(), durable=True)
+            replace_file(target, content.getvalue())
         except OSError as error:
             raise ReplicationError(
                 f"{target}: cannot be written: {error.strerror or error}.",

@@ -513,12 +513,11 @@ def test_a_snapshot_sees_one_state(where: str, tmp_path: Path) -> None:
     open_database(where).close()
     count = "SELECT COUNT(*) AS n FROM study"
     with open_database(where) as reading, open_database(where) as other:
-        with reading.snapshot():
-            if reading.location.path is None:  # on SQLite the writer waits for the block's end
-                add_studies(other, [write(tmp_path / "mine2026.yaml")])
-            assert reading.rows(count)[0]["n"] == 114
-        add_studies(other, [write(tmp_path / "more2026.yaml")], replace=True)
-        assert reading.rows(count)[0]["n"] == 115
-        with pytest.raises(DatabaseError), reading.snapshot():
-            reading.rows("SELECT nothing FROM nowhere")
+        with reading.snapshot() as still:
+            add_studies(other, [write(tmp_path / "mine2026.yaml")])
+            assert still.rows(count)[0]["n"] == 114
+            assert next(iter(still.stream(count)))["n"] == 114
+            assert reading.rows(count)[0]["n"] == 115
+        with pytest.raises(DatabaseError), reading.snapshot() as still:
+            still.rows("SELECT nothing FROM nowhere")
         assert reading.rows(count)[0]["n"] == 115

@@ -13,7 +13,8 @@ from pybtex.database import parse_string
 
 from db.database import Database, open_database
 from db.errors import DatabaseError
-from db.export import FORMATS, authors_of, export, issue_of
+from db.export import FORMATS, export
+from db.export.references import authors_of, issue_of
 from db.location import locate
 from db.prepare import prepare
 from db.user import add_studies

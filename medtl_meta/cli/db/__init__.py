@@ -15,11 +15,12 @@ from medtl_meta.cli.options import (
     database_option,
     format_option,
     formats_option,
+    formulas_option,
     opened,
     out_option,
     remark,
 )
-from medtl_meta.cli.output import chosen, width, write_rows
+from medtl_meta.cli.output import chosen, csv_formulas, width, write_rows
 from medtl_meta.cli.terminal import echo, echo_json
 
 EXISTING = click.Path(path_type=Path, readable=False)
@@ -223,6 +224,7 @@ def repair(where: str | None) -> None:
     "What to write: a CSV a table, the studies as JSON lines (which `db load` reads), their "
     "references, the whole database as an SQLite file.",
 )
+@formulas_option
 @database_option
 def export(out: Path, forms: str, where: str | None) -> None:
     """Write the database to files that are the same to the byte for the same content.
@@ -236,7 +238,7 @@ def export(out: Path, forms: str, where: str | None) -> None:
 
     chosen = chosen_formats(forms, FORMATS, {"bib": "bibtex", "jsonl": "json"})
     with opened(where) as base:
-        for path in write(base, out, chosen):
+        for path in write(base, out, chosen, formulas=csv_formulas()):
             echo(str(path))
 
 

@@ -12,6 +12,7 @@ import altair as alt
 import pandas as pd
 
 from db import __version__
+from db.csvfiles import safe
 from db.errors import MedtlError
 from db.files import replace_file
 from metaanalysis.figures import FORMATS
@@ -102,6 +103,9 @@ class Figure:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
+    texts = table.select_dtypes(exclude=["number", "bool", "datetime"])
+    table = table.assign(**{name: texts[name].map(safe) for name in texts})
+    table = table.rename(columns=safe)
     return bytes(table.to_csv(index=False, lineterminator="\n").encode())
 
 
