@@ -13,4 +13,6 @@ class Attack(NamedTuple):
     in_suite: int
 
 
-ATTACKS: dict[str, Attack] = {}
+ATTACKS: dict[str, Attack] = {
+    "study files": Attack("tests.fuzz.study_files", 10_000, 120),
+}
