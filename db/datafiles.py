@@ -16,7 +16,7 @@ from db.vocabulary import BASES
 
 R = TypeVar("R", bound=Record)
 
-#: Faults of one file that are worded with what is near, and faulty lines after which no more are read.
+#: Faults of one file that are worded with what is near; faults after which no line is read.
 _MOST_TOLD = 100
 #: Terms that a message can list.
 _MOST_LISTED = 40
@@ -86,7 +86,9 @@ def _unknown(context: dict[str, Any], *, near: bool) -> str:
         return f"{lexicon.field}: no such term{_shown(word)}."
     nearest = lexicon.nearest(word)
     if not nearest and len(lexicon.terms) > _MOST_LISTED:
-        return f"{lexicon.field}: no such term{_shown(word)}; the codebook says which file lists them."
+        return (
+            f"{lexicon.field}: no such term{_shown(word)}; the codebook says which file lists them."
+        )
     error = UnknownTermError(lexicon.field, word[:100], nearest, lexicon.terms)
     return f"{error.message} {error.hint}"
 
@@ -143,20 +145,23 @@ def _checked(kind: type[R], parsed: Parsed, path: Path, inside: Place = ()) -> R
     content = parsed.content
     for step in inside:
         content = content[step]
-    own = {p: text for p, text in parsed.faults.items() if p[: len(inside)] == inside}
-    problems = [Problem(path, parsed.line_of(p), _dotted(p), text) for p, text in own.items()]
+    own = [
+        Problem(path, parsed.line_of(place), _dotted(place), text)
+        for place, text in parsed.faults.items()
+        if place[: len(inside)] == inside
+    ]
+    if own:  # what cannot be kept as a value need not be looked at as a record
+        raise DataFileError(own)
     try:
-        record = kind.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
+        problems = []
         for number, fault in enumerate(error.errors(include_url=False)):
             at = fault.get("ctx", {}).get("at")
             place = (*inside, *fault["loc"], *([at] if at else []))
-            if place not in own:
-                words = _wording(fault, near=number < _MOST_TOLD)
-                problems.append(Problem(path, parsed.line_of(place), _dotted(place), words))
-    if problems:
-        raise DataFileError(problems)
-    return record
+            words = _wording(fault, near=number < _MOST_TOLD)
+            problems.append(Problem(path, parsed.line_of(place), _dotted(place), words))
+        raise DataFileError(problems) from None
 
 
 def read_record(kind: type[R], path: Path) -> R:

@@ -69,9 +69,7 @@ class Named:
     def of(cls, study: StudyRecord, path: Path, line: int | None = None) -> Named:
         """Return the names of a study that was read."""
         doi = study.citation.doi
-        return cls(
-            path, line, (("key", study.key), ("ref", study.ref), ("citation.doi", doi))
-        )
+        return cls(path, line, (("key", study.key), ("ref", study.ref), ("citation.doi", doi)))
 
 
 def cross_check(studies: Iterable[Named]) -> list[Problem]:
@@ -87,7 +85,9 @@ def cross_check(studies: Iterable[Named]) -> list[Problem]:
             if first is not study:
                 line = study.line or line_of(study.path, tuple(name.split(".")))
                 other = f"{first.path}:{first.line}" if first.line else first.path
-                problems.append(Problem(study.path, line, name, f"{value} is also that of {other}."))
+                problems.append(
+                    Problem(study.path, line, name, f"{value} is also that of {other}.")
+                )
     return problems
 
 

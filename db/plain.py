@@ -106,20 +106,19 @@ def _sign(sign: str) -> str:
 class _Bad:
     """Stands where a value was that cannot be kept."""
 
-    text: str
     message: str
 
 
 def _number(text: str) -> int | float | _Bad:
     if len(text) > MAX_DIGITS + 14:
-        return _Bad(text[:40], f"is a number of {len(text)} signs; no count or fraction has so many.")
+        return _Bad(f"is a number of {len(text)} signs; no count or fraction has so many.")
     if _WHOLE.fullmatch(text):
         if len(text) > MAX_DIGITS:
-            return _Bad(text, f"is a number of {len(text)} digits; no count has so many.")
+            return _Bad(f"is a number of {len(text)} digits; no count has so many.")
         return int(text)
     value = float(text)
     if math.isinf(value) or (value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
-        return _Bad(text, f"{text} is too {'large' if value else 'small'} for a number.")
+        return _Bad(f"{text} is too {'large' if value else 'small'} for a number.")
     return value or 0.0  # a zero has no sign
 
 
@@ -130,12 +129,12 @@ def _scalar(text: str) -> Any:
     if _NUMBER.fullmatch(text):
         return _number(text)
     if _NO_NUMBER.fullmatch(text):
-        return _Bad(text, f"{text} is no number that a study can have.")
+        return _Bad(f"{text} is no number that a study can have.")
     return text
 
 
 def _refuse_json(text: str) -> _Bad:
-    return _Bad(text, f"{text} is no number that a study can have.")
+    return _Bad(f"{text} is no number that a study can have.")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -146,10 +145,10 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(key: str) -> _Bad:
-    return _Bad(key, "is given twice.")
+    return _Bad(f"{key[:100]!r} is given twice.")
 
 
-def _refuse_extras(event: yaml.Event, line: int) -> None:
+def _refuse_extras(event: Any, line: int) -> None:
     """Refuse what makes one value stand in several places, or be another than is written."""
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
         what = "an alias (*)" if isinstance(event, yaml.AliasEvent) else "an anchor (&)"
@@ -183,10 +182,10 @@ class _Builder:
             raise TextError("a second document begins (---); one file, one document.", line)
         return content
 
-    def _next(self) -> yaml.Event:
+    def _next(self) -> Any:
         return next(self._events)
 
-    def _node(self, event: yaml.Event, place: Place) -> Any:
+    def _node(self, event: Any, place: Place) -> Any:
         line = event.start_mark.line + 1
         self.lines.setdefault(place, line)
         self._count += 1
@@ -271,12 +270,12 @@ def parse_json(text: str, line: int | None = None) -> Parsed:
 
 
 def _plain(content: Any, lines: dict[Place, int], line: int | None = None) -> Parsed:
-    """Gather what is wrong with single values, and put the text of each in its stead."""
+    """Gather what is wrong with single values."""
     parsed = Parsed(content, lines, {}, line)
     for count, (place, value) in enumerate(_walk(content, ())):
         if count > MAX_VALUES:
             raise TextError(f"more than {MAX_VALUES:,} values.", line)
-        if len(place) > MAX_DEPTH:
+        if len(place) >= MAX_DEPTH and isinstance(value, (dict, list)):
             raise TextError(f"nested deeper than {MAX_DEPTH} levels.", parsed.line_of(place))
         if place and isinstance(place[-1], str) and (fault := _text_fault(place[-1], MAX_KEY)):
             parsed.faults[place] = f"the name {fault}"
@@ -284,8 +283,6 @@ def _plain(content: Any, lines: dict[Place, int], line: int | None = None) -> Pa
             parsed.faults[place] = value.message
         elif isinstance(value, str) and (fault := _text_fault(value.strip(" \t\r\n"), MAX_TEXT)):
             parsed.faults[place] = fault
-    if isinstance(content, _Bad):
-        parsed.content = content.text
     return parsed
 
 
@@ -296,7 +293,7 @@ def _text_fault(text: str, limit: int) -> str | None:
 
 
 def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
-    """Yield every value with its place; a value that is bad is text once it was yielded."""
+    """Yield every value with its place, in the order of the text."""
     waiting: list[tuple[Place, Any]] = [(place, value)]
     while waiting:
         place, value = waiting.pop()
@@ -306,8 +303,4 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
             steps = value.items()
         elif isinstance(value, list):
             steps = enumerate(value)
-        below = [((*place, step), inner) for step, inner in steps]
-        waiting += reversed(below)
-        for (*_, step), inner in below:
-            if isinstance(inner, _Bad):
-                value[step] = inner.text
+        waiting += reversed([((*place, step), inner) for step, inner in steps])

@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from db.user import add_studies, remove_study
 from metaanalysis.audit import audit_studies
 from metaanalysis.query import study_in_full
 from tests.conftest import POSTGRES, _fresh_postgres
-from tests.fuzz.outcome import Outcome, judge
+from tests.fuzz.outcome import LIMIT_S, Outcome, judge
 from tests.study_files import curated
 
 #: Plain words and texts of YAML that readers have stumbled over.
@@ -73,7 +74,9 @@ def _spoil_tree(study: dict[str, Any], dice: random.Random) -> None:
     elif way == 3 and isinstance(holder, list):
         holder.insert(step, copy.deepcopy(holder[step]))
     elif way == 3:
-        holder[dice.choice(("note", "value", "n", "sd", "ci_low", "zz", "\x1bz", "1", ""))] = holder[step]
+        holder[dice.choice(("note", "value", "n", "sd", "ci_low", "zz", "\x1bz", "1", ""))] = (
+            holder[step]
+        )
     elif isinstance(holder[step], int):
         holder[step] = dice.choice((str(holder[step]), float(holder[step]), holder[step] * 1000))
     else:
@@ -131,9 +134,10 @@ def _read(path: Path) -> list[StudyRecord]:
     return [read_record(StudyRecord, path)]
 
 
-def _take(databases: list[Database], path: Path, keys: list[str], *, out: Path | None) -> None:
+def _take(databases: list[Database], path: Path, *, out: Path | None) -> None:
     """Add, show and audit what passed the check on each database, export it, and remove it."""
     shown = []
+    keys = [record.key for record in _read(path)]
     for database in databases:
         try:
             add_studies(database, [path])
@@ -170,11 +174,10 @@ def attempts(seed: int, folder: Path) -> Iterator[Outcome]:
             ending, raw = _written(study, dice)
             path = folder / f"spoiled{ending}"
             path.write_bytes(raw)
-            records: list[StudyRecord] = []
-            outcome = judge(f"{ending} {raw!r:.2000}", lambda: records.extend(_read(path)))
+            outcome = judge(f"{ending} {raw!r:.2000}", partial(_read, path))
             if outcome.kind == "answered":
-                keys = [record.key for record in records]
                 passed += 1
                 out = folder / "out" if passed % _EXPORT_EVERY == 0 else None
-                outcome = judge(outcome.tried, lambda: _take(databases, path, keys, out=out), 20)
+                take = partial(_take, databases, path, out=out)
+                outcome = judge(outcome.tried, take, 4 * LIMIT_S)
             yield outcome
