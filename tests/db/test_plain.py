@@ -232,3 +232,13 @@ def test_every_line_that_is_at_fault_is_told(tmp_path: Path) -> None:
     good = json.dumps(study_as_json())
     path = write(tmp_path / "x.jsonl", "\n".join(["{", good, "[]", good, '{"key": 1}']))
     assert {problem.line for problem in faults(path)} == {1, 3, 5}
+
+
+def test_half_a_surrogate_in_any_place(tmp_path: Path) -> None:
+    """JSON can hold what UTF-8 cannot; a name or a value, wherever it stands, is told in words."""
+    text = json.dumps(study_as_json())
+    for mark in range(text.count('"')):
+        pieces = text.split('"')
+        pieces[mark] += "\\ud800"
+        path = write(tmp_path / "x.jsonl", '"'.join(pieces))
+        assert all(str(problem).isprintable() for problem in faults(path))
