@@ -2,108 +2,98 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from functools import partial
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
-from db.errors import DataFileError, NotFoundError, Problem, gathering
+from db.errors import DataFileError, NotFoundError, Problem, UnknownTermError, gathering
+from db.plain import MAX_BYTES, Parsed, Place, TextError, parse_json, parse_yaml
 from db.records import Record
 from db.vocabulary import BASES
 
 R = TypeVar("R", bound=Record)
 
-#: Steps from the top of a file to a value: names of fields and positions in lists.
-Place = tuple[int | str, ...]
-
-try:
-    from yaml import CSafeLoader as _Loader
-except ImportError:  # libyaml is missing: ten times slower, the same result
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+#: Faults of one file that are worded with what is near; faults after which no line is read.
+_MOST_TOLD = 100
+#: Terms that a message can list.
+_MOST_LISTED = 40
 
 
-class _UniqueKeyLoader(_Loader):
-    """YAML's last-one-wins rule for repeated keys would drop a value without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        mapping = super().construct_mapping(node, deep=deep)
-        if len(mapping) != len(node.value):
-            seen = set()
-            for key_node, _ in node.value:
-                if key_node.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"{key_node.value!r} is given twice", key_node.start_mark
-                    )
-                seen.add(key_node.value)
-        return mapping
+def _fault(path: Path, message: str, line: int | None = None) -> DataFileError:
+    return DataFileError([Problem(path, line, "", message)])
 
 
-def read_text(path: Path) -> str:
-    """Return a file's text.
-
-    Raises
-    ------
-    NotFoundError, DataFileError
-        The file is missing or unreadable, or is not UTF-8.
-    """
+def _decoded(raw: bytes, path: Path, line: int | None = None) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _fault(path, "not UTF-8 text but UTF-16; save it as UTF-8.", line)
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise NotFoundError(f"{path}: no such file.") from None
+        return raw.decode("utf-8-sig" if line in (None, 1) else "utf-8")
     except UnicodeDecodeError as error:
-        fault = f"not UTF-8 text (byte {error.start})"
-        raise DataFileError([Problem(path, None, "", fault)]) from None
-    except OSError as error:
-        raise DataFileError([Problem(path, None, "", error.strerror or str(error))]) from None
+        place = line or raw.count(b"\n", 0, error.start) + 1
+        raise _fault(path, f"not UTF-8 text (byte {error.start})", place) from None
 
 
-def parse_yaml(text: str, path: Path) -> Any:
-    """Parse YAML; a repeated key is a fault.
+def _unreadable(path: Path, error: OSError) -> DataFileError | NotFoundError:
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(f"{path}: no such file.")
+    return _fault(path, error.strerror or str(error))
 
-    Raises
-    ------
-    DataFileError
-        The text is not YAML; names line and column.
-    """
+
+def _must_be_a_file(path: Path) -> None:
+    """Refuse what may never end or never begin: pipes, terminals, devices."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise _fault(path, "is not a file that can be read twice.")
+
+
+def _parsed(path: Path) -> Parsed:
     try:
-        return yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        tab = " (a tab? indent with blanks)" if "cannot start any token" in str(error) else ""
-        problem = Problem(path, line, "", f"broken YAML: {error.problem}{tab}")
-        raise DataFileError([problem]) from None
-    except yaml.YAMLError as error:
-        problem = Problem(path, None, "", f"broken YAML: {' '.join(str(error).split())}")
-        raise DataFileError([problem]) from None
-    except ValueError as error:  # a timestamp or number that YAML takes for one and is none
-        raise DataFileError([Problem(path, None, "", f"broken YAML: {error}")]) from None
+        _must_be_a_file(path)
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if len(raw) > MAX_BYTES:
+        raise _fault(path, f"is larger than {MAX_BYTES:,} bytes; one file, one study.")
+    text = _decoded(raw, path)
+    try:
+        return parse_yaml(text)
+    except TextError as error:
+        raise _fault(path, error.message, error.line) from None
 
 
-def line_of(text: str, place: Place) -> int | None:
-    """Find the line of a place by walking the YAML nodes; of its nearest parent if missing."""
-    node = yaml.compose(text, Loader=_Loader)
-    line: int | None = node.start_mark.line + 1 if node is not None else None
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((k, n) for k, n in node.value if k.value == str(step)), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            if step >= len(node.value):
-                break
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+def line_of(path: Path, place: Place) -> int | None:
+    """Find the line of a place in a file, of its nearest parent if missing; None if unreadable."""
+    try:
+        return _parsed(path).line_of(place)
+    except (DataFileError, NotFoundError):  # it was changed after it was read
+        return None
 
 
-def _wording(fault: Any) -> str:
+def _shown(given: Any) -> str:
+    """Return what was given, escaped and not too long."""
+    if isinstance(given, (dict, list)):
+        return ""
+    text = repr(given)
+    return f" (given: {text if len(text) <= 80 else text[:77] + '...'})"
+
+
+def _unknown(context: dict[str, Any], *, near: bool) -> str:
+    lexicon, word = context["lexicon"], context["word"]
+    if not near:
+        return f"{lexicon.field}: no such term{_shown(word)}."
+    nearest = lexicon.nearest(word)
+    if not nearest and len(lexicon.terms) > _MOST_LISTED:
+        return (
+            f"{lexicon.field}: no such term{_shown(word)}; the codebook says which file lists them."
+        )
+    error = UnknownTermError(lexicon.field, word[:100], nearest, lexicon.terms)
+    return f"{error.message} {error.hint}"
+
+
+def _wording(fault: Any, *, near: bool) -> str:
     kind, given = fault["type"], fault.get("input")
     field = str(fault["loc"][-1]) if fault["loc"] else ""
     if kind == "missing":
@@ -113,36 +103,64 @@ def _wording(fault: Any) -> str:
         return "no such field; the codebook (data/README.md) lists the fields."
     if kind == "value_error":
         return str(fault["ctx"]["error"])
+    if kind == "counts":
+        return str(fault["ctx"]["told"])
+    if kind == "unknown_term":
+        return _unknown(fault["ctx"], near=near)
+    shown = _shown(given)
     if kind in ("model_type", "dict_type"):
         if len(fault["loc"]) < 2:
             return "must hold `field: value` lines."
-        return f"must be a value with its evidence: {{value, basis, source}} (given: {given!r})."
-    shown = "" if isinstance(given, (dict, list)) else f" (given: {given!r})"
+        return f"must be a value with its evidence: {{value, basis, source}}{shown}."
+    if kind in ("int_type", "float_type") and isinstance(given, str):
+        example = "a whole number, as in 1234" if kind == "int_type" else "a number, as in 0.93"
+        return f"must be {example}: digits only, without quotes or a leading zero{shown}."
+    if kind in ("int_type", "int_from_float"):
+        return f"must be a whole number, an integer such as 1234{shown}."
+    if kind == "float_type":
+        return f"must be a number, as in 0.93{shown}."
+    if kind == "bool_type":
+        return f"must be true or false{shown}."
+    if kind == "string_type":
+        return f"must be text; write a number or a word like true in quotes{shown}."
     if kind == "string_pattern_mismatch":
         return f"must be lower case letters, digits, - and _, a letter first{shown}."
     if kind in ("tuple_type", "list_type"):
         return f"must be a list, as in [A, B]{shown}."
     if kind == "less_than_equal" and fault["ctx"]["le"] == 1 and isinstance(given, (int, float)):
         return f"is a fraction from 0 to 1: write {given / 100:g} for {given:g} %{shown}."
+    if kind == "less_than_equal":
+        return f"is above {fault['ctx']['le']:,}, more than any study has{shown}."
     return f"{fault['msg']}{shown}."
 
 
-def _checked(
-    kind: type[R],
-    content: Any,
-    path: Path,
-    find_line: Callable[[Place], int | None],
-    inside: Place = (),
-) -> R:
-    """Return what a file holds as a record, or raise its faults with file, line and field."""
+def _dotted(place: Place) -> str:
+    """Return a place as a field, signs that would not print escaped."""
+    steps = (str(step) for step in place)
+    return ".".join(step if step.isprintable() else repr(step)[1:-1] for step in steps)
+
+
+def _checked(kind: type[R], parsed: Parsed, path: Path, inside: Place = ()) -> R:
+    """Return what a file (or what stands `inside` one) holds, or raise its faults with places."""
+    content = parsed.content
+    for step in inside:
+        content = content[step]
+    own = [
+        Problem(path, parsed.line_of(place), _dotted(place), text)
+        for place, text in parsed.faults.items()
+        if place[: len(inside)] == inside
+    ]
+    if own:  # what cannot be kept as a value need not be looked at as a record
+        raise DataFileError(own)
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         problems = []
-        for fault in error.errors():
-            place = (*inside, *fault["loc"])
-            field = ".".join(str(step) for step in place)
-            problems.append(Problem(path, find_line(place), field, _wording(fault)))
+        for number, fault in enumerate(error.errors(include_url=False)):
+            at = fault.get("ctx", {}).get("at")
+            place = (*inside, *fault["loc"], *([at] if at else []))
+            words = _wording(fault, near=number < _MOST_TOLD)
+            problems.append(Problem(path, parsed.line_of(place), _dotted(place), words))
         raise DataFileError(problems) from None
 
 
@@ -154,28 +172,46 @@ def read_record(kind: type[R], path: Path) -> R:
     NotFoundError, DataFileError
         With one problem a fault: file, line, field, what is wrong.
     """
-    text = read_text(path)
-    return _checked(kind, parse_yaml(text, path), path, partial(line_of, text))
+    return _checked(kind, _parsed(path), path)
 
 
 def read_list(kind: type[R], path: Path) -> list[R]:
     """Read a YAML file that holds a list of records; raises what :func:`read_record` raises."""
-    text = read_text(path)
-    content = parse_yaml(text, path)
-    if not isinstance(content, list):
+    parsed = _parsed(path)
+    if not isinstance(parsed.content, list):
         raise DataFileError([Problem(path, 1, "", "must hold a list.")])
     records: list[R] = []
     problems: list[Problem] = []
-    for position, item in enumerate(content):
+    for position in range(len(parsed.content)):
         with gathering(problems, path):
-            records.append(_checked(kind, item, path, partial(line_of, text), (position,)))
+            records.append(_checked(kind, parsed, path, (position,)))
     if problems:
         raise DataFileError(problems)
     return records
 
 
-def _same_line(line: int, _: Place) -> int:
-    return line
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        _must_be_a_file(path)
+        with path.open("rb") as file:
+            number = 0
+            while line := file.readline(MAX_BYTES + 1):
+                number += 1
+                yield number, line
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _json_line(kind: type[R], path: Path, number: int, line: bytes) -> R | None:
+    if len(line) > MAX_BYTES:
+        raise _fault(path, f"a line longer than {MAX_BYTES:,} bytes; one line, one study.", number)
+    text = _decoded(line, path, number)
+    if not text.strip():
+        return None
+    try:
+        return _checked(kind, parse_json(text, number), path)
+    except TextError as error:
+        raise _fault(path, error.message, number) from None
 
 
 def read_json_lines(kind: type[R], path: Path) -> Iterator[tuple[int, R]]:
@@ -184,25 +220,22 @@ def read_json_lines(kind: type[R], path: Path) -> Iterator[tuple[int, R]]:
     Yields
     ------
     tuple of int and Record
-        The number of the line, and what it holds.
+        The number of the line, and what it holds; lines that are at fault are passed over.
 
     Raises
     ------
     NotFoundError, DataFileError
-        At the first line that is at fault.
+        At the end, with the faults of all lines; before it where a line is endless or there
+        are a hundred faults.
     """
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    content = json.loads(line)
-                except json.JSONDecodeError as error:
-                    problem = Problem(path, number, "", f"broken JSON: {error.msg}")
-                    raise DataFileError([problem]) from None
-                yield number, _checked(kind, content, path, partial(_same_line, number))
-    except FileNotFoundError:
-        raise NotFoundError(f"{path}: no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError([Problem(path, None, "", str(error))]) from None
+    problems: list[Problem] = []
+    for number, line in _lines(path):
+        record = None
+        with gathering(problems, path):
+            record = _json_line(kind, path, number, line)
+        if record is not None:
+            yield number, record
+        if len(line) > MAX_BYTES or len(problems) >= _MOST_TOLD:
+            break
+    if problems:
+        raise DataFileError(problems)

@@ -111,15 +111,20 @@ def gathering(problems: list[Problem], path: Path) -> Iterator[None]:
         problems.append(Problem(path, None, "", error.message))
 
 
+#: Problems that are printed of many; who has mended these sees the others.
+MOST_TOLD = 100
+
+
 class DataFileError(MedtlError):
     """One or more faults in data files; nothing is loaded from any of them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        lines = "\n".join(str(problem) for problem in self.problems)
+        lines = "\n".join(str(problem) for problem in self.problems[:MOST_TOLD])
+        more = f"\n... and {count - MOST_TOLD} more" if count > MOST_TOLD else ""
         super().__init__(
-            f"{lines}\n{count} problem{'s' if count != 1 else ''} found; "
+            f"{lines}{more}\n{count} problem{'s' if count != 1 else ''} found; "
             "nothing is loaded until mended.",
             "data/README.md (the codebook) defines every field, unit and vocabulary.",
         )

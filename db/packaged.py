@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
-from db.datafiles import line_of, read_list, read_record, read_text
+from db.datafiles import line_of, read_list, read_record
 from db.datafolder import data_hash, folder
 from db.errors import DataFileError, Problem, gathering
+from db.fields import known_backbones, known_datasets
 from db.records import (
     BackboneRecord,
     DatasetRecord,
@@ -16,7 +18,6 @@ from db.records import (
     ReviewRecord,
     SecondCodingRecord,
     StudyRecord,
-    known_backbones,
 )
 from db.vocabulary import Lexicon
 
@@ -35,11 +36,18 @@ class PackagedData:
 
 
 def use_backbones(root: Path | None = None) -> list[BackboneRecord]:
-    """Read ``backbones.yaml`` and let study files be checked against it."""
-    backbones = read_list(BackboneRecord, (root or folder()) / "backbones.yaml")
+    """Read ``backbones.yaml`` and let study files be checked against it and ``datasets.yaml``."""
+    root = root or folder()
+    backbones = read_list(BackboneRecord, root / "backbones.yaml")
     synonyms = {word: backbone.name for backbone in backbones for word in backbone.synonyms}
     known_backbones.set(Lexicon("backbone", [one.name for one in backbones], synonyms))
+    known_datasets.set(cache(partial(_dataset_names, root)))  # few study files name one
     return backbones
+
+
+def _dataset_names(root: Path) -> Lexicon:
+    listed = read_list(DatasetRecord, root / "datasets.yaml")
+    return Lexicon("data set", [one.name for one in listed])
 
 
 def read_networks(root: Path | None = None) -> list[NetworkRecord]:
@@ -49,29 +57,38 @@ def read_networks(root: Path | None = None) -> list[NetworkRecord]:
     return read_list(NetworkRecord, root / "networks.yaml")
 
 
-def cross_check(studies: Iterable[tuple[Path, StudyRecord]]) -> list[Problem]:
-    """Find what no single file shows: keys, references and DOIs that stand twice."""
-    problems = []
-    seen: dict[tuple[str, object], Path] = {}
-    for path, study in studies:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """By what a study is known, and where it stands: the line only in a file of many."""
+
+    path: Path
+    line: int | None
+    names: tuple[tuple[str, str | int | None], ...]
+
+    @classmethod
+    def of(cls, study: StudyRecord, path: Path, line: int | None = None) -> Named:
+        """Return the names of a study that was read."""
         doi = study.citation.doi
-        for name, value in (("key", study.key), ("ref", study.ref), ("citation.doi", doi)):
+        return cls(path, line, (("key", study.key), ("ref", study.ref), ("citation.doi", doi)))
+
+
+def cross_check(studies: Iterable[Named]) -> list[Problem]:
+    """Find what no single study shows: keys, references and DOIs that stand twice."""
+    problems = []
+    seen: dict[tuple[str, object], Named] = {}
+    for study in studies:
+        for name, value in study.names:
             if value is None:
                 continue
-            same = value.lower() if isinstance(value, str) else value
-            first = seen.setdefault((name, same), path)
-            if first is not path:
-                line = line_of(read_text(path), tuple(name.split("."))) if path.exists() else None
-                problems.append(Problem(path, line, name, f"{value} is also that of {first}."))
+            same = value.lower() if isinstance(value, str) else value  # a DOI has no case
+            first = seen.setdefault((name, same), study)
+            if first is not study:
+                line = study.line or line_of(study.path, tuple(name.split(".")))
+                other = f"{first.path}:{first.line}" if first.line else first.path
+                problems.append(
+                    Problem(study.path, line, name, f"{value} is also that of {other}.")
+                )
     return problems
-
-
-def unknown_datasets(path: Path, study: StudyRecord, known: Collection[str]) -> Iterator[Problem]:
-    """Yield a problem for each name of a public data set that is in no list."""
-    for place, used in enumerate(study.datasets):
-        if used.dataset is not None and used.dataset not in known:
-            text = f"{used.dataset!r} is not a name in datasets.yaml."
-            yield Problem(path, None, f"datasets.{place}.dataset", text)
 
 
 def read(root: Path | None = None) -> PackagedData:
@@ -105,10 +122,7 @@ def read(root: Path | None = None) -> PackagedData:
             if record.key != path.stem:
                 fault = f"the file must be named {record.key}.yaml."
                 problems.append(Problem(path, 1, "key", fault))
-    problems += cross_check(studies)
-    known = {dataset.name for dataset in datasets}
-    for path, record in studies if datasets else ():
-        problems += unknown_datasets(path, record, known)
+    problems += cross_check(Named.of(record, path) for path, record in studies)
     keys = {record.key for _, record in studies}
     for coded in coding.codings if coding else ():
         if coded.key not in keys:

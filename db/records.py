@@ -6,86 +6,53 @@ place into a line number. Vocabulary is accepted by any synonym and stored by it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Field,
     StrictBool,
-    StringConstraints,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-from db import vocabulary as v
-from db.errors import UnknownTermError
-
-#: Backbone names are data, not code: the loader sets them before it reads study files.
-known_backbones: ContextVar[v.Lexicon] = ContextVar("known_backbones")
+from db.fields import (
+    Access,
+    BackboneName,
+    Basis,
+    Cases,
+    Classes,
+    DatasetName,
+    Deviation,
+    Doi,
+    Family,
+    Folds,
+    Fraction,
+    Identifier,
+    Images,
+    Key,
+    Metric,
+    Modality,
+    Name,
+    Other,
+    Pmcid,
+    Pmid,
+    Positive,
+    Reference,
+    Split,
+    SplitUnit,
+    Subject,
+    Text,
+    TlType,
+    WebAddress,
+    Year,
+)
 
 T = TypeVar("T")
-
-
-def _printable(text: str) -> str:
-    """Refuse control characters: they would reach the terminal of whoever reads the value."""
-    bad = next((sign for sign in text if ord(sign) < 32 or 127 <= ord(sign) < 160), None)
-    if bad is not None:
-        raise ValueError(f"holds the control character {bad!r}; remove it.")
-    return text
-
-
-Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)
-]
-Positive = Annotated[int, Field(gt=0, strict=True)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Year = Annotated[int, Field(ge=1950, le=2100, strict=True)]
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
-
-
-def _resolved(find: Callable[[], v.Lexicon]) -> AfterValidator:
-    def resolve(word: str) -> str:
-        try:
-            return find().resolve(word)
-        except UnknownTermError as error:
-            raise ValueError(f"{error.message} {error.hint}") from None
-
-    return AfterValidator(resolve)
-
-
-def _term(field: str) -> AfterValidator:
-    lexicon = v.lexicon(field)
-    return _resolved(lambda: lexicon)
-
-
-Modality = Annotated[str, _term("modality")]
-Subject = Annotated[str, _term("subject")]
-TlType = Annotated[str, _term("tl_type")]
-Metric = Annotated[str, _term("metric")]
-Basis = Annotated[str, _term("basis")]
-Split = Annotated[str, _term("split")]
-SplitUnit = Annotated[str, _term("split_unit")]
-Family = Annotated[str, _term("family")]
-Access = Annotated[str, _term("access")]
-BackboneName = Annotated[str, _resolved(known_backbones.get)]
-
-
-def _doi(text: str) -> str:
-    bare = text.removeprefix("https://doi.org/").removeprefix("doi:")
-    if not bare.startswith("10.") or "/" not in bare:
-        raise ValueError(f"{text!r} is not a DOI; a DOI looks like 10.1186/s12880-022-00793-7.")
-    return bare
-
-
-Doi = Annotated[str, AfterValidator(_doi)]
-Identifier = Annotated[
-    str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)
-]
 
 
 class Record(BaseModel):
@@ -97,7 +64,7 @@ class Record(BaseModel):
 class Disagreement(Record):
     """A source that gives another value."""
 
-    value: Any
+    value: Other
     source: Text
     note: Text | None = None
 
@@ -135,9 +102,9 @@ class Citation(Record):
     volume: Identifier | None = None
     pages: Identifier | None = None
     doi: Doi | None = None
-    pmid: Identifier | None = None
-    pmcid: Identifier | None = None
-    url: Text | None = None
+    pmid: Pmid | None = None
+    pmcid: Pmcid | None = None
+    url: WebAddress | None = None
 
 
 class Curation(Record):
@@ -150,7 +117,7 @@ class Curation(Record):
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise ValueError("an empty list says nothing; write null with the basis not_found.")
-    twice = sorted({value for value in values if values.count(value) > 1})
+    twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"{', '.join(twice)}: listed twice (after synonyms).")
     return values
@@ -167,14 +134,14 @@ class Values(Record):
     subject: Value[Subject]
     anatomy: Value[Text] | None = None
     task: Value[Text] | None = None
-    n_classes: Value[Positive] | None = None
-    n_images: Value[Positive] | None = None
-    n_patients: Value[Positive] | None = None
-    n_train: Value[Positive] | None = None
-    n_val: Value[Positive] | None = None
-    n_test: Value[Positive] | None = None
+    n_classes: Value[Classes] | None = None
+    n_images: Value[Images] | None = None
+    n_patients: Value[Images] | None = None
+    n_train: Value[Images] | None = None
+    n_val: Value[Images] | None = None
+    n_test: Value[Images] | None = None
     split_unit: Value[SplitUnit] | None = None
-    cv_folds: Value[Positive] | None = None
+    cv_folds: Value[Folds] | None = None
     backbones: Value[Backbones] | None = None
     tl_types: Value[TlTypes] | None = None
     pretrained_on: Value[Text] | None = None
@@ -182,14 +149,46 @@ class Values(Record):
     finetune_detail: Value[Text] | None = None
     retracted: Value[StrictBool] | None = None
 
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Values:
+        for names, fault in count_faults(self):
+            if not any(getattr(self, name).note for name in names):
+                told = f"{fault}; if the source says so, a note on one of them must."
+                raise PydanticCustomError("counts", "{told}", {"told": told, "at": names[0]})
+        return self
+
+
+def count_faults(values: Values) -> Iterator[tuple[list[str], str]]:
+    """Yield what counts cannot be true together, with the fields that they are of."""
+
+    def known(*names: str) -> dict[str, int]:
+        read = {name: getattr(values, name) for name in names}
+        return {name: one.value for name, one in read.items() if one and one.value is not None}
+
+    def said(counts: Mapping[str, int], sign: str) -> str:
+        return f" {sign} ".join(f"{name} {count}" for name, count in counts.items())
+
+    unit = values.split_unit.value if values.split_unit else None
+    total = known("n_patients" if unit == "patients" else "n_images")
+    parts = known("n_train", "n_val", "n_test")
+    if total and sum(parts.values()) > max(total.values()):
+        yield [*parts, *total], f"{said(parts, '+')} exceed {said(total, '')}"
+    sizes = known("n_images", "n_patients")
+    if len(sizes) == 2 and sizes["n_patients"] > sizes["n_images"]:
+        yield [*sizes], "n_patients {n_patients} exceed n_images {n_images}".format(**sizes)
+    for name in ("cv_folds", "n_classes"):
+        split = known(name)
+        if split and sizes and split[name] > max(sizes.values()):
+            yield [*split, *sizes], f"{said(split, '')} exceeds {said(sizes, 'and')}"
+
 
 class StudyDataset(Record):
     """A data set as the study names it."""
 
     name: Text
     public: StrictBool | None = None
-    url: Text | None = None
-    dataset: Text | None = None
+    url: WebAddress | None = None
+    dataset: DatasetName | None = None
     basis: Basis
     source: Text | None = None
 
@@ -201,22 +200,26 @@ class ReportedMetric(Record):
     value: Fraction
     ci_low: Fraction | None = None
     ci_high: Fraction | None = None
-    sd: Annotated[float, Field(ge=0)] | None = None
+    sd: Deviation | None = None
     backbone: BackboneName | None = None
     tl_type: TlType | None = None
     task: Text | None = None
     split: Split | None = None
-    n: Positive | None = None
+    n: Cases | None = None
     headline: StrictBool = False
     basis: Basis
     source: Text
 
     @model_validator(mode="after")
-    def _interval_is_ordered(self) -> ReportedMetric:
-        if (self.ci_low is None) != (self.ci_high is None):
-            raise ValueError("ci_low and ci_high go together.")
-        if self.ci_low is not None and self.ci_high is not None and self.ci_low > self.ci_high:
-            raise ValueError(f"ci_low {self.ci_low} is above ci_high {self.ci_high}.")
+    def _interval_holds_the_value(self) -> ReportedMetric:
+        low, high = self.ci_low, self.ci_high
+        if low is None or high is None:
+            if low is not high:
+                raise ValueError("ci_low and ci_high go together.")
+        elif low > high:
+            raise ValueError(f"ci_low {low} is above ci_high {high}.")
+        elif not low <= self.value <= high:
+            raise ValueError(f"the interval from {low} to {high} does not hold {self.value}.")
         return self
 
 
@@ -232,11 +235,11 @@ class StudyRecord(Record):
     """One reviewed study: the content of ``data/studies/<key>.yaml``."""
 
     key: Key
-    ref: Positive | None = None
+    ref: Reference | None = None
     citation: Citation
     curation: Curation = Curation()
     values: Values
-    other_disagreements: Mapping[str, tuple[Disagreement, ...]] = {}
+    other_disagreements: Mapping[Name, tuple[Disagreement, ...]] = {}
     datasets: tuple[StudyDataset, ...] = ()
     metrics: tuple[ReportedMetric, ...] = ()
     notes: Notes = Notes()
@@ -258,9 +261,9 @@ class StudyRecord(Record):
     def _one_headline_a_metric(
         cls, metrics: tuple[ReportedMetric, ...]
     ) -> tuple[ReportedMetric, ...]:
-        headlines = [metric.metric for metric in metrics if metric.headline]
-        for name in headlines:
-            if headlines.count(name) > 1:
+        headlines = Counter(metric.metric for metric in metrics if metric.headline)
+        for name, count in headlines.items():
+            if count > 1:
                 raise ValueError(f"{name} has two headline values; at most one is main.")
         return metrics
 
@@ -328,10 +331,10 @@ class DatasetRecord(Record):
     task: Text | None = None
     year: Year | None = None
     year_basis: Text | None = None
-    url: Text | None = None
-    n_images: Positive | None = None
-    n_cases: Positive | None = None
-    n_classes: Positive | None = None
+    url: WebAddress | None = None
+    n_images: Images | None = None
+    n_cases: Images | None = None
+    n_classes: Classes | None = None
     licence: Text | None = None
     access: Access | None = None
     loader: Text | None = None
@@ -344,7 +347,7 @@ class ClaimRecord(Record):
 
     id: Text
     claim: Text
-    refs: tuple[Positive, ...] = ()
+    refs: tuple[Reference, ...] = ()
 
 
 #: Sections of the review's facts that figures count with: all they hold is whole numbers.
@@ -382,10 +385,10 @@ class SecondValues(Record):
 
     modality: Modality | None = None
     subject: Subject | None = None
-    n_classes: Positive | None = None
-    n_images: Positive | None = None
-    n_patients: Positive | None = None
-    n_test: Positive | None = None
+    n_classes: Classes | None = None
+    n_images: Images | None = None
+    n_patients: Images | None = None
+    n_test: Images | None = None
     backbones: Backbones | None = None
     tl_types: TlTypes | None = None
 

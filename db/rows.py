@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from db.datafiles import line_of, read_text
+from db.datafiles import line_of
 from db.records import Disagreement, StudyRecord, Value, Values
 from db.vocabulary import fold_case
 
@@ -47,7 +47,7 @@ class StudyRows:
         """Return the line of a field in the study's file, for a message about it."""
         if self.path is None or self.line is not None:
             return self.line
-        return line_of(read_text(self.path), tuple(name.split(".")))
+        return line_of(self.path, tuple(name.split(".")))
 
 
 def _json(value: Any) -> str | None:

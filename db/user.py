@@ -15,12 +15,12 @@ from pathlib import Path
 from sqlalchemy import delete, select
 
 from db.database import Database
-from db.datafiles import read_json_lines, read_list, read_record
+from db.datafiles import read_json_lines, read_record
 from db.datafolder import folder
 from db.errors import DataFileError, NotFoundError, Problem, gathering
 from db.load import CHUNK, NO_REF, LoadReport, chunks, delete_studies, load_user_studies
-from db.packaged import cross_check, unknown_datasets, use_backbones
-from db.records import DatasetRecord, StudyRecord
+from db.packaged import Named, cross_check, use_backbones
+from db.records import StudyRecord
 from db.rows import StudyRows, study_rows
 from db.tables import table
 
@@ -56,24 +56,25 @@ def check_files(paths: Iterable[Path]) -> tuple[int, list[Problem]]:
     """Check study files, also against the packaged ones; return how many, and their problems."""
     use_backbones()
     problems: list[Problem] = []
-    records: list[tuple[Path, StudyRecord]] = []
+    named: list[Named] = []
     files = study_files(paths)
     for path in files:
         with gathering(problems, path):
             if path.suffix == ".jsonl":
-                records += [(path, record) for _, record in read_json_lines(StudyRecord, path)]
+                for line, record in read_json_lines(StudyRecord, path):
+                    named.append(Named.of(record, path, line))
             else:
-                records.append((path, read_record(StudyRecord, path)))
+                named.append(Named.of(read_record(StudyRecord, path), path))
     given = {path.resolve() for path in files}
     home = (folder() / "studies").resolve()
+    problems += [
+        Problem(one.path, one.line, "ref", NO_REF)
+        for one in named
+        if dict(one.names)["ref"] is not None and one.path.resolve().parent != home
+    ]
     others = [path for path in sorted(home.glob("*.yaml")) if path.resolve() not in given]
-    packaged = [(path, read_record(StudyRecord, path)) for path in others]
-    known = {one.name for one in read_list(DatasetRecord, folder() / "datasets.yaml")}
-    for path, record in records:
-        if record.ref is not None and path.resolve().parent != home:
-            problems.append(Problem(path, None, "ref", NO_REF))
-        problems += unknown_datasets(path, record, known)
-    return len(files), problems + cross_check([*packaged, *records])
+    packaged = [Named.of(read_record(StudyRecord, path), path) for path in others]
+    return len(files), problems + cross_check([*packaged, *named])
 
 
 def _parse(paths: Sequence[Path]) -> tuple[list[StudyRows], list[Problem]]:

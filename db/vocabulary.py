@@ -316,7 +316,7 @@ class Lexicon:
 
     def nearest(self, word: str, count: int = 3) -> list[str]:
         """Return the known words closest in spelling to `word`, best first."""
-        keys = get_close_matches(fold(word), self._term_of, n=count * 2, cutoff=0.6)
+        keys = get_close_matches(fold(word[:100]), self._term_of, n=count * 2, cutoff=0.6)
         words = dict.fromkeys(self._spelling[key] for key in keys)
         return list(words)[:count]
 

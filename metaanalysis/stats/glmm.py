@@ -36,6 +36,9 @@ _STEEP_TAU = 1.5
 _MANY = 1000
 _MOST_STEPS = 30
 
+#: A study so many times as large as the median one is named where a likelihood does not settle.
+_OUT_OF_PROPORTION = 10_000
+
 
 def glmm(
     events: ArrayLike | EffectSizes,
@@ -91,7 +94,10 @@ def glmm(
     k = studies.k
     require(k, 2, "The binomial-normal model", studies.excluded)
     data = Counts(count, size, nodes)
-    best = _maximum(data)
+    try:
+        best = _maximum(data)
+    except ConvergenceError as error:
+        raise _naming_the_largest(error, studies, size) from None
     described = proportions(count, size, "logit")
     df = float(k - 1) if test == "t" else None
     se = math.sqrt(best.covariance[0, 0])
@@ -140,6 +146,19 @@ def glmm(
             "nodes": nodes,
         },
         warnings=tuple(notes),
+    )
+
+
+def _naming_the_largest(
+    error: ConvergenceError, studies: EffectSizes, size: FloatArray
+) -> ConvergenceError:
+    """Name the study whose number of cases is out of all proportion, if one is."""
+    largest = int(np.argmax(size))
+    if size[largest] < _OUT_OF_PROPORTION * float(np.median(size)):
+        return error
+    name = studies.labels[largest]
+    return ConvergenceError(
+        error.message, f"{name} counts {size[largest]:,.0f} cases: check it, or leave it out."
     )
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from db.datafiles import read_list
 from db.datafolder import folder as data_folder
 from db.errors import ImagesError, UsageError
-from db.records import Key, Positive, Record, Text
+from db.fields import Key, Positive, Text
+from db.records import Record
 from db.wording import whole_number
 from replicate.download import DownloadError, Received, fetch
 from replicate.images.image_set import ImageSet

@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 from db.datafiles import read_list
 from db.datafolder import folder
 from db.errors import NotFoundError, UsageError
-from db.records import BackboneRecord, Fraction, Positive, Record, Text, Year
+from db.fields import Fraction, Positive, Text, Year
+from db.records import BackboneRecord, Record
 from db.vocabulary import Lexicon
 
 Channels = tuple[Fraction, Fraction, Fraction]

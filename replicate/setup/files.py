@@ -15,11 +15,12 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from db.database import Database, lent
-from db.datafiles import line_of, read_list, read_record, read_text
+from db.datafiles import line_of, read_list, read_record
 from db.datafolder import folder
 from db.errors import DataFileError, NotFoundError, Problem, UsageError
+from db.fields import Cases, Images, Key, Metric, Text, WebAddress
 from db.literature import Reported, Study, read_studies
-from db.records import DatasetRecord, Key, Metric, Positive, Record, Text
+from db.records import DatasetRecord, Record
 from db.vocabulary import Lexicon, fold
 from db.wording import whole_number
 from replicate.setup.defaults import BY_TL_TYPE, COMMON
@@ -64,9 +65,9 @@ class Source(Record):
     dataset: Text | None = None
     used: Text | None = None
     images: Text | None = None
-    url: Text | None = None
+    url: WebAddress | None = None
     licence: Text | None = None
-    n_images: Positive | None = None
+    n_images: Images | None = None
     get: Text
     layout: Text
     classes: Mapping[Text, Text] = Field(min_length=2)
@@ -107,7 +108,7 @@ class Target(Record):
     task: Text | None = None
     backbone: Text | None = None
     split: Text | None = None
-    cases: Positive | None = None
+    cases: Cases | None = None
     note: Text | None = None
     of_class: Text | None = None
 
@@ -297,11 +298,10 @@ def _read(path: Path) -> Setup:
 def _faults(setup: Setup, path: Path, study: Study | None) -> list[Problem]:
     """Find what only the study's record and the list of data sets show."""
     found: list[Problem] = []
-    text = read_text(path)
 
     def fault(place: tuple[int | str, ...], message: str) -> None:
         field = ".".join(map(str, place))
-        found.append(Problem(path, line_of(text, place), field, message))
+        found.append(Problem(path, line_of(path, place), field, message))
 
     if study is None and setup.study is not None:
         fault(("study",), f"no study {setup.study!r} in the database.")

@@ -13,9 +13,9 @@ from typing import Any
 
 from db.database import Database, lent
 from db.errors import NotFoundError, UsageError
+from db.fields import known_backbones
 from db.literature import Reported, Study, read_studies
 from db.packaged import use_backbones
-from db.records import known_backbones
 from db.vocabulary import EXTENT_UNREPORTED, HEADLINE_METRICS
 from replicate.images.image_set import ImageSet
 from replicate.networks.builders import builder_for

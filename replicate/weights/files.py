@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 
 from db.datafiles import read_list
 from db.datafolder import folder
-from db.records import Record, Text
+from db.fields import Text
+from db.records import Record
 from replicate.networks.builders import Builder, Channels
 
 

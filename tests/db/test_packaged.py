@@ -186,5 +186,5 @@ def test_faults_of_several_files_are_told_together(tmp_path: Path) -> None:
 def test_a_data_set_that_is_not_listed(tmp_path: Path) -> None:
     old, new = "dataset: NIH ChestX-ray14", "dataset: No such set"
     copy = spoil(tmp_path, "studies/tang2020.yaml", old, new)
-    with pytest.raises(DataFileError, match="'No such set' is not a name in datasets"):
+    with pytest.raises(DataFileError, match=r"datasets\.0\.dataset: data set: no such term"):
         read(copy)

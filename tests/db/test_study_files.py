@@ -52,7 +52,7 @@ def line_of(start: str) -> int:
         ("value: 1234", "value: many", line_of("n_images"), "values.n_images.value", "many"),
         ("value: 1234", "value: null", line_of("n_images"), "values.n_images", "not_found"),
         ("{value: 1234, basis: abstract, source: https://doi.org/10.1000/mine.2026}", "1234", line_of("n_images"), "values.n_images", "basis"),
-        ("year: 2026", "year: 20260", line_of("year"), "citation.year", "2100"),
+        ("year: 2026", "year: 20260", line_of("year"), "citation.year", "1950 to"),
         ("  year: 2026\n", "", line_of("citation"), "citation.year", "missing"),
         ("value: 0.93", "value: 93", line_of("value: 0.93"), "metrics.0.value", "write 0.93 for 93 %"),
         ("doi: 10.1000/mine.2026", "doi: mine", line_of("doi"), "citation.doi", "not a DOI"),
@@ -91,8 +91,10 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
         ("key: a\n\tref: 1\n", 2, "broken YAML"),
         ("- a\n- b\n", 1, "field: value"),
         ("", None, "field: value"),
-        ("key: !!python/object:os.system {}\n", 1, "broken YAML"),
-        ("key: 2020-13-45\n", None, "broken YAML"),
+        ("key: !!python/object:os.system {}\n", 1, "a tag"),
+        ("key: a\n---\nkey: b\n", 2, "second document"),
+        ("key: a\n? [b]\n: c\n", 2, "named by a word"),
+        ("key: \x00\n", 1, "U+0000"),
     ],
 )
 def test_broken_yaml(tmp_path: Path, text: str, line: int | None, says: str) -> None:
@@ -135,8 +137,11 @@ def test_json_lines_name_the_line(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", '{"key": "a"}\n{"key": \n')
     with pytest.raises(DataFileError) as caught:
         list(read_json_lines(StudyRecord, path))
-    assert {problem.line for problem in caught.value.problems} == {1}
-    assert {problem.field for problem in caught.value.problems} == {"citation", "values"}
+    assert {problem.line for problem in caught.value.problems} == {1, 2}
+    assert {problem.field for problem in caught.value.problems if problem.line == 1} == {
+        "citation",
+        "values",
+    }
 
 
 def test_good_changes_key_and_doi() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,3 +182,11 @@ def test_mirror_and_order(rows):
     close(turned.estimate, -base.estimate, rtol=1e-5, atol=1e-5)
     close(turned.tau2, base.tau2, rtol=1e-4, atol=1e-6)
     assert base.tau2 >= 0
+
+
+def test_a_study_out_of_all_proportion_is_named() -> None:
+    events, n = [90, 45, 80, 9 * 10**8], [100, 50, 100, 10**9]
+    studies = replace(proportions(events, n, "logit"), labels=("a", "b", "c", "slip2026"))
+    with pytest.raises(ConvergenceError) as caught:
+        glmm(studies)
+    assert "slip2026" in caught.value.hint
