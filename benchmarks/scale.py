@@ -1,6 +1,7 @@
 """How loading and querying grow with the number of studies, on synthetic ones.
 
     python benchmarks/scale.py --csv benchmarks/scale.csv
+    python benchmarks/scale.py --commands DATABASE --csv benchmarks/growth.csv
 
 Each size loads into a new database, in a process of its own, so that its time and peak memory are
 its own. The studies are synthetic: random terms of the vocabularies, never evidence of anything.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 import resource
 import statistics
@@ -124,6 +126,40 @@ def seconds_of(database: Database, words: dict[str, Any], repeats: int = 9) -> t
     return statistics.median(times), found.matched
 
 
+#: Commands that must not grow out of hand.
+COMMANDS = {
+    "query, as a table": ["query"],
+    "query, as CSV": ["query", "--format", "csv"],
+    "stats pool": ["stats", "pool"],
+    "db export": ["db", "export", "--out", "{folder}"],
+    "audit": ["audit"],
+}
+
+
+def run_commands(place: str, names: list[str]) -> Iterator[dict[str, Any]]:
+    """Run whole processes on a database and yield what each took."""
+    with open_database(place) as database:
+        count = database.rows("SELECT COUNT(*) AS n FROM study")[0]["n"]
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            words = [word.format(folder=folder) for word in COMMANDS[name]]
+            command = [sys.executable, "-m", "medtl_meta", "--db", place, *words]
+            started = time.perf_counter()
+            with subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ) as process:
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            assert process.returncode == 0, command
+            yield {
+                "studies": count,
+                "command": name,
+                "cpu_s": round(used.ru_utime + used.ru_stime, 1),
+                "clock_s": round(time.perf_counter() - started, 1),
+                "peak_mib": round(used.ru_maxrss / 1024),
+            }
+
+
 def measure(count: int, form: str, place: str | None) -> dict[str, Any]:
     """Load `count` synthetic studies into a new database and query it."""
     with tempfile.TemporaryDirectory() as name:
@@ -162,16 +198,25 @@ def main() -> None:
     parser.add_argument("--form", nargs="+", choices=["jsonl", "yaml"], default=["jsonl", "yaml"])
     parser.add_argument("--postgres", help="URL of an empty database to measure on instead")
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--commands", metavar="DATABASE", help="measure commands on it instead")
+    parser.add_argument("--only", nargs="+", choices=COMMANDS, default=list(COMMANDS))
     parser.add_argument("--load", nargs=2, metavar=("DATABASE", "PATH"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.load:
         load(*arguments.load)
         return
     rows = []
-    for form in arguments.form:
-        for count in arguments.studies:
-            rows.append(measure(count, form, arguments.postgres))
-            print(rows[-1], flush=True)
+    if arguments.commands:
+        measured = run_commands(arguments.commands, arguments.only)
+    else:
+        measured = (
+            measure(count, form, arguments.postgres)
+            for form in arguments.form
+            for count in arguments.studies
+        )
+    for row in measured:
+        rows.append(row)
+        print(row, flush=True)
     if arguments.csv:
         with arguments.csv.open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0], lineterminator="\n")

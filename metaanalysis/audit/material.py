@@ -63,10 +63,9 @@ def gather(database: Database) -> Material:
     for row in query.printed(database):
         facts[row["section"]][row["name"]] = row["value"]
         places[row["section"]] = row["place"]
-    packaged = database.rows("SELECT key FROM study WHERE origin = 'packaged'")
     return Material(
         database,
-        tuple(read_studies(database, [row["key"] for row in packaged]).values()),
+        tuple(read_studies(database, query.packaged_keys(database)).values()),
         dict(facts),
         places,
         tuple(query.review_claims(database)),

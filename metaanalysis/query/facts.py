@@ -39,6 +39,12 @@ def coverage(database: Database) -> Coverage:
     return Coverage(curated, json.loads(total[0]["value"]), counted["everything"] - curated)
 
 
+def packaged_keys(database: Database) -> list[str]:
+    """Return the keys of the studies that come with the release, without the user's own."""
+    rows = database.rows("SELECT key FROM study WHERE origin = 'packaged'")
+    return [row["key"] for row in rows]
+
+
 def backbone_names(database: Database) -> Lexicon:
     """Return the names of backbones with their synonyms."""
     rows = database.rows(

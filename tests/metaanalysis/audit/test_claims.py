@@ -34,7 +34,7 @@ def judged(material: Material, claim: str, *studies: Study) -> dict[str, Finding
     row = next(row for row in material.claims if row["id"] == claim)
     refs = [made.ref for made in studies] if row["refs"] else row["refs"]
     row = {**row, "refs": refs}
-    return by_id(claims(replace(material, studies=studies, claims=(row,))))
+    return by_id(claims(replace(material, reviewed=studies, claims=(row,))))
 
 
 def reviewed(ref: int, *metrics: Reported, **columns: Any) -> Study:
