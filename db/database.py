@@ -115,7 +115,14 @@ def _exists(location: Location) -> bool:
     if location.path is None:
         return True
     try:
-        return location.path.is_file() and location.path.stat().st_size > 0
+        if location.path.is_file():
+            return location.path.stat().st_size > 0
+        if location.path.exists() and not location.path.is_dir():
+            raise DatabaseError(
+                f"{location}: is a device or a pipe, and cannot be a database.",
+                "Give another path with --db.",
+            )
+        return False
     except OSError as error:
         raise DatabaseError(
             f"{location}: cannot be a file ({error.strerror}).", "Give another path with --db."

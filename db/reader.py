@@ -239,13 +239,14 @@ class ConnectionReader:
     @contextmanager
     def snapshot(self) -> Iterator[ConnectionReader]:
         """Lend a reader on a connection of its own, inside one transaction."""
-        with self._asked(lambda connection: connection.engine.connect()) as connection:
-            held = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            lent = ConnectionReader(held, self._place, inside=True)
+        held = self._asked(lambda connection: connection.engine.connect())
+        held.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        lent = ConnectionReader(held, self._place, inside=True)
+        try:
             lent.rows("SELECT 1")  # what is asked first fixes what is seen
             yield lent
+        finally:
+            lent._asked(lambda connection: connection.close())
 
     def close(self) -> None:
         """Close the connection for good."""
