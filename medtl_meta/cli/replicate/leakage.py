@@ -11,6 +11,7 @@ import click
 
 from medtl_meta.cli.options import format_option, remark
 from medtl_meta.cli.output import write_rows
+from medtl_meta.cli.replicate.settings import outside_option
 
 if TYPE_CHECKING:
     from replicate.splits.leakage import Leakage, Pair
@@ -46,6 +47,7 @@ FOLD_COLUMNS = ("repeat", "fold", "tested", "exact", "near", "groups")
 )
 @click.option("--pairs", is_flag=True, help="List the pairs instead of counting them.")
 @click.option("--limit", "-n", type=click.IntRange(min=1), help="List at most so many pairs.")
+@outside_option
 @format_option
 def leakage(
     where: str,
@@ -77,7 +79,7 @@ def leakage(
 
     if folds is not None and split_by is None:
         raise UsageError("--folds: goes with --split-by.", "Say --split-by patient or image.")
-    images = open_images(where)
+    images = open_images(where, allow_outside=bool(given["allow_outside"]))
     divided = []
     if split_by is not None:
         split = Split(
