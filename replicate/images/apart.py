@@ -13,21 +13,18 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from db.errors import ImagesError, MedtlError, UsageError
+from db.errors import ImagesError, UsageError
 from replicate.images.image_set import Pixels
-from replicate.images.levels import SMALLER
 
 #: Environment variable: seconds that one file may take; and how many without it.
 SECONDS = "MEDTL_META_DECODE_SECONDS"
 DEFAULT_SECONDS = 5.0
-
-#: Address space of the process: the largest picture that is decoded, in double precision.
-MEMORY = 4 * 2**30
 
 
 def limit_s() -> float:
@@ -69,7 +66,7 @@ def patient_apart(path: Path) -> str | None:
 def _asked(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
     seconds = limit_s()
     try:
-        worker = _IDLE.pop()
+        worker = _idle().pop()
     except IndexError:
         worker = _Worker()
     found = worker.ask({**request, "path": str(path), "seconds": seconds})
@@ -83,7 +80,7 @@ def _asked(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearr
             f"{path}: its decoder broke down (exit code {worker.process.returncode}).",
             "Take it out, or store it in a plainer form.",
         )
-    _IDLE.append(worker)
+    _idle().append(worker)
     answer, body = found
     if "message" in answer:
         kind = UsageError if answer["usage"] else ImagesError
@@ -96,7 +93,7 @@ class _Worker:
 
     def __init__(self) -> None:
         # -P: the current folder, which may be a stranger's, is no place to import from.
-        command = [sys.executable, "-P", "-m", "replicate.images.apart"]
+        command = [sys.executable, "-P", "-m", "replicate.images.serving"]
         places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
         self.process = subprocess.Popen(
             command,
@@ -143,59 +140,16 @@ class _Worker:
         self.process.wait()
 
 
-_IDLE: list[_Worker] = []
+@cache
+def _idle() -> list[_Worker]:
+    """Return the processes that wait for work; they end with this one, which alone asks them."""
+    waiting: list[_Worker] = []
 
+    def end() -> None:
+        while waiting:
+            waiting.pop().close()
 
-def _end() -> None:
-    while _IDLE:
-        _IDLE.pop().close()
-
-
-atexit.register(_end)
-if hasattr(os, "register_at_fork"):
-    # The processes are those of the one that started them.
-    os.register_at_fork(after_in_child=_IDLE.clear)
-
-
-def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer until nobody asks any more."""
-    from replicate.images.decoding import decode_here
-
-    for line in requests:
-        request = json.loads(line)
-        path, body = Path(request["path"]), b""
-        # Its default action ends the process, wherever it is.
-        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
-        try:
-            if request["task"] == "patient":
-                from replicate.images.dicom import patient_here
-
-                answer: dict[str, Any] = {"patient": patient_here(path)}
-            else:
-                pixels = decode_here(path, request["frame"])
-                answer, body = {"shape": pixels.shape}, np.ascontiguousarray(pixels).tobytes()
-        except MedtlError as error:
-            usage = isinstance(error, UsageError)
-            answer = {"message": error.message, "hint": error.hint, "usage": usage}
-        except MemoryError:
-            said = f"{path}: not enough memory to decode it."
-            answer = {"message": said, "hint": SMALLER, "usage": False}
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        answers.write(json.dumps({**answer, "bytes": len(body)}).encode() + b"\n")
-        answers.write(body)
-        answers.flush()
-
-
-def _limited() -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    _limited()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that asked decides
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
-    _serve(sys.stdin.buffer, answers)
+    atexit.register(end)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=waiting.clear)
+    return waiting

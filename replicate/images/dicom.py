@@ -6,7 +6,7 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -101,7 +101,7 @@ def _read(path: Path) -> Any:
         raise ImagesError(f"{path}: is not a DICOM file.", _MEND) from error
 
 
-def _inflates(path: Path, stream: IO[bytes]) -> None:
+def _inflates(path: Path, stream: BinaryIO) -> None:
     """Refuse a deflated file that becomes too large, before it is inflated in memory."""
     read_preamble(stream, force=False)
     read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
