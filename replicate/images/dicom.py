@@ -19,7 +19,7 @@ from pydicom.pixels.utils import get_expected_length, pixel_array
 from db.errors import ImagesError
 from replicate.images import levels
 from replicate.images.apart import decode_apart, patient_apart
-from replicate.images.bounds import BESIDE, WHOLE
+from replicate.images.bounds import BESIDE, WHOLE, read_whole
 from replicate.images.image_set import Pixels
 from replicate.images.levels import SMALLER, scaled, told_by_name, windowed
 
@@ -66,9 +66,8 @@ def _plain(path: Path) -> Any | None:
 
     That is one with few elements before its values, and these neither compressed nor deflated.
     """
-    with path.open("rb") as stream:
-        content = stream.read(WHOLE + 1)
-    if len(content) > WHOLE:
+    content = read_whole(path)
+    if content is None:
         return None
     head = BytesIO(content[:BESIDE])
     if _DEFLATED in head.getvalue():
