@@ -57,10 +57,12 @@ class Form(NamedTuple):
 
 
 class _Bounded(io.FileIO):
-    """A file of which nobody reads more than the longest list of members at once."""
+    """A file of which zipfile reads no endless list of members when it opens it."""
+
+    listed = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _LIST:
+        if not self.listed and size is not None and size > _LIST:
             raise ValueError(f"its list of members has {size:,} bytes")
         return super().read(-1 if size is None else size) or b""
 
@@ -200,6 +202,7 @@ def opened(path: Path) -> Iterator[Arrays]:
     """
     try:
         with _Bounded(path) as stream, zipfile.ZipFile(stream) as archive:
+            stream.listed = True
             yield Arrays(path, archive)
     except zipfile.BadZipFile as error:
         raise ImagesError(f"{path}: is not a whole .npz file ({error}).", _FETCH) from error

@@ -311,6 +311,13 @@ def test_archives_that_lie(tmp_path: Path) -> None:
             open_npz(path)
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+def test_arrays_of_megabytes(tmp_path: Path, compressed: bool) -> None:
+    large = RNG.integers(0, 256, (20, 400, 400), dtype=np.uint8)
+    images = open_npz(saved(tmp_path / "x.npz", compressed, images=large, labels=np.arange(20) % 2))
+    assert (images.read(19) == large[19]).all()
+
+
 @pytest.mark.parametrize("label", [2**31, 2**63, 1e300, 10**6])
 def test_labels_that_would_make_endless_classes(tmp_path: Path, label: float) -> None:
     labels = np.array([0, 1, 0, 1, 0, 1, label])
