@@ -104,7 +104,8 @@ def plan(
     database
         An open database, which has the study; None opens the default one.
     **words
-        The options of ``medtl-meta replicate run``: ``epochs=5``, ``tl="fine-tuning"``.
+        The options of ``medtl-meta replicate run``: ``epochs=5``, ``tl="fine-tuning"``,
+        ``allow_outside=True``.
 
     Raises
     ------

@@ -199,6 +199,7 @@ def make_plan(
     images: str | Path | ImageSet | None = None,
     *,
     source: str | None = None,
+    allow_outside: bool = False,
     opening: Opening = open_database,
     chosen: str = "chosen by the caller",
     **words: Any,
@@ -214,6 +215,8 @@ def make_plan(
         A set, or where it is (see :func:`replicate.images.opening.open_images`).
     source
         Which of the setup's sources the images are.
+    allow_outside
+        Whether the images may lie outside their set's folder, too.
     opening
         Opens the database that has the study.
     chosen
@@ -238,7 +241,9 @@ def make_plan(
     elif images is not None:
         from replicate.images.opening import open_images
 
-        found = open_images(images, size=settings.get("preprocessing.size"))
+        found = open_images(
+            images, size=settings.get("preprocessing.size"), allow_outside=allow_outside
+        )
     if name is None:
         if found is None:
             raise UsageError(

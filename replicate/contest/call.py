@@ -49,6 +49,7 @@ def contest_cells(
     design: Design | None = None,
     *,
     modalities: Sequence[str] = (),
+    allow_outside: bool = False,
 ) -> list[Cell]:
     """Return the runs of a contest: TL types x backbones x seeds on every image set.
 
@@ -60,6 +61,8 @@ def contest_cells(
         None takes the defaults of :class:`Design`.
     modalities
         Of each set in turn, for the reader; none, or as many as there are sets.
+    allow_outside
+        Whether images may lie outside their set's folder, too.
 
     Raises
     ------
@@ -76,7 +79,12 @@ def contest_cells(
         )
     size = design.settings.get("preprocessing.size", Preprocessing().size)
     entrants = [
-        Entrant(one if isinstance(one, ImageSet) else open_images(one, size=size), modality)
+        Entrant(
+            one
+            if isinstance(one, ImageSet)
+            else open_images(one, size=size, allow_outside=allow_outside),
+            modality,
+        )
         for one, modality in zip_longest(images, modalities)
     ]
     networks = []
@@ -110,6 +118,7 @@ def hold_contest(
     design: Design | None = None,
     *,
     modalities: Sequence[str] = (),
+    allow_outside: bool = False,
     metric: str = "auc",
     folder: Path | None = None,
     each: Callable[[dict[str, Any]], None] | None = None,
@@ -119,7 +128,7 @@ def hold_contest(
 
     Parameters
     ----------
-    images, design, modalities
+    images, design, modalities, allow_outside
         As of :func:`contest_cells`.
     metric
         That the summary compares: ``auc``, ``accuracy`` or ``balanced_accuracy``.
@@ -143,7 +152,9 @@ def hold_contest(
     check_words(running)
     metric, rows = Lexicon("metric", CONTEST_METRICS).resolve(metric), []
     for row in run_cells(
-        contest_cells(images, design, modalities=modalities), folder=folder, **running
+        contest_cells(images, design, modalities=modalities, allow_outside=allow_outside),
+        folder=folder,
+        **running,
     ):
         rows.append(row)
         if each is not None:

@@ -7,12 +7,17 @@ background of radiographs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from db.errors import ImagesError
+from replicate.images.apart import decode_apart
+from replicate.images.bounds import FORMATS, decodes_quickly, read_bounded
 from replicate.images.image_set import Pixels
 from replicate.images.levels import MEND, SMALLER, chosen_frame, scaled, told_by_name, too_large
 
@@ -74,23 +79,79 @@ def decode(path: Path, frame: str | None = None) -> Pixels:
     try:
         if path.stat().st_size == 0:
             raise ImagesError(f"{path}: the file is empty (0 bytes).", MEND)
+        if is_dicom(path):
+            from replicate.images.dicom import decode_dicom
+
+            return decode_dicom(path, frame or "middle")
+        content = read_bounded(path) if frame in (None, "first", "1") else None
     except OSError as error:
         raise ImagesError(f"{path}: {error.strerror}.", "Check the path and its rights.") from error
-    if is_dicom(path):
-        from replicate.images.dicom import decode_dicom
+    if content is not None:
+        with _opened(path, BytesIO(content)) as picture:
+            if decodes_quickly(picture, content):
+                return _eight_bit(picture, path)
+    return decode_apart(path, frame)
 
-        return decode_dicom(path, frame or "middle")
+
+def decode_here(path: Path, frame: str | None = None) -> Pixels:
+    """Read an image file in this process, however long it takes; see :func:`decode`."""
+    if is_dicom(path):
+        from replicate.images.dicom import decode_dicom_here
+
+        return decode_dicom_here(path, frame or "middle")
+    with _opened(path, path) as picture:
+        picture.seek(_frame_index(path, picture, frame or "first"))
+        too_large(path, picture.width * picture.height)
+        return _eight_bit(picture, path)
+
+
+#: Beginnings of files that are no pictures of a set, and would be run or drawn by a program.
+_FOREIGN = {b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "PostScript", b"%PDF": "PDF"}
+
+
+@contextmanager
+def _opened(path: Path, source: Path | BytesIO) -> Iterator[Image.Image]:
+    """Open a picture by its content, as one of :data:`FORMATS` or not at all."""
     try:
-        with told_by_name(path), Image.open(path) as picture:
+        with told_by_name(path), Image.open(source, formats=FORMATS) as picture:
             too_large(path, picture.width * picture.height)
-            picture.seek(chosen_frame(path, frame or "first", getattr(picture, "n_frames", 1)))
-            return _eight_bit(picture, path)
-    except Image.DecompressionBombError as error:
+            yield picture
+    except UnidentifiedImageError as error:
+        with path.open("rb") as stream:
+            head = stream.read(4)
+        kind = _FOREIGN.get(head, "no picture of a kind that is opened")
+        raise ImagesError(f"{path}: cannot be decoded ({kind}).", MEND) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImagesError(f"{path}: {error}", SMALLER) from error
 
 
+def _frame_index(path: Path, picture: Image.Image, frame: str) -> int:
+    """Return the index of a frame; frames are counted only where that is needed."""
+    count = 1 if frame == "first" else getattr(picture, "n_frames", 1)
+    return chosen_frame(path, frame, count)
+
+
+#: EXIF's orientation -> what brings the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF says; Pillow's own way rewrites all of the EXIF besides."""
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _eight_bit(picture: Image.Image, path: Path) -> Pixels:
-    upright = ImageOps.exif_transpose(picture)
+    upright = _upright(picture)
     mode = upright.mode
     if mode.startswith(("I", "F")):
         values = np.asarray(upright, dtype=np.float64)

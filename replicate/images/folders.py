@@ -10,24 +10,27 @@ from db.errors import ImagesError
 from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
-from replicate.images.manifest import METADATA, PART_NAMES, fault, read_table
+from replicate.images.manifest import METADATA, PART_NAMES, fault, is_there, read_table
+from replicate.images.within import Within
 
 
-def open_folder(folder: Path) -> ImageSet:
+def open_folder(folder: Path, *, allow_outside: bool = False) -> ImageSet:
     """Open a folder with one subfolder a class, or one a part with one a class in each.
 
     Parts are ``train``, ``val`` (``valid``, ``validation``) and ``test``. Below a class, images
     may lie at any depth. Hidden files, and files that are no images, are passed over; so are
     masks: ``x_mask.png`` beside ``x.png``. A ``metadata.csv`` with columns ``file`` (relative to
     the folder) and ``split``, ``patient_id``, ``group_id`` or ``near_dup_group`` gives parts and
-    groups. What was passed over stands in `source`.
+    groups. What was passed over stands in `source`. Links are followed; those that lead out of the
+    folder only with `allow_outside`.
 
     Raises
     ------
     ImagesError
         No class, one class, a class without images, parts beside classes, or a metadata.csv that
-        contradicts the folder.
+        contradicts the folder; a link that leads out of it.
     """
+    within = Within(folder, allow_outside)
     layers = _subfolders(folder)
     if not layers:
         raise ImagesError(
@@ -36,9 +39,9 @@ def open_folder(folder: Path) -> ImageSet:
         )
     parts = [name for name in layers if name.lower() in PART_NAMES]
     if not parts:
-        entries, masks = _classes(folder, layers, None)
+        entries, masks = _classes(within, layers, None)
     else:
-        others = [name for name in layers if name not in parts and _has_image(layers[name])]
+        others = [name for name in layers if name not in parts and _has_image(within, layers[name])]
         if others:
             raise ImagesError(
                 f"{folder}: holds parts ({', '.join(parts)}) and other folders "
@@ -48,15 +51,16 @@ def open_folder(folder: Path) -> ImageSet:
         entries, masks = [], 0
         for name in parts:
             below = _subfolders(layers[name])
-            found, hidden = _classes(folder, below, PART_NAMES[name.lower()])
+            found, hidden = _classes(within, below, PART_NAMES[name.lower()])
             entries += found
             masks += hidden
         _whole(folder, parts, entries)
     remarks = [f"{masks} masks left out"] if masks else []
-    if loose := sum(is_image(path) for path in folder.iterdir() if path.is_file()):
+    alone = (path for path in folder.iterdir() if path.is_file() and within.holds(path))
+    if loose := sum(is_image(path) for path in alone):
         remarks.append(f"{loose} images outside class folders left out")
     if (folder / METADATA).is_file():
-        entries, unlisted = _described(folder, entries)
+        entries, unlisted = _described(within, entries)
         if unlisted:
             remarks.append(f"{unlisted} images not in {METADATA}")
     source = "; ".join([f"folder {folder.name}", *remarks])
@@ -71,16 +75,19 @@ def _subfolders(folder: Path) -> dict[str, Path]:
     }
 
 
-def _has_image(folder: Path) -> bool:
-    return any(is_image(path) for path in folder.rglob("*") if path.is_file())
+def _has_image(within: Within, folder: Path) -> bool:
+    found = within.files(within.checked(folder))
+    return any(is_image(path) for path in found if path.is_file())
 
 
-def _classes(root: Path, folders: Mapping[str, Path], part: str | None) -> tuple[list[Entry], int]:
+def _classes(
+    within: Within, folders: Mapping[str, Path], part: str | None
+) -> tuple[list[Entry], int]:
     """Return the images below each class folder, and the number of masks passed over."""
     entries: list[Entry] = []
     masks = 0
     for label, folder in folders.items():
-        files = [path for path in sorted(folder.rglob("*")) if _wanted(path, folder)]
+        files = [path for path in within.files(within.checked(folder)) if _wanted(path)]
         stems = {path.with_suffix("") for path in files}
         images = [path for path in files if not _is_mask(path, stems)]
         masks += len(files) - len(images)
@@ -89,15 +96,16 @@ def _classes(root: Path, folders: Mapping[str, Path], part: str | None) -> tuple
                 f"{folder}: the class {label} has no image.",
                 "Fill the folder or remove it; images are PNG, JPEG, BMP, TIFF or DICOM.",
             )
-        entries += [Entry(path.relative_to(root).as_posix(), path, label, part) for path in images]
+        entries += [
+            Entry(path.relative_to(within.folder).as_posix(), path, label, part) for path in images
+        ]
     return entries, masks
 
 
-def _wanted(path: Path, folder: Path) -> bool:
-    hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
+def _wanted(path: Path) -> bool:
     # A link to a file that has gone is an image that cannot be read, not one less.
     there = path.is_file() or (path.is_symlink() and not path.exists())
-    return not hidden and there and is_image(path)
+    return there and is_image(path)
 
 
 def _is_mask(path: Path, stems: set[Path]) -> bool:
@@ -125,9 +133,9 @@ def _whole(folder: Path, parts: list[str], entries: list[Entry]) -> None:
             )
 
 
-def _described(folder: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
+def _described(within: Within, entries: list[Entry]) -> tuple[list[Entry], int]:
     """Add parts and groups from metadata.csv; return how many images it does not name too."""
-    place = folder / METADATA
+    place = within.checked(within.folder / METADATA)
     rows = {row.name: row for row in read_table(place)}
     known = {entry.name: entry for entry in entries}
     for row in rows.values():
@@ -151,7 +159,7 @@ def _described(folder: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
 def _agrees(place: Path, row: Entry, known: Mapping[str, Entry]) -> None:
     entry = known.get(row.name)
     if entry is None:
-        if row.path.is_file():
+        if is_there(row.path):
             return  # an image outside the class folders, or a mask: passed over, and counted
         hint = "Restore the file or take its line out."
         raise fault(place, row.line, "file", f"{row.name} does not exist", hint)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import UnidentifiedImageError
 
 from db.errors import ImagesError, UsageError
 from replicate.images.image_set import Pixels
@@ -65,6 +66,8 @@ def told_by_name(
         yield
     except MemoryError as error:
         raise ImagesError(f"{path}: not enough memory to decode it.", SMALLER) from error
+    except UnidentifiedImageError:
+        raise  # its message names a stream; who opened the file knows its path
     except broken as error:
         said = str(error).strip().splitlines()
         reason = said[0].rstrip(".") if said else type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,11 @@ from db.errors import ImagesError
 from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
+from replicate.images.within import ALLOW, Within
+
+#: The table that a class folder may hold; most bytes of one.
+METADATA = "metadata.csv"
+MOST = 256 * 2**20
 
 #: What a part is called in folders and tables -> what it is called here.
 PART_NAMES = {
@@ -36,24 +42,30 @@ HEADINGS = {
 }
 
 
-def open_manifest(path: Path) -> ImageSet:
-    """Open the images that a CSV names, relative to its folder.
+def open_manifest(path: Path, *, allow_outside: bool = False) -> ImageSet:
+    """Open the images that a CSV names, relative to its folder and below it.
 
     Columns: ``file`` and ``class`` (or ``label``); optional ``split`` (train, val, test),
     ``patient_id`` or ``group_id`` (images that must not be torn apart), ``near_dup_group``
     (further images that belong together) and ``frame`` (of several in a file). Comma, semicolon
-    or tab; UTF-8. Other columns are not read.
+    or tab; UTF-8. Other columns are not read. What lies outside the folder, by its path or by a
+    link, is read only with `allow_outside`.
 
     Raises
     ------
     ImagesError
-        With line and column: a cell is missing or unknown, a file does not exist or occurs twice.
+        With line and column: a cell is missing or unknown, a file does not exist, occurs twice or
+        lies outside the folder.
     """
+    within = Within(path.parent, allow_outside)
     rows = read_table(path)
     for row in rows:
         if not row.label:
             raise fault(path, row.line, "class", "is empty", "Give every image a class.")
-        if not row.path.is_file():
+        if not within.holds(row.path):
+            what = f"{row.name} lies outside the folder of the table"
+            raise fault(path, row.line, "file", what, ALLOW)
+        if not is_there(row.path):
             hint = f"Looked for {row.path}."
             raise fault(path, row.line, "file", f"{row.name} does not exist", hint)
         if not is_image(row.path):
@@ -85,17 +97,29 @@ def read_table(path: Path) -> list[Entry]:
         With line and column.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        size = path.stat().st_size
+        if size > MOST:
+            raise ImagesError(f"{path}: {size:,} bytes are more than {MOST:,}.", "Split the table.")
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            text = stream.read()
     except UnicodeDecodeError as error:
         raise ImagesError(f"{path}: is not UTF-8 text.", "Save it as CSV in UTF-8.") from error
     except OSError as error:
         raise ImagesError(f"{path}: {error.strerror}.", "Check the path and its rights.") from error
-    lines = text.splitlines()
-    if not lines:
+    if not text:
         raise ImagesError(f"{path}: the file is empty.", "Its first line names the columns.")
-    delimiter = max(",;\t", key=lines[0].count)
-    reader = csv.reader(lines, delimiter=delimiter)
-    heading = [name.strip().lower() for name in next(reader)]
+    if "\0" in text:
+        raise ImagesError(f"{path}: holds NUL characters.", "Save it as CSV in UTF-8.")
+    first = io.StringIO(text).readline()
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    try:
+        return _rows(path, reader)
+    except csv.Error as error:
+        raise ImagesError(f"{path}:{reader.line_num}: {error}.", "Mend the line.") from error
+
+
+def _rows(path: Path, reader: Any) -> list[Entry]:
+    heading = [name.strip().lower() for name in next(reader, [])]
     columns = {
         name: heading.index(found)
         for name, words in HEADINGS.items()
@@ -111,21 +135,22 @@ def read_table(path: Path) -> list[Entry]:
         )
     rows: list[Entry] = []
     seen: dict[tuple[str, str | None], int] = {}
-    try:
-        rows.extend(
-            _row(path, reader.line_num, cells, columns, seen)
-            for cells in reader
-            if any(cell.strip() for cell in cells)
-        )
-    except csv.Error as error:
-        raise ImagesError(f"{path}:{reader.line_num}: {error}.") from error
+    rows.extend(
+        _row(path, reader.line_num, cells, columns, seen)
+        for cells in reader
+        if any(cell.strip() for cell in cells)
+    )
     if not rows:
         raise ImagesError(f"{path}: names no image.", "Each line below the first is one image.")
     return rows
 
 
-#: The table that a class folder may hold.
-METADATA = "metadata.csv"
+def is_there(path: Path) -> bool:
+    """Tell whether a path is a file; one that no system takes is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _row(

@@ -13,7 +13,9 @@ from replicate.images.medmnist import IMAGES, catalogue, named, open_medmnist, o
 from replicate.images.npz import open_npz
 
 
-def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
+def open_images(
+    where: str | Path, *, size: int | None = None, allow_outside: bool = False
+) -> ImageSet:
     """Open images of any source.
 
     Parameters
@@ -27,6 +29,8 @@ def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
     size
         Pixels that the images are needed at, for sources that have several sizes (MedMNIST) or
         any (phantom); images are not resized.
+    allow_outside
+        Whether a class folder or manifest may name files outside its own folder, by paths or links.
 
     Raises
     ------
@@ -45,14 +49,14 @@ def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
 
         return open_phantom(word, size=size)
     path = Path(where).expanduser()
-    if path.exists():
-        return _open_path(path)
+    if _exists(path):
+        return _open_path(path, allow_outside)
     given = os.environ.get(IMAGES)
     bare = given is not None and len(Path(where).parts) == 1
     if named(word) is not None:
         return open_medmnist(word, size=size)
-    if given is not None and bare and (Path(given) / word).exists():
-        return _open_path(Path(given) / word)
+    if given is not None and bare and _exists(Path(given) / word):
+        return _open_path(Path(given) / word, allow_outside)
     near = f" Looked in {given} too." if given else f" Set {IMAGES} to a folder of sets."
     raise ImagesError(
         f"{word}: no such folder, file or known set.{near}",
@@ -60,16 +64,26 @@ def open_images(where: str | Path, *, size: int | None = None) -> ImageSet:
     )
 
 
-def _open_path(path: Path) -> ImageSet:
+def _exists(path: Path) -> bool:
+    """Tell whether there is something; what no system takes as a path is nothing."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _open_path(path: Path, allow_outside: bool) -> ImageSet:
     if path.is_dir():
         files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
         archives = [p for p in files if p.suffix.lower() == ".npz"]
         if len(archives) == 1 and not any(p.is_dir() for p in files):
-            return _open_path(archives[0])
-        return open_folder(path)
+            return _open_path(archives[0], allow_outside)
+        return open_folder(path, allow_outside=allow_outside)
+    if not path.is_file():
+        raise ImagesError(f"{path}: is no file.", "Give a folder, a .csv or an .npz.")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return open_manifest(path)
+        return open_manifest(path, allow_outside=allow_outside)
     if suffix == ".npz":
         found = named(path.stem)
         if found is not None:

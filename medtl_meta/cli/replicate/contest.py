@@ -24,7 +24,7 @@ from medtl_meta.cli.options import (
 )
 from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.prose import heading
-from medtl_meta.cli.replicate.settings import spec_options
+from medtl_meta.cli.replicate.settings import outside_option, spec_options
 from medtl_meta.cli.sections import SectionedCommand
 from medtl_meta.cli.terminal import echo, echo_json
 from replicate.setup.overrides import overrides, parse_seeds
@@ -61,6 +61,7 @@ _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "
 @click.option(
     "--modality", multiple=True, metavar="WORD", help="Of each set in turn, for the reader."
 )
+@outside_option
 @spec_options(left_out=("positive",), **_OTHERWISE)
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
 @click.option(
@@ -122,7 +123,12 @@ def contest(
             seeds=parse_seeds(asked.pop("seeds", "0,1,2")),
             settings=overrides(asked),
         )
-        cells = contest_cells(given["images"], design, modalities=given["modality"])
+        cells = contest_cells(
+            given["images"],
+            design,
+            modalities=given["modality"],
+            allow_outside=bool(given["allow_outside"]),
+        )
         rows = _held(cells, given["device"], _command(context), out, given["where"])
     summary = summarise(rows, given["metric"])
     drawn = write_answer(summary, rows, out, wanted)

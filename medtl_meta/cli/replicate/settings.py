@@ -113,6 +113,14 @@ def spec_options(
     return gathered("words", *options)
 
 
+#: Gives a command ``--allow-outside``.
+outside_option = click.option(
+    "--allow-outside",
+    is_flag=True,
+    default=None,
+    help="Read files outside a set's folder too, where its CSV or links lead to them.",
+)
+
 #: Gives a command ``--images`` and ``--source``, among its ``words``.
 images_option = gathered(
     "words",
@@ -122,6 +130,7 @@ images_option = gathered(
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
     click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
+    outside_option,
 )
 
 #: Gives a command the options on where it computes, which change no result: as one keyword

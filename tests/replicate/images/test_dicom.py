@@ -129,7 +129,7 @@ def test_faults_are_told_by_name(tmp_path: Path) -> None:
     header = Dataset()
     header.PatientID = "7"
     header.save_as(bare, implicit_vr=False, little_endian=True)
-    with pytest.raises(ImagesError, match=r"cut\.dcm: cannot be decoded"):
+    with pytest.raises(ImagesError, match=r"cut\.dcm: declares .* 2,048 bytes, and holds"):
         decode(cut)
     with pytest.raises(ImagesError, match=r"text\.dcm: is not a DICOM"):
         decode(text)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from db.errors import ImagesError
+from db.errors import ImagesError, UsageError
 from replicate.images import arrays
-from replicate.images.arrays import read_arrays
 from replicate.images.npz import open_npz
 
 RNG = np.random.default_rng(0)
@@ -21,6 +21,11 @@ RGB = RNG.integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
 def saved(path: Path, compressed: bool = True, **content: Any) -> Path:
     (np.savez_compressed if compressed else np.savez)(path, **content)
     return path
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    with arrays.opened(path) as found:
+        return {name: found.load(name) for name in found.names}
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -71,14 +76,14 @@ def test_stored_arrays_are_mapped_and_large_ones_unpacked_once(
     stored = saved(tmp_path / "a.npz", False, x=GREY, y=fortran)
     packed = saved(tmp_path / "b.npz", True, x=GREY, y=fortran, small=np.arange(3))
     for path in (stored, packed, packed):
-        found = read_arrays(path)
+        found = loaded(path)
         assert isinstance(found["x"], np.memmap)
         assert not found["x"].flags.writeable
         assert (found["x"] == GREY).all()
         assert (found["y"] == GREY).all()
     unpacked = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert len(unpacked) == 3
-    assert read_arrays(packed)["small"].tolist() == [0, 1, 2]
+    assert len(unpacked) == 3  # 152 bytes of `small` do not go into 100 either
+    assert loaded(packed)["small"].tolist() == [0, 1, 2]
 
 
 class Trap:
@@ -162,3 +167,159 @@ def test_a_member_that_is_no_array(tmp_path: Path) -> None:
         archive.writestr("images.npy", "not an array")
     with pytest.raises(ImagesError, match="cannot be read"):
         open_npz(path)
+
+
+LABELS = np.arange(7) % 2
+
+
+def npy_bytes(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(array))
+    return buffer.getvalue()
+
+
+def headed(header: str, values: bytes = b"", version: int = 1) -> bytes:
+    """An array file with a header of one's own."""
+    text = header.encode("latin1") + b"\n"
+    size = struct.pack("<H" if version == 1 else "<I", len(text) if len(text) < 65536 else 65535)
+    return b"\x93NUMPY" + bytes([version, 0]) + size + text + values
+
+
+def form(shape: str, dtype: str = "'|u1'", fortran: str = "False") -> str:
+    return f"{{'descr': {dtype}, 'fortran_order': {fortran}, 'shape': {shape}, }}"
+
+
+HEADERS = {
+    "larger than the file": headed(form("(10000000, 224, 224)"), bytes(100)),
+    "huge": headed(form("(7, 9000000000000000000, 9000000000000000000)")),
+    "negative": headed(form("(7, -6, -5)"), bytes(210)),
+    "no shape": headed(form("None"), bytes(210)),
+    "an image of no pixels": headed(form("(7, 0, 5)")),
+    "many dimensions": headed(form("(" + "1," * 100 + ")"), bytes(1)),
+    "objects": headed(form("(7,)", "'|O'"), bytes(56)),
+    "nested objects": headed(form("(7,)", "[('a', '|O'), ('b', '<i8')]"), bytes(112)),
+    "no bytes each": headed(form("(1000000000000000000,)", "'|S0'")),
+    "code": headed("__import__('os').system('touch ran')"),
+    "brackets": headed("(" * 900),
+    "signs": headed("-" * 1000 + "1"),
+    "long": headed("{" + " " * 60_000 + "}"),
+    "very long": headed("{" + " " * 10_000_000 + "}", version=2),
+    "truth for a length": headed(form("(True, 6, 5)"), bytes(30)),
+    "foreign version": b"\x93NUMPY\x09\x00" + bytes(200),
+    "trailing bytes": headed(form("(7, 6, 5)"), bytes(100_000)),
+    "cut off": headed(form("(7, 6, 5)"), bytes(100)),
+}
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("member", ["images", "labels", "groups"])
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_that_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, member: str, packed: int
+) -> None:
+    monkeypatch.setenv("MEDTL_META_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    content = {"images": npy_bytes(GREY), "labels": npy_bytes(LABELS), "groups": npy_bytes(LABELS)}
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", packed) as archive:
+        for key, value in {**content, member: HEADERS[name]}.items():
+            archive.writestr(f"{key}.npy", value)
+    with pytest.raises(ImagesError, match=r"x\.npz"):
+        open_npz(path)
+    assert [found.name for found in tmp_path.iterdir()] == ["x.npz"]
+
+
+def zeros(path: Path, name: str, size: int) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.npy", npy_bytes(LABELS))
+        with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+            stream.write(headed(form(f"(7, {size // 7}, 1)")))
+            for _ in range(size // 7 * 7 // 2**20):
+                stream.write(bytes(2**20))
+            stream.write(bytes(size // 7 * 7 % 2**20))
+    return path
+
+
+@pytest.mark.parametrize("room", [10**6, arrays.IN_MEMORY])
+def test_deflated_zeros_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setenv("MEDTL_META_CACHE", str(tmp_path / "cache"))
+    path = zeros(tmp_path / "x.npz", "images", 7 * 2**25)
+    monkeypatch.setattr(arrays, "IN_MEMORY", room)
+    with pytest.raises(ImagesError, match="no images do"):
+        open_npz(path)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_there_is_a_limit_to_what_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "x.npz", images=GREY, labels=LABELS)
+    monkeypatch.setenv(arrays.UNPACKED, "1e-7")
+    with pytest.raises(ImagesError, match=arrays.UNPACKED):
+        open_npz(path)
+    for word in ("", "0", "nan", "1e400", "-1", "many"):
+        monkeypatch.setenv(arrays.UNPACKED, word)
+        with pytest.raises(UsageError, match=arrays.UNPACKED):
+            open_npz(path)
+
+
+def test_what_is_at_fault_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDTL_META_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(arrays, "IN_MEMORY", 150)
+    path = saved(tmp_path / "x.npz", images=GREY, labels=np.zeros(7, np.uint8))
+    with pytest.raises(ImagesError, match="one class"):
+        open_npz(path)
+    assert (
+        not (tmp_path / "cache" / "arrays").exists()
+        or len(list((tmp_path / "cache" / "arrays").iterdir())) <= 1
+    )
+
+
+@pytest.mark.parametrize("name", ["../images", "/images", "a/images", "C:\\images", "images.npy"])
+def test_members_with_a_path_are_not_the_array(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.npy", npy_bytes(GREY))
+        archive.writestr("labels.npy", npy_bytes(LABELS))
+    with pytest.raises(ImagesError, match="neither train_images nor images"):
+        open_npz(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_archives_that_lie(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for _ in range(2):
+            archive.writestr("images.npy", npy_bytes(GREY))
+    with pytest.raises(ImagesError, match="holds two arrays 'images'"):
+        open_npz(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(30_000):
+            archive.writestr(f"{index}.npy", b"")
+    with pytest.raises(ImagesError, match="list of members"):
+        open_npz(path)
+    whole = saved(path, images=GREY, labels=LABELS).read_bytes()
+    listed = whole.rindex(b"PK\x01\x02")
+    for place, value in ((8, 1), (10, 99), (10, 12), (20, 0xFFFFFFFF), (24, 0xFFFFFFFF), (42, 7)):
+        wrong = bytearray(whole)
+        size = 2 if place < 20 else 4
+        wrong[listed + place : listed + place + size] = value.to_bytes(size, "little")
+        path.write_bytes(wrong)
+        with pytest.raises(ImagesError, match=r"x\.npz"):
+            open_npz(path)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_arrays_of_megabytes(tmp_path: Path, compressed: bool) -> None:
+    large = RNG.integers(0, 256, (20, 400, 400), dtype=np.uint8)
+    images = open_npz(saved(tmp_path / "x.npz", compressed, images=large, labels=np.arange(20) % 2))
+    assert (images.read(19) == large[19]).all()
+
+
+@pytest.mark.parametrize("label", [2**31, 2**63, 1e300, 10**6])
+def test_labels_that_would_make_endless_classes(tmp_path: Path, label: float) -> None:
+    labels = np.array([0, 1, 0, 1, 0, 1, label])
+    with pytest.raises(ImagesError, match="run from 0"):
+        open_npz(saved(tmp_path / "x.npz", images=GREY, labels=labels))

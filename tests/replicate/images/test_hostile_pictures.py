@@ -1,0 +1,188 @@
+"""Pictures that are none, that are far larger than they look, or that would take for ever."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from db.errors import ImagesError, UsageError
+from replicate.images import apart, dicom
+from replicate.images.bounds import read_bounded
+from replicate.images.decoding import PICTURES, decode
+from tests.replicate.images.test_dicom import write
+
+POSTSCRIPT = """%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 40 40
+(MARK) (w) file dup (ran) writestring closefile
+showpage
+"""
+
+
+@pytest.mark.parametrize("suffix", sorted(PICTURES))
+def test_postscript_is_never_run(tmp_path: Path, suffix: str) -> None:
+    mark = tmp_path / "ran"
+    path = tmp_path / f"x{suffix}"
+    path.write_text(POSTSCRIPT.replace("MARK", str(mark)))
+    with pytest.raises(ImagesError, match=r"x\..*PostScript"):
+        decode(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kind", ["ICO", "PCX", "TGA", "SGI", "IM", "PDF", "JPEG2000", "XBM"])
+def test_formats_that_are_not_meant_are_not_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.png"
+    Image.new("1" if kind == "XBM" else "L", (20, 20)).save(path, format=kind)
+    with pytest.raises(ImagesError, match="cannot be decoded"):
+        decode(path)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(size: tuple[int, int], *others: bytes, data: bytes = b"") -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", data or zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(others) + pixels + chunk(b"IEND", b"")
+
+
+def tiff(entries: int, count: int, filler: int) -> bytes:
+    """A directory each of whose entries points to the whole filler."""
+    found = b"".join(struct.pack("<HHII", 1000 + i, 7, count, 100) for i in range(entries))
+    size = b"".join(struct.pack("<HHII", tag, 3, 1, 8) for tag in (256, 257))
+    start = 100 + filler
+    head = b"II*\0" + struct.pack("<I", start)
+    return head + b"\0" * (start - 8) + struct.pack("<H", entries + 2) + size + found + b"\0" * 4
+
+
+def scans(pixels: int, count: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated."""
+    stream = BytesIO()
+    Image.fromarray(np.zeros((pixels, pixels), np.uint8)).save(stream, "JPEG", progressive=True)
+    whole = stream.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    return whole[:last] + whole[last:-2] * count + whole[-2:]
+
+
+def gif_of_many_frames() -> bytes:
+    stream = BytesIO()
+    pages = [Image.new("L", (2, 2), grey) for grey in (0, 255)]
+    pages[0].save(stream, "GIF", save_all=True, append_images=pages[1:])
+    whole = stream.getvalue()
+    second = whole.rindex(b"!\xf9")
+    return whole[:second] + whole[second:-1] * 200_000 + b";"
+
+
+BOMBS = {
+    "huge.png": png((60_000, 60_000)),
+    "huge.bmp": b"BM"
+    + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 40_000, 40_000, 1, 24, *[0] * 6),
+    "huge.ppm": b"P6 99999 99999 255\n" + b"\0" * 100,
+    "texts.png": png((20, 20), *[chunk(b"zTXt", b"k\0\0" + zlib.compress(b"a" * 900_000))] * 2000),
+    "profile.png": png(
+        (20, 20), chunk(b"iCCP", b"k\0\0" + zlib.compress(b"a" * 10**8)), data=b"broken"
+    ),
+    "tags.tif": tiff(60_000, 10**6, 10**6),
+    "scans.jpg": scans(4000, 3000),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_in_time(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(BOMBS[name])
+    start = time.perf_counter()
+    with pytest.raises(ImagesError, match=name):
+        decode(path)
+    assert time.perf_counter() - start < apart.DEFAULT_SECONDS + 3
+
+
+def test_a_decoder_that_hangs_is_stopped_and_the_next_file_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, sound = tmp_path / "slow.jpg", tmp_path / "sound.gif"
+    slow.write_bytes(scans(4000, 3000))
+    Image.new("L", (5, 5), 7).save(sound)
+    monkeypatch.setenv(apart.SECONDS, "0.5")
+    start = time.perf_counter()
+    with pytest.raises(ImagesError, match=r"slow\.jpg: was not decoded in 0\.5 seconds"):
+        decode(slow)
+    assert time.perf_counter() - start < 4
+    monkeypatch.delenv(apart.SECONDS)
+    assert (decode(sound) == 7).all()
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "1e400", "", "²", "five"])
+def test_a_limit_that_is_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    path = tmp_path / "x.gif"
+    Image.new("L", (5, 5)).save(path)
+    monkeypatch.setenv(apart.SECONDS, given)
+    with pytest.raises(UsageError, match=apart.SECONDS):
+        decode(path)
+
+
+def test_frames_are_not_counted_for_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "x.gif"
+    path.write_bytes(gif_of_many_frames())
+    assert decode(path).shape == (2, 2, 3) or decode(path).shape == (2, 2)
+
+
+def test_ordinary_pictures_are_decoded_here(tmp_path: Path) -> None:
+    ramp = Image.fromarray(np.arange(10_000, dtype=np.uint32).reshape(100, 100).astype(np.uint8))
+    for name in ("a.png", "a.jpg", "a.bmp", "a.tif", "a.pgm"):
+        ramp.save(tmp_path / name)
+        assert read_bounded(tmp_path / name)
+    ramp.save(tmp_path / "b.jpg", progressive=True, exif=Image.Exif(), icc_profile=b"x" * 3000)
+    assert read_bounded(tmp_path / "b.jpg")
+
+
+def test_the_other_process_imports_nothing_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("open('ran', 'w').close()")
+    Image.new("L", (5, 5)).save(tmp_path / "x.gif")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(apart, "_idle", list)  # a new process, and not the last one's
+    decode(tmp_path / "x.gif")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"Rows": 60_000, "Columns": 60_000},
+        {"NumberOfFrames": 10**6},
+        {"Rows": 0},
+        {"NumberOfFrames": -3},
+        {"BitsAllocated": 32},
+        {"SamplesPerPixel": 3, "PlanarConfiguration": 0},
+    ],
+)
+def test_dicom_that_declares_more_than_it_holds(tmp_path: Path, tags: dict[str, int]) -> None:
+    path = write(tmp_path / "x.dcm", np.zeros((32, 32), np.uint16), **tags)
+    with pytest.raises(ImagesError, match=r"x\.dcm"):
+        decode(path)
+
+
+def test_deflated_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ramp = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
+    plain, deflated = write(tmp_path / "plain.dcm", ramp, PatientID="7"), tmp_path / "deflated.dcm"
+    header = dcmread(plain)
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    header.save_as(deflated)
+    assert (decode(deflated) == decode(plain)).all()
+    assert dicom.patient_of(deflated) == "7"
+    monkeypatch.setattr(dicom, "_INFLATED", 1000)
+    with pytest.raises(ImagesError, match=r"deflated\.dcm: inflates to more than"):
+        dicom.decode_dicom_here(deflated, "middle")
