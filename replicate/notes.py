@@ -12,6 +12,8 @@ WORDS: Mapping[str, str] = {
     "positive not named": "Positive is the last class, {positive}: none was named.",
     "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",
     "groups resampled": "Intervals are of {groups} groups, not of images.",
+    "one class called": "{models} of {of} models call every tested image {called}: what they "
+    "reach is no measure of what such a network can learn.",
     "area pooled over folds": "The AUC of {pooled:.3f} orders the scores of all folds "
     "together, though each comes from a model of its own scale; the mean of the folds' own is "
     "{mean:.3f}.",

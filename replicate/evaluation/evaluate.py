@@ -22,6 +22,7 @@ from replicate.evaluation.metrics import (
     OVERALL,
     PER_CLASS,
     confusion_of,
+    decisions,
     overall,
     per_class,
     tallies,
@@ -86,6 +87,7 @@ def evaluate(
     pooled = next(one.value for one in found if one.metric == "auc")
     if pooled is not None and areas and None not in areas:
         notes.append(Note("area pooled over folds", {"pooled": pooled, "mean": mean_of(areas)}))
+    notes += _of_one_class(tested)
     confusion = np.sum([one.confusion for one in each], axis=0)
     return Evaluation(
         metrics=tuple(found),
@@ -208,6 +210,17 @@ def _smooth_limits(
         return None, f"no interval: none of the {tested.unit} differs from another"
     scale = "Fisher's" if name == "kappa" else "logarithmic"
     return limits, f"linearised by {tested.unit}, {scale} scale{tested.beside}"
+
+
+def _of_one_class(tested: Tested) -> list[Note]:
+    """Say which models tell nothing apart: their AUC may look like something all the same."""
+    called = [np.unique(decisions(model.probabilities)) for model in tested.models]
+    alone = [int(classes[0]) for classes in called if classes.size == 1]
+    if not alone:
+        return []
+    names = " or ".join(tested.classes[label] for label in sorted(set(alone)))
+    values = {"models": len(alone), "of": len(tested.models), "called": names}
+    return [Note("one class called", values)]
 
 
 def _meaning(name: str, tested: Tested) -> str:
