@@ -11,7 +11,12 @@ WORDS: Mapping[str, str] = {
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
     "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",
-    "groups resampled": "Intervals resample {groups} groups, not images.",
+    "groups resampled": "Intervals are of {groups} groups, not of images.",
+    "one class called": "{models} of {of} models call every tested image {called}: what they "
+    "reach is no measure of what such a network can learn.",
+    "area pooled over folds": "The AUC of {pooled:.3f} orders the scores of all folds "
+    "together, though each comes from a model of its own scale; the mean of the folds' own is "
+    "{mean:.3f}.",
     # Training.
     "no class weights": "k-NN knows no class weights: it was fitted without them",
     "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "

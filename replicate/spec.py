@@ -117,12 +117,15 @@ class Transfer(Settings):
 
     `batchnorm` names the layers that normalise by running statistics (evaluation mode):
     ``frozen`` those of frozen blocks, ``all`` every one, ``none`` none - the mistake of many
-    scripts, in which a frozen network goes on changing; it forbids the cache.
+    scripts, in which a frozen network goes on changing; it forbids the cache. `statistics` of
+    BatchNorm layers that training moved are ``recalibrated`` on the training images before testing,
+    or left ``running``: averages of the last steps, which lag behind where steps are few.
     """
 
     tl_type: TLType
     unfreezing: Unfreezing
     batchnorm: Literal["frozen", "all", "none"] = "frozen"
+    statistics: Literal["recalibrated", "running"] = "recalibrated"
     head: Head = Head()
 
     @property

@@ -10,7 +10,8 @@ import click
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Images": ("--images", "--modality", "--source", "--positive", "--max-images"),
     "Network and transfer": (
-        "--backbone", "--weights", "--no-download", "--tl", "--unfreeze", "--batchnorm", "--head",
+        "--backbone", "--weights", "--no-download", "--tl", "--unfreeze", "--batchnorm",
+        "--statistics", "--head",
     ),
     "Preparation of images": ("--size", "--resize", "--normalise", "--augment"),
     "Training": (

@@ -29,11 +29,11 @@ _TAIL = 0.025
 _MOST_TRIED = 100_001
 
 
-def wilson(count: Floats, n: Floats) -> Interval:
-    """Return Wilson's score interval."""
+def wilson(count: Floats, n: Floats, z: float = Z95) -> Interval:
+    """Return Wilson's score interval; `z` is its half-width in standard errors."""
     share = count / n
-    middle = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return middle - half, middle + half
 
 

@@ -15,7 +15,7 @@ _ALPHA = 0.05
 #: Of an answer as JSON, in this order.
 _TOLD = (
     "metric", "kind", "sets", "methods", "tl_types", "friedman", "comparisons", "points", "notes",
-    "critical_difference", "unranked", "failed", "undefined",
+    "critical_difference", "unranked", "failed", "one_class", "undefined",
 )  # fmt: skip
 
 
@@ -47,6 +47,8 @@ class Summary:
         TL type and backbone of methods that lack a set.
     failed
         Data set, TL type and backbone of every run that failed.
+    one_class
+        Data set, TL type, backbone and number of the runs that call all tested images one class.
     undefined
         How many runs have no value of the metric, as it is undefined for what they tested.
     """
@@ -62,6 +64,7 @@ class Summary:
     critical_difference: float | None
     unranked: tuple[tuple[str, str], ...]
     failed: tuple[tuple[str, str, str], ...]
+    one_class: tuple[tuple[str, str, str, int], ...]
     undefined: int
 
     @property
@@ -103,6 +106,13 @@ def _notes(found: Summary) -> tuple[str, ...]:
     if found.failed:
         places = sorted({f"{name} ({tl}, {backbone})" for name, tl, backbone in found.failed})
         notes.append(f"{plural(len(found.failed), 'run')} failed: {'; '.join(places)}.")
+    if found.one_class:
+        runs = plural(sum(cell[3] for cell in found.one_class), "run")
+        cells = "; ".join(f"{name} ({tl}, {backbone})" for name, tl, backbone, _ in found.one_class)
+        notes.append(
+            f"{runs} called every tested image one class and count as they came out; what is "
+            f"compared with them is compared with networks that learnt nothing: {cells}."
+        )
     if found.undefined:
         notes.append(
             f"Without {found.metric}, as it is undefined for what they tested: "

@@ -278,12 +278,16 @@ def _split_words(split: Split, images: ImageSet) -> str:
 def _found(record: Record) -> dict[str, Any]:
     metrics, timing = record["metrics"], record["timing"]
     cost = timing["features_cost"]
+    said = (record.get("codes") or {}).get("remarks", ())
     return {
         "run": record["run"]["id"],
         **{f"accuracy{end}": metrics["accuracy"][name] for end, name in _ENDS.items()},
         **{f"auc{end}": metrics["auc"][name] for end, name in _ENDS.items()},
         "balanced_accuracy": metrics["balanced_accuracy"]["value"],
         "baseline_accuracy": record["baseline"]["accuracy"]["value"],
+        "one_class": next(
+            (one["called"] for one in said if one["code"] == "one class called"), None
+        ),
         "features_seconds": timing.get("features") if cost is None else cost,
         "train_seconds": timing.get("training"),
         "total_seconds": timing.get("total"),

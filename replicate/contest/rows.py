@@ -33,6 +33,7 @@ COLUMNS: Mapping[str, type] = {
     "auc_low": float,
     "auc_high": float,
     "baseline_accuracy": float,
+    "one_class": str,
     "features_seconds": float,
     "train_seconds": float,
     "total_seconds": float,

@@ -7,6 +7,7 @@ the contest's backbones, on the sets on which all of them ran.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,8 +95,19 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
         critical_difference=critical_difference(*complete.shape) if several else None,
         unranked=tuple(incomplete),
         failed=tuple((row["dataset"], row["tl_type"], row["backbone"]) for row in failed),
+        one_class=_of_one_class(rows),
         undefined=sum(row.get(metric) is None for row in rows) - len(failed),
     )
+
+
+def _of_one_class(rows: Sequence[Row]) -> tuple[tuple[str, str, str, int], ...]:
+    """Return data set, TL type, backbone and number of the runs that call all images one class."""
+    counted = Counter(
+        (str(row["dataset"]), str(row["tl_type"]), str(row["backbone"]))
+        for row in rows
+        if row.get("one_class")
+    )
+    return tuple((*cell, runs) for cell, runs in counted.items())
 
 
 def _points(rows: Sequence[Row], metric: str) -> list[dict[str, Any]]:

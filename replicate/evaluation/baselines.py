@@ -9,27 +9,29 @@ import numpy as np
 from scipy import special
 
 from metaanalysis.stats.sign_flips import sign_flip
-from replicate.evaluation import intervals
+from replicate.evaluation.areas import area_variance
 from replicate.evaluation.joining import Tested
 from replicate.evaluation.metrics import decisions
-from replicate.evaluation.resampling import Draws, area_variance
+from replicate.evaluation.shares import effective
+from replicate.evaluation.smooth import variance_of
+from replicate.evaluation.uncertainty import NOTHING, SMALLEST, Part, of_ratio
 from replicate.evaluation.values import AboveBaseline, Baseline, MetricValue
 
 
 def baseline_of(tested: Tested) -> Baseline:
     """Return the majority class of the tested images and what saying it always would reach.
 
-    Its interval is Wilson's of the images, or of groups a bootstrap; a majority that was chosen
+    Its interval is Wilson's, of as many images as the groups are worth; a majority that was chosen
     on the tested images themselves flatters the baseline, never the model.
     """
     counts = np.bincount(tested.labels, minlength=tested.k)
     n = tested.labels.size
     majority = int(counts.argmax())
     value = float(counts[majority] / n)
-    low, high = intervals.wilson(float(counts[majority]), n)
-    method = "always the majority class; Wilson"
-    if tested.grouped:
-        low, high, method = _grouped(tested, majority, value)
+    hits = tested.labels == majority
+    found = of_ratio((hits - value) / n, tested, tested.count)
+    low, high = effective(value, n, tested.count, found).interval() or (None, None)
+    method = "always the majority class; Wilson" + (" by groups" if tested.grouped else "")
     return Baseline(
         tested.classes[majority],
         MetricValue("accuracy", value, low, high, n, method),
@@ -37,24 +39,7 @@ def baseline_of(tested: Tested) -> Baseline:
     )
 
 
-def _grouped(tested: Tested, majority: int, value: float) -> tuple[float, float, str]:
-    """Draw groups without regard to class: within classes the majority's share hardly moves."""
-    hits = (tested.labels == majority).astype(np.float64)
-    lucky = np.bincount(tested.units, weights=hits)
-    sums = np.column_stack([lucky, np.bincount(tested.units)])
-    alike = np.zeros(tested.count, dtype=np.int64)
-    blocks = [weights @ sums for weights in intervals.resampled_weights(alike)]
-    drawn = np.concatenate(blocks)
-    limits = intervals.percentile_interval(drawn[:, 0] / drawn[:, 1])
-    if limits is None:
-        limits = intervals.wilson(value * tested.count, tested.count)
-        return *limits, f"always the majority class; Wilson of {tested.count} groups"
-    return *limits, "always the majority class; bootstrap of groups"
-
-
-def tests_of(
-    tested: Tested, metrics: Sequence[MetricValue], drawn: Draws
-) -> dict[str, AboveBaseline]:
+def tests_of(tested: Tested, metrics: Sequence[MetricValue]) -> dict[str, AboveBaseline]:
     """Test accuracy, balanced accuracy, AUC and kappa against what needs no images."""
     values = {
         value.metric: value.value
@@ -63,11 +48,10 @@ def tests_of(
     }
     tests = {"accuracy": _accuracy(tested, values["accuracy"])}
     for name, level in (("balanced_accuracy", 1.0 / tested.k), ("kappa", 0.0)):
-        if name in values and name in drawn.overall:
-            draws = drawn.overall[name]
-            draws = draws[np.isfinite(draws)]
-            p = (1 + int(np.sum(draws <= level))) / (1 + draws.size)
-            method = f"share of {draws.size} bootstrap draws of {tested.unit} not above it"
+        found = variance_of(name, tested) if name in values else NOTHING
+        if found.variance > SMALLEST:
+            p = _upper_tail(values[name] - level, found)
+            method = f"linearised by {tested.unit}, one-sided"
             tests[name] = AboveBaseline(name, level, values[name] - level, p, method)
     if "auc" in values:
         classes = list(range(tested.k)) if tested.positive is None else [tested.positive]
@@ -100,9 +84,9 @@ def _area(tested: Tested, classes: list[int], value: float) -> AboveBaseline | N
     with_class = [tested.units_with(label) for label in range(tested.k)]
     if min(with_class) < 2:
         return None
-    variance = area_variance(classes, tested)
-    method = "DeLong" + (" by groups" if tested.grouped else "") + ", z, one-sided"
-    if variance <= 1e-15:
+    part = area_variance(classes, tested)
+    method = "DeLong" + (" by groups" if tested.grouped else "") + ", one-sided"
+    if not part.variance > SMALLEST:
         # A perfect order, a perfectly wrong one or all ties: the first has an exact chance.
         rarest = min(classes, key=lambda label: with_class[label])
         positives, negatives = with_class[rarest], tested.units_without(rarest)
@@ -110,5 +94,10 @@ def _area(tested: Tested, classes: list[int], value: float) -> AboveBaseline | N
         return AboveBaseline(
             "auc", 0.5, value - 0.5, p, f"chance of a perfect order of {tested.unit}, one-sided"
         )
-    p = float(special.ndtr(-(value - 0.5) / math.sqrt(variance)))
+    p = _upper_tail(value - 0.5, part)
     return AboveBaseline("auc", 0.5, value - 0.5, p, method)
+
+
+def _upper_tail(difference: float, part: Part) -> float:
+    """Return by Student's t how often chance alone gives so much or more."""
+    return float(special.stdtr(min(part.df, 1e9), -difference / math.sqrt(part.variance)))

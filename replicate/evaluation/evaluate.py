@@ -13,27 +13,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from replicate.evaluation import intervals
+from replicate.evaluation.areas import area_limits, areas_of
 from replicate.evaluation.baselines import baseline_of, tests_of
+from replicate.evaluation.grouping import mean_of
 from replicate.evaluation.intervals import Floats, Integers
 from replicate.evaluation.joining import Tested, gathered
 from replicate.evaluation.metrics import (
     OVERALL,
     PER_CLASS,
     confusion_of,
+    decisions,
     overall,
     per_class,
     tallies,
 )
 from replicate.evaluation.predictions import Predictions
-from replicate.evaluation.resampling import area_variance, areas_of, bootstrap
+from replicate.evaluation.shares import SHARES, Share, mean_interval, share_of, to_f1
+from replicate.evaluation.smooth import smooth_interval, variance_of
 from replicate.evaluation.values import Evaluation, MetricValue
 from replicate.images.image_set import ImageSet
+from replicate.notes import Note
 
-#: Metrics that are shares of a count, of which Wilson's interval exists even at 0 and 1. The mean
-#: over classes of such shares is none, but at 0 and 1 each class is: the rarest bounds it.
-_SHARES = ("accuracy", "sensitivity", "specificity", "precision")
-_MEANS_OF_SHARES = ("balanced_accuracy", "sensitivity", "specificity", "precision")
+_ALONE = "no interval: what it rests on lies in one of the {unit} alone"
 _MACRO = ("sensitivity", "specificity", "precision", "f1")
 
 
@@ -42,7 +43,6 @@ def evaluate(
     images: ImageSet,
     *,
     positive: str | None = None,
-    draws: int = intervals.DRAWS,
 ) -> Evaluation:
     """Evaluate the test predictions of all models of a replication.
 
@@ -55,8 +55,6 @@ def evaluate(
     positive
         The positive class of two; without one the last class, which `notes` say. Of more than
         two classes sensitivity, specificity, precision and F1 are means over classes.
-    draws
-        Bootstrap draws, of a fixed seed: the same predictions have the same intervals.
 
     Raises
     ------
@@ -67,28 +65,29 @@ def evaluate(
 
     Notes
     -----
-    Without groups and with one model, proportions have Wilson's interval. The AUC has DeLong's, on
-    the logit scale, its components summed within groups where there are any (Obuchowski). All else
-    has the percentiles of a bootstrap that draws images, or groups as a whole, within classes.
+    Shares of a count have Wilson's interval, of as many images as their variance over units
+    (groups, else images), models and folds is worth; means of them over classes MOVER's. The AUC
+    has DeLong's, on the logit scale, by groups where there are any. Kappa, Brier score and log loss
+    have linearised ones. See :mod:`replicate.evaluation.uncertainty`.
     """
     tested, notes = gathered(predictions, images, positive)
     each = [
         _values(model.probabilities, tested.labels[model.places], tested) for model in tested.models
     ]
-    resampled = bootstrap(tested, draws)
-    found = [
-        _measured(name, [one.overall[name] for one in each], resampled.overall.get(name), tested)
-        for name in OVERALL
-    ]
+    found = [_measured(name, [one.overall[name] for one in each], tested) for name in OVERALL]
     for label in range(tested.k):
         for name in PER_CLASS:
-            drawn = resampled.by_class.get(name)
-            drawn = None if drawn is None else drawn[:, label]
             own = [float(one.by_class[name][label]) for one in each]
-            found.append(_measured(name, own, drawn, tested, label))
+            found.append(_measured(name, own, tested, label))
     seeds = _by_seed(tested, each)
+    folds = _by_fold(predictions, images, tested)
     several = len({model.seed for model in tested.models}) > 1
-    found += [*seeds, *_by_fold(predictions, images, tested)]
+    found += [*seeds, *folds]
+    areas = [one.value for one in folds if one.metric == "auc"]
+    pooled = next(one.value for one in found if one.metric == "auc")
+    if pooled is not None and areas and None not in areas:
+        notes.append(Note("area pooled over folds", {"pooled": pooled, "mean": mean_of(areas)}))
+    notes += _of_one_class(tested)
     confusion = np.sum([one.confusion for one in each], axis=0)
     return Evaluation(
         metrics=tuple(found),
@@ -96,7 +95,7 @@ def evaluate(
         positive=None if tested.positive is None else tested.classes[tested.positive],
         confusion=np.round(confusion).astype(np.int64),
         baseline=baseline_of(tested),
-        tests=tests_of(tested, found, resampled),
+        tests=tests_of(tested, found),
         spread=_spread(seeds) if several else {},
         images=tested.labels.size,
         groups=tested.count if tested.grouped else None,
@@ -127,7 +126,6 @@ def _values(probabilities: Floats, labels: Integers, tested: Tested) -> _Values:
 def _measured(
     name: str,
     values: Sequence[float],
-    drawn: Floats | None,
     tested: Tested,
     label: int | None = None,
 ) -> MetricValue:
@@ -137,8 +135,6 @@ def _measured(
     ----------
     values
         Of each model.
-    drawn
-        Its bootstrap draws; None where there are none.
     label
         The class whose value it is, against the rest; None: of all together.
     """
@@ -148,14 +144,16 @@ def _measured(
     if positive is not None and name in ("sensitivity", "specificity"):
         with_class = int((tested.labels == positive).sum())
         n = with_class if name == "sensitivity" else n - with_class
-    limits: tuple[float | None, float | None] | None = None
+    limits: tuple[float, float] | None = None
     if math.isnan(value):
         method = _why_undefined(name, tested)
     else:
         if name == "auc":
-            limits, how = _area_limits(value, positive, tested)
+            limits, how = area_limits(value, positive, tested)
+        elif name in (*SHARES, "balanced_accuracy"):
+            limits, how = _share_limits(name, value, positive, tested)
         else:
-            limits, how = _limits(name, value, n, positive, drawn, tested)
+            limits, how = _smooth_limits(name, value, tested)
         meaning = _meaning(name, tested) if label is None else "one class against the rest; "
         models = f"mean of {len(tested.models)} models; " if len(tested.models) > 1 else ""
         method = meaning + models + how
@@ -171,66 +169,58 @@ def _measured(
     )
 
 
-def _limits(
-    name: str, value: float, n: int, label: int | None, drawn: Floats | None, tested: Tested
+def _share_limits(
+    name: str, value: float, label: int | None, tested: Tested
 ) -> tuple[tuple[float, float] | None, str]:
-    """Return Wilson's interval where a value is one count, else the bootstrap's; and how."""
-    counted = name == "accuracy" or (label is not None and name in ("sensitivity", "specificity"))
-    if counted and not tested.grouped and len(tested.models) == 1:
-        return intervals.wilson(value * n, n), "Wilson"
-    if drawn is None:
-        return None, f"no interval: a class lies in one of the {tested.unit} alone"
-    limits = intervals.percentile_interval(drawn)
-    undefined = drawn.size - int(np.isfinite(drawn).sum())
-    if limits is not None:
-        some = f" ({undefined} undefined)" if undefined else ""
-        return limits, (
-            f"bootstrap of {tested.unit} within classes, {drawn.size} draws, percentiles{some}"
-        )
-    if intervals.mostly_undefined(drawn):
-        return None, (
-            f"no interval: {name.replace('_', ' ')} is undefined in {undefined} of {drawn.size} "
-            "bootstrap draws"
-        )
-    if _counts_alone(name, label, value):
-        units = _units_behind(name, label, tested)
-        how = f"Wilson of {units} {tested.unit} (no bootstrap draw differs)"
-        return intervals.wilson(value * units, units), how
-    return None, "no interval: no bootstrap draw differs"
+    """Return Wilson's interval of a share, MOVER's of a mean of shares; and how."""
+    one = name == "accuracy" or (label is not None and name != "balanced_accuracy")
+    kind = "sensitivity" if name == "balanced_accuracy" else name
+    labels = [label] if one else list(range(tested.k))
+    shares = [share_of(kind, which, tested) for which in labels]
+    limits = [found for found in (share.interval() for share in shares) if found is not None]
+    if len(limits) < len(shares):
+        return None, _ALONE.format(unit=tested.unit)
+    centres = [share.value for share in shares]
+    how = "Wilson"
+    if kind == "f1":
+        limits = [(to_f1(low), to_f1(high)) for low, high in limits]
+        centres = [to_f1(centre) for centre in centres]
+        how += " of the images of the class or called so"
+    if tested.grouped or tested.beside:
+        worth = " and ".join(_worth(share) for share in shares) if one else "effective numbers"
+        how += f" of {worth}, by {tested.unit}{tested.beside}"
+    if one:
+        low, high = limits[0]
+        return (min(low, value), max(high, value)), how
+    low, high = mean_interval(shares, limits, centres)
+    return (min(low, value), max(high, value)), f"MOVER of the classes' intervals ({how})"
 
 
-def _counts_alone(name: str, label: int | None, value: float) -> bool:
-    """Tell whether a value is the share of a count, so that Wilson's interval speaks of it."""
-    if name == "accuracy" or (label is not None and name in _SHARES):
-        return True
-    return name in _MEANS_OF_SHARES and (value <= 0 or value >= 1)
+def _worth(share: Share) -> str:
+    return f"{share.counted / share.effect:.0f} effective of {share.counted:.0f} images"
 
 
-def _units_behind(name: str, label: int | None, tested: Tested) -> int:
-    """Return how many units a share rests on at worst: of means, those of the rarest class."""
-    if name == "accuracy":
-        return tested.count
-    if label is None or name == "balanced_accuracy":
-        return min(tested.units_with(one) for one in range(tested.k))
-    if name == "specificity":
-        return tested.units_without(label)
-    return tested.units_with(label)
-
-
-def _area_limits(
-    value: float, label: int | None, tested: Tested
+def _smooth_limits(
+    name: str, value: float, tested: Tested
 ) -> tuple[tuple[float, float] | None, str]:
-    classes = list(range(tested.k)) if label is None else [label]
-    with_class = [tested.units_with(one) for one in range(tested.k)]
-    if min(with_class) < 2:
-        return None, f"no interval: a class lies in one of the {tested.unit} alone"
-    variance = area_variance(classes, tested)
-    if variance <= 1e-15 or not 0 < value < 1:
-        rarest = min(classes, key=lambda one: with_class[one])
-        limits = intervals.newcombe_area(value, with_class[rarest], tested.units_without(rarest))
-        return limits, f"Newcombe, by {tested.unit} (the area leaves DeLong no variance)"
-    summed = ", summed within groups (Obuchowski)" if tested.grouped else ""
-    return intervals.area_interval(value, variance), f"DeLong{summed}, logit scale"
+    if name == "ece":
+        return None, "no interval: too large by chance alone, the more so the fewer the images"
+    limits = smooth_interval(name, value, variance_of(name, tested))
+    if limits is None:
+        return None, f"no interval: none of the {tested.unit} differs from another"
+    scale = "Fisher's" if name == "kappa" else "logarithmic"
+    return limits, f"linearised by {tested.unit}, {scale} scale{tested.beside}"
+
+
+def _of_one_class(tested: Tested) -> list[Note]:
+    """Say which models tell nothing apart: their AUC may look like something all the same."""
+    called = [np.unique(decisions(model.probabilities)) for model in tested.models]
+    alone = [int(classes[0]) for classes in called if classes.size == 1]
+    if not alone:
+        return []
+    names = " or ".join(tested.classes[label] for label in sorted(set(alone)))
+    values = {"models": len(alone), "of": len(tested.models), "called": names}
+    return [Note("one class called", values)]
 
 
 def _meaning(name: str, tested: Tested) -> str:

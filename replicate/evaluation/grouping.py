@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import Any
 
 
@@ -34,4 +35,14 @@ def grouped(rows: Iterable[Mapping[str, Any]], spread: Mapping[str, float]) -> d
         else:
             sd = {"sd_over_seeds": spread[metric]} if metric in spread else {}
             found["metrics"][metric] = {**value, **sd}
+    # Folds are tested by models whose scores can differ in scale, which an area pooled over them
+    # takes for errors; the mean of their own areas stands beside it.
+    areas = [one["auc"] for one in folds if one.get("auc") is not None]
+    if "auc" in found["metrics"] and areas and len(areas) == len(folds):
+        found["metrics"]["auc"]["mean_over_folds"] = mean_of(areas)
     return found
+
+
+def mean_of(values: Iterable[float | None]) -> float:
+    """Return the mean of values that are known."""
+    return fmean(value for value in values if value is not None)

@@ -16,11 +16,15 @@ from replicate.notes import Note
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Model:
-    """The pooled predictions of one seed and repeat; `places` count into the tested images."""
+    """The pooled predictions of one seed and repeat.
+
+    `places` count into the tested images; `folds` say which fold tested each, from 0.
+    """
 
     seed: int
     probabilities: Floats
     places: Integers
+    folds: Integers
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,6 +60,18 @@ class Tested:
     def unit(self) -> str:
         """Return what is resampled, as a word."""
         return "groups" if self.grouped else "images"
+
+    @property
+    def folded(self) -> bool:
+        """Tell whether folds with models of their own are pooled."""
+        return any(model.folds.max() > 0 for model in self.models)
+
+    @property
+    def beside(self) -> str:
+        """Return in words whose variance is added to that of the units."""
+        several = len(self.models) > 1
+        names = [name for name, are in (("models", several), ("folds", self.folded)) if are]
+        return f", variance of {' and '.join(names)} added" if names else ""
 
 
 def gathered(
@@ -101,6 +117,7 @@ def gathered(
                 seed,
                 np.concatenate([one.probabilities for one in parts]),
                 np.searchsorted(tested, indices),
+                np.repeat(np.arange(len(parts)), [one.indices.size for one in parts]),
             )
         )
     units = np.arange(tested.size)

@@ -59,6 +59,16 @@ class Frozen:
         for module in self.backbone.modules():
             module.training = training and module in self._moving
 
+    def renormalising(self) -> list[_BatchNorm]:
+        """Return the BatchNorm layers whose running statistics move while training."""
+        return [
+            module
+            for module in self.backbone.modules()
+            if isinstance(module, _BatchNorm)
+            and module in self._moving
+            and module.running_mean is not None
+        ]
+
 
 def freeze(backbone: Backbone, unfreezing: Unfreezing, batchnorm: Policy = "frozen") -> Frozen:
     """Mark what is trained, counted from the end, and put the modules into training mode.

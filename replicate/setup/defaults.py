@@ -44,6 +44,10 @@ COMMON: Defaults = {
         "house default: what the review recommends to try first",
     ),
     "transfer.batchnorm": ("frozen", "frozen layers that renormalise themselves are not frozen"),
+    "transfer.statistics": (
+        "recalibrated",
+        "house default: running averages have not arrived after few steps",
+    ),
     f"{_HEAD}.kind": ("linear", "one new layer in place of the last one: the plainest head"),
     f"{_HEAD}.hidden": (None, "only an mlp has a hidden layer"),
     f"{_HEAD}.dropout": (0.0, "house default: no regularisation that nobody asked for"),

@@ -50,6 +50,7 @@ TL_TYPE = Lexicon("TL type", TL_TYPES, _TL_WORDS)
 HEAD = Lexicon("head", ("linear", "mlp", *HYBRID_HEADS), _HEAD_WORDS)
 SPLIT = Lexicon("split", ("group", "image", "official", "hold-out", "k-fold"), _SPLIT_WORDS)
 BATCHNORM = Lexicon("BatchNorm policy", ("frozen", "all", "none"))
+STATISTICS = Lexicon("BatchNorm statistics", ("recalibrated", "running"))
 OPTIMISER = Lexicon("optimiser", ("adam", "adamw", "sgd", "rmsprop"))
 SCHEDULE = Lexicon("schedule", ("constant", "cosine", "step"))
 CLASS_WEIGHTS = Lexicon("class weights", ("none", "balanced"))
@@ -63,6 +64,7 @@ _TERMS: Mapping[str, tuple[str, Lexicon]] = {
     "tl": ("transfer.tl_type", TL_TYPE),
     "head": ("transfer.head.kind", HEAD),
     "batchnorm": ("transfer.batchnorm", BATCHNORM),
+    "statistics": ("transfer.statistics", STATISTICS),
     "optimiser": ("training.optimiser", OPTIMISER),
     "schedule": ("training.schedule", SCHEDULE),
     "class_weights": ("training.class_weights", CLASS_WEIGHTS),

@@ -229,6 +229,7 @@ class _Work:
                 state.next_phase()
         begun = time.perf_counter()
         with phase.threads():
+            phase.recalibrate()
             logits = phase.logits(self.job.fold.test).double().cpu()
         testing = time.perf_counter() - begun
         facts = self._facts(frozen, state.history, state.images, head, testing=testing)

@@ -221,6 +221,8 @@ class Phase:
             "learning_rate": self.optimiser.param_groups[0]["lr"],
         }
         if len(val):
+            if self.settings.patience:
+                self.recalibrate(epoch)  # training ends by what is measured here
             logits = self.logits(val)
             labels = self.labels[torch.from_numpy(val).to(self.labels.device)]
             line["val_loss"] = float(functional.cross_entropy(logits, labels, self.class_weights))
@@ -234,6 +236,29 @@ class Phase:
             )
         line["seconds"] = time.perf_counter() - begun
         return line
+
+    def recalibrate(self, *purpose: object) -> None:
+        """Recompute on the training images the BatchNorm statistics that training has moved.
+
+        The running averages are of the last steps; after few of them, or large ones, they are not
+        those of any network that there is. As torch's ``update_bn``, of these layers alone: means
+        over whole passes, without gradients, dropout or augmentation.
+        """
+        if not self._takes_part or self.job.spec.transfer.statistics != "recalibrated":
+            return
+        moved = self.frozen.renormalising()
+        momenta = [layer.momentum for layer in moved]
+        self._modes(False)
+        for layer in moved:
+            layer.reset_running_stats()
+            layer.momentum = None
+            layer.train()
+        order = shuffled(self.job.fold.train, self.job.derived(self.name, *purpose, "statistics"))
+        with torch.no_grad():
+            for batch in batches(order, self.settings.batch_size) if moved else ():
+                self._logits(batch, None)
+        for layer, momentum in zip(moved, momenta, strict=True):
+            layer.momentum = momentum
 
     def logits(self, indices: Indices) -> Tensor:
         """Return the logits of images that nothing is learnt from, in their order."""

@@ -35,6 +35,12 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--head", str, "KIND", f"Classifier: {_listed(known.HEAD)}."),
     ("--unfreeze", str, "EXTENT", "Trained from the end: blocks:2, layers:3, ratio:0.3, all."),
     ("--batchnorm", str, "P", f"BatchNorm in evaluation mode: {_listed(known.BATCHNORM)}."),
+    (
+        "--statistics",
+        str,
+        "S",
+        f"Of BatchNorm layers that were trained, before testing: {_listed(known.STATISTICS)}.",
+    ),
     ("--size", click.IntRange(16, 1024), "PIXELS", "Side of the network's input."),
     ("--resize", str, "HOW", f"To a square: {_listed(known.RESIZE)}."),
     ("--normalise", str, "HOW", f"Pixel values: {_listed(known.NORMALISE)}."),

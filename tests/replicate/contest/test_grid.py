@@ -62,7 +62,7 @@ class DrawnRun:
         rng = np.random.default_rng([spec.seeds[0], len(images.name), len(tl_type)])
         signal = 0.2 if tl_type == RANDOM else 2.5
         shares = probabilities(rng, images.labels, 2, signal)
-        judged = evaluate([predictions(shares, images.labels)], images, draws=20)
+        judged = evaluate([predictions(shares, images.labels)], images)
         place = (images.name, spec.network.name)
         first = place not in self.extracted
         frozen = tl_type.startswith("feature extractor")

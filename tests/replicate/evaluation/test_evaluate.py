@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.errors import ReplicationError, UsageError
+from replicate.evaluation.areas import area_variance, areas_of
 from replicate.evaluation.evaluate import evaluate
 from replicate.evaluation.joining import gathered
-from replicate.evaluation.metrics import OVERALL, PER_CLASS
+from replicate.evaluation.metrics import OVERALL, PER_CLASS, overall, tallies
 from replicate.evaluation.predictions import Predictions
-from replicate.evaluation.resampling import bootstrap
+from replicate.evaluation.shares import share_of
+from replicate.evaluation.smooth import SMOOTH, variance_of
 from replicate.images.image_set import ImageSet
 from replicate.notes import Note
 from replicate.spec import Split
@@ -32,7 +34,7 @@ def test_values_are_scikit_learns(k: int, seed: int) -> None:
     labels = drawn_labels(rng, 90, k)
     shares = probabilities(rng, labels, k)
     chosen = shares.argmax(axis=1)
-    found = evaluate([predictions(shares, labels)], image_set(labels, k), draws=50)
+    found = evaluate([predictions(shares, labels)], image_set(labels, k))
     m = sklearn_metrics
     average = {"average": "binary"} if k == 2 else {"average": "macro"}
     area = shares[:, 1] if k == 2 else shares
@@ -64,7 +66,7 @@ def test_values_are_scikit_learns(k: int, seed: int) -> None:
 def test_calibration_by_hand() -> None:
     labels = np.array([0, 1, 1, 0])
     shares = np.array([[0.95, 0.05], [0.92, 0.08], [0.35, 0.65], [0.31, 0.69]])
-    found = evaluate([predictions(shares, labels)], image_set(labels, 2), draws=50)
+    found = evaluate([predictions(shares, labels)], image_set(labels, 2))
     # Two bins of two images: confidence .935 against 1/2 right, .67 against 1/2.
     assert found.pooled("ece").value == pytest.approx((0.435 + 0.17) / 2)
 
@@ -81,7 +83,7 @@ def test_folds_are_pooled_before_and_seeds_averaged_after() -> None:
         for fold in range(3):
             where = np.arange(60)[fold::3]
             parts.append(predictions(shares, labels, seed=seed, fold=fold, indices=where))
-    found = evaluate(parts, images, draws=200)
+    found = evaluate(parts, images)
     assert found.pooled("auc").value == pytest.approx(np.mean(areas))
     assert found.by_seed("auc") == pytest.approx({0: areas[0], 1: areas[1]})
     assert found.spread["auc"] == pytest.approx(np.std(areas, ddof=1))
@@ -92,20 +94,115 @@ def test_folds_are_pooled_before_and_seeds_averaged_after() -> None:
     assert found.pooled("accuracy").n == 60
 
 
-def test_more_seeds_are_no_more_data() -> None:
-    """The same model as five seeds: values stay, and intervals do not shrink by root five."""
+#: A confusion matrix of a rare class, one that is often missed and one that dominates.
+MISSED = np.array([[2, 0, 3, 17], [0, 52, 0, 1], [0, 4, 15, 29], [0, 2, 0, 174]])
+WITH_INTERVAL = [name for name in OVERALL if name != "ece"]
+
+
+def of_confusion(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and sure predictions that give a confusion matrix, true class first."""
+    k = len(table)
+    labels = np.repeat(np.arange(k), table.sum(axis=1))
+    called = np.concatenate([np.repeat(np.arange(k), row) for row in table])
+    shares = np.full((labels.size, k), 0.01)
+    shares[np.arange(labels.size), called] = 1 - 0.01 * (k - 1)
+    return labels, shares
+
+
+@pytest.mark.parametrize(
+    "table", [MISSED, [[40, 10], [5, 45]], [[95, 0], [4, 1]], [[3, 2], [1, 60]]]
+)
+def test_a_pair_or_the_same_seed_again_never_narrows(table: object) -> None:
+    labels, shares = of_confusion(np.asarray(table))
+    k, n = shares.shape[1], labels.size
+    pair = [str(max(i, 1)) for i in range(n)]
+    once = evaluate([predictions(shares, labels)], image_set(labels, k))
+    paired = evaluate([predictions(shares, labels)], image_set(labels, k, pair))
+    often = evaluate([predictions(shares, labels, seed=s) for s in range(3)], image_set(labels, k))
+    for name in WITH_INTERVAL:
+        one = once.pooled(name)
+        for other in (paired.pooled(name), often.pooled(name)):
+            assert other.value == pytest.approx(one.value)
+            if other.ci_low is None:  # the pair may be all that a class rests on
+                assert one.ci_low is None or "alone" in other.method
+                continue
+            assert other.ci_low <= one.ci_low + 1e-3, (name, one, other)
+            assert other.ci_high >= one.ci_high - 1e-3, (name, one, other)
+    accuracy = often.pooled("accuracy")
+    assert (accuracy.ci_low, accuracy.ci_high) == pytest.approx(
+        (once.pooled("accuracy").ci_low, once.pooled("accuracy").ci_high), abs=1e-9
+    )
+
+
+def test_seeds_that_differ_widen_intervals() -> None:
     rng = np.random.default_rng(5)
-    labels = drawn_labels(rng, 120, 2)
-    shares = probabilities(rng, labels, 2)
+    labels = drawn_labels(rng, 300, 2)
     images = image_set(labels, 2)
-    once = evaluate([predictions(shares, labels)], images)
-    often = evaluate([predictions(shares, labels, seed=s) for s in range(5)], images)
-    for name in ("accuracy", "auc", "balanced_accuracy", "kappa"):
-        one, five = once.pooled(name), often.pooled(name)
-        assert one.value == pytest.approx(five.value)
-        width = five.ci_high - five.ci_low
-        assert width == pytest.approx(one.ci_high - one.ci_low, rel=0.12), name
-    assert often.spread["auc"] == pytest.approx(0)
+    signals = (0.2, 1.5, 3.5)
+    parts = [
+        predictions(probabilities(rng, labels, 2, signal), labels, seed=s)
+        for s, signal in enumerate(signals)
+    ]
+    found = evaluate(parts, images)
+    alike = [predictions(parts[1].probabilities, labels, seed=s) for s in range(3)]
+    calm = evaluate(alike, images)
+    for name in ("accuracy", "auc", "balanced_accuracy", "kappa", "log_loss"):
+        wide, narrow = found.pooled(name), calm.pooled(name)
+        assert wide.ci_high - wide.ci_low > 2 * (narrow.ci_high - narrow.ci_low), name
+        assert "models added" in wide.method
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_intervals_are_those_of_a_bootstrap_of_units(k: int, grouped: bool) -> None:
+    """The spread behind each interval, against units drawn with replacement, classes as they fall."""
+    rng = np.random.default_rng(12)
+    units = np.repeat(np.arange(150), 3) if grouped else np.arange(450)
+    of_units = rng.integers(0, k, units.max() + 1)
+    labels = of_units[units]
+    own = rng.normal(size=(units.max() + 1, k))[units] + rng.normal(size=(labels.size, k))
+    own[np.arange(labels.size), labels] += 2.0
+    shares = np.exp(own) / np.exp(own).sum(axis=1, keepdims=True)
+    groups = [f"p{u}" for u in units] if grouped else None
+    tested, _ = gathered([predictions(shares, labels)], image_set(labels, k, groups), None)
+    members = [np.flatnonzero(units == u) for u in range(units.max() + 1)]
+    drawn: dict[str, list[float]] = {
+        name: [] for name in (*SMOOTH, "balanced_accuracy", "accuracy", "auc")
+    }
+    for _ in range(400):
+        picked = np.concatenate([members[u] for u in rng.integers(0, len(members), len(members))])
+        sums = tallies(shares[picked], labels[picked]).sum(axis=0)
+        values = overall(sums, k, tested.positive)
+        for name, kept in drawn.items():
+            kept.append(
+                float(values[name])
+                if name != "auc"
+                else float(np.nanmean(areas_of(shares[picked], labels[picked], k)[0]))
+            )
+    for name in (*SMOOTH, "balanced_accuracy"):
+        found = variance_of(name, tested).variance
+        assert found**0.5 == pytest.approx(np.std(drawn[name]), rel=0.12), name
+    share = share_of("accuracy", None, tested)
+    error = (share.value * (1 - share.value) * share.effect / share.counted) ** 0.5
+    assert error == pytest.approx(np.std(drawn["accuracy"]), rel=0.12)
+    found = area_variance(range(k), tested).variance
+    assert found**0.5 == pytest.approx(np.std(drawn["auc"]), rel=0.12)
+
+
+def test_the_mean_of_folds_stands_beside_a_pooled_area() -> None:
+    """Two models that rank perfectly, on scales that do not meet: pooled they look poor."""
+    labels = np.array([0, 0, 1, 1] * 10)
+    upper = np.where(labels == 1, 0.2, 0.1)
+    upper[20:] += 0.6
+    shares = np.column_stack([1 - upper, upper])
+    parts = [
+        predictions(shares, labels, fold=f, indices=np.arange(20 * f, 20 * f + 20)) for f in (0, 1)
+    ]
+    found = evaluate(parts, image_set(labels, 2))
+    assert found.pooled("auc").value == pytest.approx(0.75)
+    (note,) = [note for note in found.notes if note.code == "area pooled over folds"]
+    assert (note.values["pooled"], note.values["mean"]) == (pytest.approx(0.75), pytest.approx(1.0))
+    assert found.to_dict()["metrics"]["auc"]["mean_over_folds"] == pytest.approx(1.0)
 
 
 def test_groups_widen_intervals_where_their_images_agree() -> None:
@@ -159,9 +256,9 @@ def test_perfection_keeps_an_interval() -> None:
             assert value.ci_low is not None
             assert 0.6 < value.ci_low < 0.97, (name, value)
         assert found.tests["auc"].above
-        for name in ("kappa", "f1"):  # no shares of a count
-            assert found.pooled(name).ci_low is None
-            assert found.pooled(name).method == "no interval: no bootstrap draw differs"
+        assert 0.6 < found.pooled("f1").ci_low < 0.97
+        assert found.pooled("kappa").ci_low is None
+        assert found.pooled("kappa").method.startswith("no interval")
 
 
 MACRO = ("balanced_accuracy", "sensitivity", "specificity", "f1")
@@ -180,45 +277,27 @@ def rare_class_in_different_hold_outs() -> tuple[list[Predictions], ImageSet]:
     return parts, images
 
 
-def test_a_rare_class_that_a_draw_takes_from_one_seed_costs_no_interval() -> None:
+def test_a_rare_class_that_few_hold_outs_test_costs_no_interval() -> None:
     parts, images = rare_class_in_different_hold_outs()
-    tested, _ = gathered(parts, images, None)
-    alone = [bootstrap(replace(tested, models=(model,)), 400) for model in tested.models]
-    gaps = [np.isnan(drawn.overall["balanced_accuracy"]).mean() for drawn in alone if drawn]
-    assert max(gaps) > 0.05, "the case is meant to lack the class in many draws"
     found = evaluate(parts, images)
     for name in MACRO:
         value = found.pooled(name)
-        assert "bootstrap of images" in value.method, name
         assert value.ci_low < value.value < value.ci_high
     wide, narrow = (found.pooled(name) for name in ("balanced_accuracy", "accuracy"))
     assert wide.ci_high - wide.ci_low < 2 * (narrow.ci_high - narrow.ci_low)
 
 
-def test_too_many_undefined_draws_are_no_certainty() -> None:
-    """A group that holds most of a rare class's images, but is not counted as of that class."""
-    labels = np.array([0] * 6 + [1] * 6 + [2, 0, 0] * 2)
-    groups = [f"g{i}" for i in range(12)] + ["a"] * 3 + ["b"] * 3
-    shares = probabilities(np.random.default_rng(1), labels, 3, 1.0)
-    found = evaluate([predictions(shares, labels)], image_set(labels, 3, groups))
-    for name in MACRO[:2]:
-        value = found.pooled(name)
-        assert (value.ci_low, value.ci_high) == (None, None)
-        assert f"{name.replace('_', ' ')} is undefined in" in value.method
-        assert "Wilson" not in value.method
-    assert found.pooled("accuracy").ci_low is not None
-
-
-def test_a_class_in_one_group_alone_has_no_bootstrap() -> None:
+def test_what_rests_on_one_group_has_no_interval() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1, 1])
     groups = ["a", "a", "b", "b", "c", "c", "c"]
     rng = np.random.default_rng(0)
     found = evaluate(
         [predictions(probabilities(rng, labels, 2), labels)], image_set(labels, 2, groups)
     )
-    for name in ("accuracy", "auc"):
+    for name in ("balanced_accuracy", "sensitivity", "auc"):
         assert found.pooled(name).ci_low is None
         assert "alone" in found.pooled(name).method
+    assert found.pooled("accuracy").ci_low is not None
 
 
 def test_the_majority_is_not_above_itself() -> None:
@@ -271,9 +350,9 @@ def test_what_must_hold_of_any_predictions(seed: int, k: int, grouped: bool) -> 
     shares = probabilities(rng, labels, k, float(rng.uniform(-1, 4)))
     groups = [f"g{i}" for i in rng.integers(0, 9, labels.size)] if grouped else None
     images = image_set(labels, k, groups)
-    found = evaluate([predictions(shares, labels)], images, draws=120)
+    found = evaluate([predictions(shares, labels)], images)
     order = rng.permutation(labels.size)
-    shuffled = evaluate([predictions(shares, labels, indices=order)], images, draws=120)
+    shuffled = evaluate([predictions(shares, labels, indices=order)], images)
     for value, other in zip(found.metrics, shuffled.metrics, strict=True):
         assert other.value == pytest.approx(value.value, abs=1e-12)
         assert other.ci_low == pytest.approx(value.ci_low, abs=1e-9)
@@ -328,7 +407,7 @@ def test_coverage_of_grouped_intervals() -> None:
         upper = 1 / (1 + np.exp(-margin))
         shares = np.column_stack([1 - upper, upper])
         images = image_set(labels, 2, [f"p{u}" for u in units])
-        found = evaluate([predictions(shares, labels)], images, draws=400)
+        found = evaluate([predictions(shares, labels)], images)
         for name, count in truth.items():
             value = found.pooled(name)
             hits[name] += value.ci_low <= count <= value.ci_high

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaanalysis.stats.sign_flips import sign_flip
-from replicate.evaluation import intervals
+from replicate.evaluation import intervals, joining
+from replicate.evaluation.uncertainty import Part, added, of_area
+from tests.replicate.judged import image_set, predictions
 
 
 def test_wilson_is_the_published_interval() -> None:
@@ -42,27 +44,74 @@ def _placements(scores: np.ndarray, positive: np.ndarray) -> tuple[float, float]
     return psi.mean(), v10.var(ddof=1) / x.size + v01.var(ddof=1) / y.size
 
 
+def _tested(labels: np.ndarray, groups: np.ndarray | None = None) -> joining.Tested:
+    k = int(labels.max()) + 1
+    names = None if groups is None else [f"g{g}" for g in groups]
+    share = np.full((labels.size, k), 1 / k)
+    return joining.gathered([predictions(share, labels)], image_set(labels, k, names), None)[0]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_delong_is_that_of_all_pairs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     positive = rng.random(60) < 0.4
     scores = np.round(rng.normal(size=60) + positive, 1)  # with ties
     area, influence = intervals.auc_influence(scores, positive)
-    variance = intervals.influence_variance(influence, np.arange(60), positive.astype(np.int64))
-    assert (area, variance) == pytest.approx(_placements(scores, positive), rel=1e-12)
+    labels = positive.astype(np.int64)
+    found = of_area(influence, _tested(labels), labels)
+    assert (area, found.variance) == pytest.approx(_placements(scores, positive), rel=1e-12)
     assert influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+def _obuchowski(scores: np.ndarray, positive: np.ndarray, groups: np.ndarray) -> float:
+    """Obuchowski's (1997) variance as her paper writes it, cluster by cluster."""
+    x, y = scores[positive], scores[~positive]
+    psi = (x[:, None] > y[None, :]) + 0.5 * (x[:, None] == y[None, :])
+    area, m, n = psi.mean(), x.size, y.size
+    v10, v01 = psi.mean(axis=1) - area, psi.mean(axis=0) - area
+    of_x, of_y, every = groups[positive], groups[~positive], np.unique(groups)
+    sums = np.array([(v10[of_x == g].sum(), v01[of_y == g].sum()) for g in every])
+    i10, i01, i = np.unique(of_x).size, np.unique(of_y).size, every.size
+    s10 = i10 / ((i10 - 1) * m) * (sums[:, 0] ** 2).sum()
+    s01 = i01 / ((i01 - 1) * n) * (sums[:, 1] ** 2).sum()
+    s11 = i / (i - 1) * (sums[:, 0] * sums[:, 1]).sum()
+    return float(s10 / m + s01 / n + 2 * s11 / (m * n))
+
+
+@pytest.mark.parametrize("pure", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_give_obuchowskis_variance(seed: int, pure: bool) -> None:
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 25, 120)
+    positive = (groups % 3 == 0) if pure else rng.random(120) < 0.4
+    scores = np.round(rng.normal(size=120) + positive + rng.normal(size=25)[groups], 1)
+    _, influence = intervals.auc_influence(scores, positive)
+    labels = positive.astype(np.int64)
+    found = of_area(influence, _tested(labels, groups), labels)
+    assert found.variance == pytest.approx(_obuchowski(scores, positive, groups), rel=1e-12)
 
 
 def test_clusters_of_copies_count_once() -> None:
     """Every image copied three times: by images the error shrinks, by groups it does not."""
     rng = np.random.default_rng(3)
-    positive = np.arange(80) % 2 == 0
-    scores = rng.normal(size=80) + positive
-    units = np.arange(80)
-    alone = intervals.influence_variance(intervals.auc_influence(scores, positive)[1], units)
-    copied = intervals.auc_influence(np.tile(scores, 3), np.tile(positive, 3))[1]
-    assert intervals.influence_variance(copied, np.tile(units, 3)) == pytest.approx(alone)
-    assert intervals.influence_variance(copied, np.arange(240)) < alone / 2.5
+    labels = (np.arange(80) % 2 == 0).astype(np.int64)
+    scores = rng.normal(size=80) + labels
+
+    def variance(copies: int, groups: np.ndarray | None) -> float:
+        many = np.tile(labels, copies)
+        influence = intervals.auc_influence(np.tile(scores, copies), many == 1)[1]
+        return of_area(influence, _tested(many, groups), many).variance
+
+    alone = variance(1, None)
+    assert variance(3, np.tile(np.arange(80), 3)) == pytest.approx(alone)
+    assert variance(3, None) < alone / 2.5
+
+
+def test_few_degrees_of_freedom_widen() -> None:
+    assert Part(1.0, math.inf).quantile == pytest.approx(1.959964, abs=1e-6)
+    assert Part(1.0, 5).quantile == pytest.approx(2.570582, abs=1e-6)  # Student's tables
+    whole = added([Part(4.0, 10), Part(1.0, 2)])
+    assert (whole.variance, whole.df) == (5.0, pytest.approx(25 / (16 / 10 + 1 / 2)))
 
 
 def test_newcombe_reaches_the_ends() -> None:
@@ -75,39 +124,7 @@ def test_newcombe_reaches_the_ends() -> None:
     middle, at = 10.0, low
     spread = 1 + middle * ((1 - at) / (2 - at) + at / (1 + at))
     error = math.sqrt(at * (1 - at) * spread / 120)
-    assert at + intervals.Z95 * error == pytest.approx(1.0)
-
-
-def test_draws_keep_strata_and_repeat() -> None:
-    strata = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
-    first = np.concatenate(list(intervals.resampled_weights(strata, draws=300)))
-    again = np.concatenate(list(intervals.resampled_weights(strata, draws=300)))
-    assert first.shape == (300, 9)
-    assert np.array_equal(first, again)
-    for kind, size in ((0, 3), (1, 2), (2, 4)):
-        assert (first[:, strata == kind].sum(axis=1) == size).all()
-    assert first.mean() == pytest.approx(1.0)
-    assert first[:, strata == 2].var() == pytest.approx(1 - 1 / 4, rel=0.1)
-
-
-def test_blocks_do_not_change_what_is_drawn_of_one_stratum(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    strata = np.zeros(50, dtype=np.int64)
-    whole = np.concatenate(list(intervals.resampled_weights(strata, draws=64)))
-    monkeypatch.setattr(intervals, "_BLOCK", 500)
-    blocks = list(intervals.resampled_weights(strata, draws=64))
-    assert len(blocks) > 1
-    assert np.array_equal(np.concatenate(blocks), whole)
-
-
-def test_percentiles_refuse_certainty_and_gaps() -> None:
-    assert intervals.percentile_interval(np.ones(100)) is None
-    gaps = np.linspace(0, 1, 100)
-    gaps[:10] = np.nan
-    assert intervals.percentile_interval(gaps) is None
-    low, high = intervals.percentile_interval(np.linspace(0, 1, 1001)) or (0, 0)
-    assert (low, high) == pytest.approx((0.025, 0.975))
+    assert at + 1.959963984540054 * error == pytest.approx(1.0)
 
 
 @settings(max_examples=40)

@@ -70,6 +70,7 @@ CHOICES: dict[str, Any] = {
     "network.weights": "some/weights.pth",
     "transfer.tl_type": "recommended protocol",
     "transfer.batchnorm": "all",
+    "transfer.statistics": "running",
     "transfer.head.kind": "mlp",
     "transfer.head.hidden": 17,
     "transfer.head.dropout": 0.25,

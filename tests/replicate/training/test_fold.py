@@ -21,6 +21,7 @@ from replicate.spec import Spec
 from replicate.splits.splits import Fold
 from replicate.terms import TL_TYPES
 from replicate.training.compute import Compute
+from replicate.training.features import Normalise
 from replicate.training.fold import Fitted, fit
 from replicate.training.job import Job
 from replicate.training.seeds import batches, derived, shuffled
@@ -69,6 +70,60 @@ def test_every_tl_type_learns(tmp_path: Path, tl_type: str) -> None:
     if tl_type != "feature extractor hybrid":
         assert len(fitted.history) == 30
         assert fitted.history[-1]["loss"] < fitted.history[0]["loss"]
+
+
+def _statistics(fitted_on: list[Backbone]) -> list[torch.Tensor]:
+    layers = [m for m in fitted_on[-1].modules() if isinstance(m, nn.BatchNorm2d)]
+    assert layers
+    return [torch.stack([layer.running_mean, layer.running_var]) for layer in layers]
+
+
+def _kept(make: Callable[[], Backbone], kept: list[Backbone]) -> Callable[[], Backbone]:
+    def network() -> Backbone:
+        kept.append(make())
+        return kept[-1]
+
+    return network
+
+
+@pytest.mark.parametrize("tl_type", ["random initialisation", "fine-tuning from scratch"])
+def test_batchnorm_is_recalibrated_on_the_training_images(tmp_path: Path, tl_type: str) -> None:
+    """Statistics equal those of torch's update_bn, by hand; testing after few steps is fair."""
+    found = {}
+    for statistics in ("recalibrated", "running"):
+        kept: list[Backbone] = []
+        spec = toy_spec(
+            tl_type,
+            training={"epochs": 1, "batch_size": len(FOLD.train), "learning_rate": 1e-4},
+            transfer={"statistics": statistics},
+        )
+        fitted = run(tmp_path, spec, network=_kept(toy_backbone, kept), name=statistics)
+        found[statistics] = (kept[-1], _statistics(kept), fitted)
+    backbone, recalibrated, fitted = found["recalibrated"]
+    running, _, lagging = found["running"]
+    for mine, theirs in zip(backbone.parameters(), running.parameters(), strict=True):
+        assert torch.equal(mine, theirs)  # nothing learnt differs
+    assert not torch.allclose(recalibrated[0], _statistics([running])[0], rtol=0.2)
+    rows = np.stack([prepared(IMAGES.read(i), SIZE, "squash") for i in sorted(FOLD.train)])
+    inputs = Normalise(backbone, spec.preprocessing)(torch.from_numpy(rows))
+    torch.optim.swa_utils.update_bn([inputs], backbone)
+    for mine, theirs in zip(recalibrated, _statistics([backbone]), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-4)
+    assert all(
+        layer.momentum == 0.1 for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d)
+    )
+    assert not np.allclose(fitted.predictions.probabilities, lagging.predictions.probabilities)
+
+
+def test_frozen_statistics_are_never_recalibrated(tmp_path: Path) -> None:
+    kept: list[Backbone] = []
+    spec = toy_spec("fine-tuning", training={"epochs": 2})
+    run(tmp_path, spec, network=_kept(pretrained(), kept))
+    start = pretrained()()
+    for (name, now), (_, before) in zip(
+        kept[-1].blocks[0].named_buffers(), start.blocks[0].named_buffers(), strict=True
+    ):
+        assert torch.equal(now, before), name
 
 
 def test_trained_parameters_are_those_of_the_tl_type(tmp_path: Path) -> None:
@@ -385,6 +440,14 @@ def test_a_loop_written_by_hand_comes_to_the_same(tmp_path: Path) -> None:
             optimiser.step()
             total += loss.item() * len(batch)
         assert line["loss"] == pytest.approx(total / len(fold.train), abs=1e-5)
+    network.eval()
+    norm = last[1]
+    norm.reset_running_stats()
+    norm.momentum = None
+    norm.train()
+    with torch.no_grad():
+        for batch in batches(shuffled(fold.train, derived(0, 0, 0, "training", "statistics")), 8):
+            network(inputs[batch])
     network.eval()
     with torch.no_grad():
         shares = torch.softmax(head(network(inputs[fold.test])), 1).numpy()
