@@ -20,7 +20,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="stop each after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="CSV in which the rows of these attacks are kept")
+    parser.add_argument("--table", action="store_true", help="print what --out holds as Markdown")
     asked = parser.parse_args()
+    if asked.table:
+        _print_table(asked.out)
+        return 0
     if unknown := set(asked.names) - set(ATTACKS):
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")
     rows: dict[str, dict[str, object]] = {}
@@ -47,6 +51,18 @@ def main() -> int:
                 writer.writeheader()
                 writer.writerows(rows[known] for known in ATTACKS if known in rows)
     return 1 if faults else 0
+
+
+def _print_table(path: Path) -> None:
+    """Print a table for people: attempts, their right ends, and faults of any kind."""
+    print("| attack | attempts | answered | refused in words | faults | slowest |")
+    print("|---|---:|---:|---:|---:|---:|")
+    with path.open(newline="", encoding="utf-8") as kept:
+        for row in csv.DictReader(kept):
+            faults = sum(int(row[kind.replace("-", "_")]) for kind in FAULTS)
+            counts = (int(row[name]) for name in ("attempts", "answered", "refused"))
+            shown = " | ".join(f"{count:,}" for count in counts)
+            print(f"| {row['attack']} | {shown} | {faults} | {float(row['slowest_s']):.1f} s |")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class Attack(NamedTuple):
 ATTACKS: dict[str, Attack] = {
     "databases": Attack("tests.fuzz.databases", 1_000, 7),
     "kills": Attack("tests.fuzz.kills", 500, 4),
-    "pages": Attack("tests.fuzz.pages", 400, 50),
+    "pages": Attack("tests.fuzz.pages", 400, 22),
     "study-files": Attack("tests.fuzz.study_files", 10_000, 120),
     "titles": Attack("tests.fuzz.titles", 3_010, 301),
     "urls": Attack("tests.fuzz.urls", 2000, 120),

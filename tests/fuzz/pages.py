@@ -198,32 +198,36 @@ def _judged(browser: Browser, path: Path, kind: str) -> Outcome:
 
 
 def _round(rng: random.Random, folder: Path, browser: Browser) -> Iterator[Outcome]:
-    """Make each kind of page once and open all of them."""
+    """Make each kind of page once and open it."""
     folder.mkdir()
-    made: list[tuple[str, Path]] = []
-    for kind, words in (*_stats(rng, folder), _contest(rng, folder), *_studies(rng, folder)):
-        out = folder / f"out-{len(made)}"
-        made.append((kind, out))
-        forms = ("--out", str(out), "--figure", "html,svg")
-        if kind == "figures":
-            forms = ("--out", str(out), "--format", "html,svg")
-        elif kind not in ("contest",):
-            forms = ("--figure", str(out), "--figure-format", "html,svg")
-        outcome, printed = command([*words, *forms], 60)
-        if outcome.kind != "answered":
-            kind = "lost" if outcome.kind == "refused" else outcome.kind
-            yield Outcome(kind, outcome.tried, outcome.seen or printed)
-    made.append(("replications", folder / "out-replications"))
+    out = folder / "out-replications"
     try:
-        _replications(rng, made[-1][1])
+        _replications(rng, out)
     except MedtlError as error:
         yield Outcome("lost", "replications", error.message)
-    for kind, out in made:
-        pages = sorted([*out.glob("*.html"), *out.glob("*.svg")]) if out.exists() else []
-        if not pages:
-            yield Outcome("lost", f"{kind}: no page", str(out))
-        for path in pages:
-            yield _judged(browser, path, kind)
+    yield from _opened(browser, out, "replications")
+    made = (*_stats(rng, folder), _contest(rng, folder), *_studies(rng, folder))
+    for number, (kind, words) in enumerate(made):
+        out = folder / f"out-{number}"
+        forms = ("--figure", str(out), "--figure-format", "html,svg")
+        if kind == "figures":
+            forms = ("--out", str(out), "--format", "html,svg")
+        elif kind == "contest":
+            forms = ("--out", str(out), "--figure", "html,svg")
+        outcome, printed = command([*words, *forms], 60)
+        if outcome.kind != "answered":
+            bad = "lost" if outcome.kind == "refused" else outcome.kind
+            yield Outcome(bad, outcome.tried, outcome.seen or printed)
+        yield from _opened(browser, out, kind)
+
+
+def _opened(browser: Browser, out: Path, kind: str) -> Iterator[Outcome]:
+    """Open what was written."""
+    pages = sorted([*out.glob("*.html"), *out.glob("*.svg")]) if out.exists() else []
+    if not pages:
+        yield Outcome("lost", f"{kind}: no page", str(out))
+    for path in pages:
+        yield _judged(browser, path, kind)
 
 
 def attempts(seed: int, folder: Path) -> Iterator[Outcome]:
