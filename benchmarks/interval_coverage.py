@@ -1,5 +1,7 @@
 """Coverage of the intervals of a replication: ``python benchmarks/interval_coverage.py [REPS]``.
 
+With ``--table`` it prints what the CSV holds as the table of this folder's README.
+
 Predictions are drawn from a known process; the truth is the mean of each metric over very many
 patients and seeds of it. Writes ``interval_coverage.csv`` beside this file: how many of the 95%
 intervals hold the truth, how many there were at all, and how wide they are.
@@ -150,7 +152,23 @@ def truth_of(process: Process) -> dict[str, float]:
     return {name: float(np.mean(kept)) for name, kept in sums.items()}
 
 
+def print_table(path: Path) -> None:
+    """Print coverage by process and metric."""
+    with path.open(newline="") as kept:
+        rows = list(csv.DictReader(kept))
+    print(
+        f"| {rows[0]['replications']} replications each | {' | '.join(METRICS)} |".replace("_", " ")
+    )
+    print("|---" * (len(METRICS) + 1) + "|")
+    for name in dict.fromkeys(row["process"] for row in rows):
+        own = {row["metric"]: float(row["coverage"]) for row in rows if row["process"] == name}
+        print(f"| {name} | " + " | ".join(f"{own[metric]:.3f}" for metric in METRICS) + " |")
+
+
 def main() -> None:
+    if sys.argv[1:] == ["--table"]:
+        print_table(Path(__file__).with_suffix(".csv"))
+        return
     reps = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     warnings.simplefilter("ignore")

@@ -14,6 +14,13 @@ from typing import IO
 Opener = Callable[[Path], IO[bytes]]
 
 
+def advice(error: OSError) -> str:
+    """Return what to do where ``--out`` cannot be written to."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space there, or name another folder with --out."
+    return "Name a folder that you may write to with --out."
+
+
 def sweep(folder: Path, *names: str) -> None:
     """Delete what a process that was killed while it wrote these files has left of them.
 

@@ -103,3 +103,14 @@ def test_there_are_as_many_blocks_as_one_sees() -> None:
     assert README.count("```console") + README.count("```python") + README.count("```bash") == (
         README.count("```") // 2
     )
+
+
+def test_what_is_said_of_the_contest_is_what_its_kept_rows_say() -> None:
+    printed = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "contest_table.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    assert printed.strip() in README

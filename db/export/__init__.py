@@ -16,7 +16,7 @@ from db.csvfiles import Formulas
 from db.errors import DatabaseError
 from db.export.references import bibtex, ris
 from db.export.tables import Tables, write_csv, write_sqlite
-from db.files import appearing
+from db.files import advice, appearing
 from db.literature import REPORTED_FIELDS, Study, each_study
 from db.records import Citation
 
@@ -125,6 +125,6 @@ def export(
         reason = error.strerror if isinstance(error, OSError) else None
         raise DatabaseError(
             f"{folder}: cannot be written ({reason or error}).",
-            "Name a folder that you may write to with --out.",
+            advice(error),
         ) from None
     return [path for paths in written.values() for path in paths]

@@ -8,6 +8,7 @@ the gate, so that the only escape sequences that come out are ours.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -37,6 +38,7 @@ def echo_data(text: str) -> None:
 
 
 def guarded(error: click.ClickException) -> click.ClickException:
-    """Return click's own error with a message that can be printed."""
-    error.message = visible(error.message)  # type: ignore[misc]
+    """Return click's own error with a message that can be printed, and no URL in it."""
+    # A URL in the wrong place may hold a password.
+    error.message = visible(re.sub(r"[^\s'\"]*://[^\s'\"]*", "(a URL)", error.message))  # type: ignore[misc]
     return error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import MedtlError, ReplicationError
-from db.files import replace_file
+from db.files import advice, replace_file
 
 #: Columns of the results, in order, with what they hold.
 COLUMNS: Mapping[str, type] = {
@@ -72,7 +72,7 @@ def unwritable(path: Path, error: OSError) -> MedtlError:
     """Return the error of a folder that cannot be written to."""
     return MedtlError(
         f"{path}: cannot be written ({error.strerror or error}).",
-        "Name a folder that you may write to with --out.",
+        advice(error),
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from db import __version__
 from db.csvfiles import safe
 from db.errors import MedtlError
-from db.files import replace_file
+from db.files import advice, replace_file
 from metaanalysis.figures import FORMATS
 from metaanalysis.figures.kit.page import drawable, figure_page
 from metaanalysis.figures.kit.theme import compose
@@ -94,7 +94,7 @@ class Figure:
         except OSError as error:
             raise MedtlError(
                 f"{folder}: cannot be written ({error.strerror or error}).",
-                "Name a folder that you may write to with --out.",
+                advice(error),
             ) from None
         return written
 
