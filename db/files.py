@@ -14,9 +14,9 @@ from typing import IO
 Opener = Callable[[Path], IO[bytes]]
 
 
-def advice(error: OSError) -> str:
+def advice(error: Exception) -> str:
     """Return what to do where ``--out`` cannot be written to."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "is full" in str(error):
         return "Free some space there, or name another folder with --out."
     return "Name a folder that you may write to with --out."
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import delete, select
 
 from db.database import Database
-from db.datafiles import read_json_lines, read_record
+from db.datafiles import line_of, read_json_lines, read_record
 from db.datafolder import folder
 from db.errors import DataFileError, NotFoundError, Problem, gathering
 from db.load import CHUNK, NO_REF, LoadReport, chunks, delete_studies, load_user_studies
@@ -68,7 +68,7 @@ def check_files(paths: Iterable[Path]) -> tuple[int, list[Problem]]:
     given = {path.resolve() for path in files}
     home = (folder() / "studies").resolve()
     problems += [
-        Problem(one.path, one.line, "ref", NO_REF)
+        Problem(one.path, one.line or line_of(one.path, ("ref",)), "ref", NO_REF)
         for one in named
         if dict(one.names)["ref"] is not None and one.path.resolve().parent != home
     ]
