@@ -52,6 +52,8 @@ def correlate(
       medtl-meta stats correlate
       medtl-meta stats correlate --csv mine.csv --x size --y auc
     """
+    if not 0 < given["level"] < 1:
+        raise UsageError(f"--level {given['level']:g}: not between 0 and 1.", "Write 0.95, say.")
     # How p and interval are found.
     drawn = {name: given[name] for name in ("resamples", "seed", "level")}
     if csv_file is not None:
