@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,12 @@ from db.sqlitefile import GUARDS
 WRITE_LOCK = 0x6D65_6474_6C
 #: Longest that a writer waits for another on SQLite, and for a lost server, in seconds.
 PATIENCE_S, LOST_S = 300, 15
+
+
+# Both tell the console of connections that are lost, beside our own words: what they log is for
+# programs that ask for it.
+for _chatty in ("psycopg", "sqlalchemy"):
+    logging.getLogger(_chatty).addHandler(logging.NullHandler())
 
 
 def make_engine(location: Location, *, foreign_keys: bool = True) -> Engine:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.database import Database
+from db.errors import DatabaseError
 from db.reader import BY_CODE, Row
 from db.vocabulary import Lexicon
 
@@ -35,8 +36,13 @@ def coverage(database: Database) -> Coverage:
         "COUNT(*) AS everything FROM study"
     )[0]
     total = database.rows("SELECT value FROM review_fact WHERE name = 'totals.included'")
-    curated = int(counted["curated"] or 0)
-    return Coverage(curated, json.loads(total[0]["value"]), counted["everything"] - curated)
+    curated, reviewed = int(counted["curated"] or 0), json.loads(total[0]["value"])
+    if not isinstance(reviewed, int):
+        raise DatabaseError(
+            f"{database.location}: is damaged, the review's total is {reviewed!r:.40}.",
+            "medtl-meta db repair loads the packaged data anew.",
+        )
+    return Coverage(curated, reviewed, counted["everything"] - curated)
 
 
 def packaged_keys(database: Database) -> list[str]:
