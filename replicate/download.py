@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from filelock import FileLock, Timeout
+
 from db.errors import MedtlError
-from db.files import replacing
+from db.files import replacing, sync
 
 #: Is called with the bytes fetched so far and with all there are, None if the server does not say.
 Received = Callable[[int, int | None], None]
@@ -52,8 +56,9 @@ def fetch(
 ) -> str:
     """Download a file into place and return its checksum.
 
-    It is written beside its target, verified, and renamed; another process that fetches the same
-    file at the same time does no harm.
+    It is written beside its target, verified, and renamed. What came of a download that broke off
+    is kept and gone on with, where the server can tell that its file is still the same; a second
+    process that fetches the same file at the same time does so on its own.
 
     Parameters
     ----------
@@ -71,22 +76,97 @@ def fetch(
     DownloadError
         The server cannot be reached, breaks off or sends something else, or the disk is full.
     """
-    digest = hashlib.new(algorithm, usedforsecurity=False)
     try:
-        with _answer(url) as answer:
-            target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(target.with_name(f".{target.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
             with replacing(target) as stream:
-                for block in _blocks(answer, progress):
-                    stream.write(block)
-                    digest.update(block)
-                found = digest.hexdigest()
-                if not found.startswith(checksum):
-                    fault = wrong_checksum(url, found, checksum, algorithm)
-                    raise DownloadError("checksum", fault)
+                return _whole(url, Path(stream.name), checksum, algorithm, progress)
+        try:
+            draft = target.with_name(f".{target.name}.part")
+            found = _whole(url, draft, checksum, algorithm, progress)
+            sync(draft)
+            draft.replace(target)
+            sync(target.parent)
+        finally:
+            lock.release()
+            Path(lock.lock_file).unlink(missing_ok=True)
     except OSError as error:
         reason = f"{target}: cannot be written ({error.strerror or error})."
         raise DownloadError("disk", reason) from error
     return found
+
+
+def _whole(url: str, draft: Path, checksum: str, algorithm: str, progress: Received | None) -> str:
+    """Complete a draft and return its checksum; one that proves wrong is begun anew, once."""
+    resumed = _received(url, draft, progress)
+    found = _digest(draft, algorithm)
+    if resumed and not found.startswith(checksum):
+        draft.unlink()
+        _received(url, draft, progress)
+        found = _digest(draft, algorithm)
+    _about(draft).unlink(missing_ok=True)
+    if not found.startswith(checksum):
+        draft.unlink()
+        raise DownloadError("checksum", wrong_checksum(url, found, checksum, algorithm))
+    return found
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(
+            stream, lambda: hashlib.new(algorithm, usedforsecurity=False)
+        ).hexdigest()
+
+
+def _about(draft: Path) -> Path:
+    """Return where it is kept by what a server knows the file that a draft is the beginning of."""
+    return draft.with_name(f"{draft.name}.json")
+
+
+def _mark(draft: Path, url: str) -> str | None:
+    """Return by what the server knows the file of a draft; None where it must be begun anew."""
+    try:
+        kept = json.loads(_about(draft).read_text(encoding="utf-8"))
+        mark = kept["mark"] if kept["url"] == url and draft.stat().st_size else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return mark if isinstance(mark, str) else None
+
+
+def _received(url: str, draft: Path, progress: Received | None) -> bool:
+    """Fetch the rest of a draft, or all; return whether there was a beginning."""
+    mark = _mark(draft, url)
+    start = draft.stat().st_size if mark is not None else 0
+    asked = {"Range": f"bytes={start}-", "If-Range": mark} if mark is not None else {}
+    try:
+        with _answer(url, asked) as answer:
+            goes_on = answer.status == HTTPStatus.PARTIAL_CONTENT and answer.headers.get(
+                "Content-Range", ""
+            ).startswith(f"bytes {start}-")
+            if answer.status == HTTPStatus.PARTIAL_CONTENT and not goes_on:
+                raise DownloadError("answer", f"{url}: the server sends another part than asked.")
+            if not goes_on:
+                start = 0
+            tag = answer.headers.get("ETag", "")
+            mark = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
+            about = {"url": url, "mark": mark}
+            _about(draft).write_text(json.dumps(about), encoding="utf-8")
+            with draft.open("ab" if goes_on else "wb") as stream:
+                for block in _blocks(answer, start, progress):
+                    stream.write(block)
+    except DownloadError as error:
+        if error.code == "answer" and start:  # it has no such part: the file is another by now
+            draft.unlink(missing_ok=True)
+            _about(draft).unlink(missing_ok=True)
+            return _received(url, draft, progress)
+        if _mark(draft, url) is None:  # nothing to go on with
+            draft.unlink(missing_ok=True)
+            _about(draft).unlink(missing_ok=True)
+        raise
+    return start > 0
 
 
 def recorded_hash(url: str) -> str:
@@ -116,12 +196,13 @@ def wrong_checksum(what: str | Path, found: str, expected: str, algorithm: str =
 
 
 @contextmanager
-def _answer(url: str) -> Iterator[HTTPResponse]:
+def _answer(url: str, headers: Mapping[str, str] | None = None) -> Iterator[HTTPResponse]:
     """Open an address; what network and server do wrong becomes a :class:`DownloadError`."""
     if not url.startswith(("http://", "https://")):
         raise DownloadError("address", f"{url}: is no http address.")
     try:
-        with urlopen(Request(url, headers={"User-Agent": "medtl-meta"}), timeout=PATIENCE) as found:
+        request = Request(url, headers={"User-Agent": "medtl-meta", **(headers or {})})
+        with urlopen(request, timeout=PATIENCE) as found:
             yield found
     except HTTPError as error:
         reason = f"{url}: cannot be fetched (the server says {error.code} {error.reason})."
@@ -132,10 +213,10 @@ def _answer(url: str) -> Iterator[HTTPResponse]:
         raise DownloadError("connection", f"{url}: cannot be fetched ({reason}).") from error
 
 
-def _blocks(answer: HTTPResponse, progress: Received | None) -> Iterator[bytes]:
+def _blocks(answer: HTTPResponse, start: int, progress: Received | None) -> Iterator[bytes]:
     length = answer.headers.get("Content-Length", "")
-    total = int(length) if length.isdigit() else None
-    done = 0
+    total = start + int(length) if length.isascii() and length.isdigit() else None
+    done = start
     while block := answer.read(CHUNK):
         yield block
         done += len(block)

@@ -110,7 +110,7 @@ def replicate(
         done stays for the next try.
     """
     check_words(running)
-    from replicate.weights.places import start_weights
+    from replicate.weights.places import pinned, start_weights
 
     builder = find_builder(spec.network.name)
     check_size(builder, spec.preprocessing.size)
@@ -134,6 +134,8 @@ def replicate(
             folder / f"seed-{job.seed}" / f"fold-{job.fold.repeat}-{job.fold.number}"
             for job in jobs
         ]
+        if found is not None and (words := pinned(found)):
+            progress(Progress("start", 0, 0, "images", words))
         earlier = _earlier(places)
         if earlier.resumed:
             progress(Progress("start", 0, 0, "images", earlier.sentence))

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from db.datafiles import read_list
 from db.datafolder import folder as data_folder
-from db.errors import ImagesError, UsageError
+from db.errors import ImagesError, ReplicationError, UsageError
 from db.fields import Key, Positive, Text
 from db.records import Record
 from db.wording import whole_number
 from replicate.download import DownloadError, Received, fetch
 from replicate.images.image_set import ImageSet
 from replicate.images.npz import open_npz
+from replicate.pins import first_used
 from replicate.places import cache_folder
 
 #: Environment variable: a folder of image sets that are looked for by name.
@@ -144,7 +145,14 @@ def open_published(path: Path, entry: Published, size: int) -> ImageSet:
     images = open_npz(path, name=entry.name, classes=entry.classes)
     counts = {part: (images.parts or ()).count(part) for part in entry.images}
     if md5 == published:
-        verdict = f"the published file (MD5 {md5})"
+        # Two files of one MD5 can be made: the whole SHA-256 is held against that of the first use.
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            use = first_used(entry.file_name(size), digest)
+        except ReplicationError as error:
+            raise ImagesError(error.message, error.hint) from None
+        verdict = f"the published file (MD5 {md5}; SHA-256 kept since {use.day})"
     else:
         verdict = f"not the published file (MD5 {md5} instead of {published})"
         found, known = ("/".join(map(str, each.values())) for each in (counts, entry.images))

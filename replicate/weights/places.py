@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from db.errors import UsageError, WeightsError
+from db.errors import ReplicationError, UsageError, WeightsError
 from replicate.download import (
     WHOLE_HASH,
     DownloadError,
@@ -25,6 +25,7 @@ from replicate.download import (
     wrong_checksum,
 )
 from replicate.networks.builders import Builder, registry
+from replicate.pins import first_used
 from replicate.places import weights_folder
 from replicate.weights.files import WeightFile, all_weight_files, weight_files
 
@@ -256,6 +257,32 @@ def find_weights(
     if found.state in ("verified", "no checksum known"):
         return found
     raise _worded(found, asked)
+
+
+def pinned(found: Look) -> str:
+    """Keep the whole SHA-256 of a file of which less is published, or hold it against that.
+
+    Returns
+    -------
+    str
+        At first use, what should be said of it; else nothing.
+
+    Raises
+    ------
+    WeightsError
+        The file is another one than at its first use.
+    """
+    entry, known = found.entry, found.expected or ""
+    if entry is None or found.sha256 is None or len(known) >= WHOLE_HASH:
+        return ""
+    try:
+        use = first_used(entry.file, found.sha256)
+    except ReplicationError as error:
+        raise WeightsError(error.message, error.hint) from None
+    if not use.now:
+        return ""
+    of = f"the first {len(known)} digits of its SHA-256 are" if known else "no checksum is"
+    return f"{entry.file}: {of} published; the whole one ({found.sha256}) is kept from now on."
 
 
 def _downloaded(builder: Builder, download: bool, progress: Received | None) -> Look:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from replicate.images.levels import BROKEN
 
 #: Keys under which training scripts put the state of a network beside other things.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+#: Longest header of a .safetensors file, and most members of an archive of torch's.
+LARGEST_HEADER, MOST_MEMBERS = 16_000_000, 20_000
 
 SAVE_PLAIN = (
     "Save plain tensors instead: torch.save(network.state_dict(), PATH), or a .safetensors file."
@@ -50,13 +54,36 @@ def _safetensors(path: Path) -> object:
     import safetensors
     from safetensors.torch import load_file
 
+    with path.open("rb") as stream:
+        claimed = int.from_bytes(stream.read(8), "little")
+    if claimed > min(LARGEST_HEADER, path.stat().st_size):
+        raise _unreadable(path, ValueError(f"it claims a header of {claimed:,} bytes"))
     try:
         return load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, error) from None
 
 
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it holds; torch writes none that is packed."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise _unreadable(path, error) from None
+    packed = any(
+        one.compress_type != zipfile.ZIP_STORED or one.file_size != one.compress_size
+        for one in members
+    )
+    size = path.stat().st_size
+    if packed or len(members) > MOST_MEMBERS or sum(one.file_size for one in members) > size:
+        raise _unreadable(path, ValueError("its members are packed, or claim more than it holds"))
+
+
 def _pickled(path: Path) -> Any:
+    _check_archive(path)
     try:
         with warnings.catch_warnings():
             # Torch warns of pickle protocols in broken files; the error says what matters.

@@ -130,7 +130,7 @@ def test_a_set_is_fetched_once_and_checked(
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert (cache / "medmnist" / "breastmnist.npz").read_bytes() == CONTENT
     assert images.classes == ("malignant", "normal, benign")
-    assert f"the published file (MD5 {MD5})" in images.source
+    assert f"the published file (MD5 {MD5}; SHA-256 kept since " in images.source
     assert "CC BY 4.0" in images.source
     assert len(images) == 12
     open_medmnist("breastmnist")
