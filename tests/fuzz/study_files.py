@@ -24,7 +24,7 @@ from db.export import export
 from db.literature import read_studies
 from db.packaged import use_backbones
 from db.records import StudyRecord
-from db.user import add_studies, remove_study
+from db.user import add_studies, check_files, remove_study
 from metaanalysis.audit import audit_studies
 from metaanalysis.query import study_in_full
 from tests.conftest import POSTGRES, _fresh_postgres
@@ -142,6 +142,8 @@ def _take(databases: list[Database], path: Path, *, out: Path | None) -> None:
         try:
             add_studies(database, [path])
         except MedtlError as error:
+            if check_files([path])[1]:  # the check of several files together says so too
+                raise
             raise AssertionError(f"{database.location}: {error}") from error
         try:
             shown.append([study_in_full(database, key) for key in keys])
