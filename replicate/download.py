@@ -14,8 +14,6 @@ from typing import Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from filelock import FileLock, Timeout
-
 from db.errors import MedtlError
 from db.files import replacing, sync
 
@@ -76,6 +74,8 @@ def fetch(
     DownloadError
         The server cannot be reached, breaks off or sends something else, or the disk is full.
     """
+    from filelock import FileLock, Timeout  # of the extra: who downloads nothing does not need it
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f".{target.name}.lock"))

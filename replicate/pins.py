@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from db.errors import ReplicationError
 from db.files import replace_file
 from replicate.places import weights_folder
@@ -46,6 +44,8 @@ def first_used(name: str, digest: str) -> FirstUse:
     ReplicationError
         It has changed since, or what was kept cannot be read.
     """
+    from filelock import FileLock  # of the extra, as in replicate.download
+
     path, today = weights_folder() / LEDGER, f"{datetime.now(UTC):%Y-%m-%d}"
     kept = _read(path)
     if name not in kept:
