@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -78,8 +79,9 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         # A reader that leaves (head, less) ends us quietly, as it does every other tool.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None where it was closed
+        if isinstance(stream, io.TextIOWrapper):
             # What a terminal cannot spell is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -103,6 +105,14 @@ def main() -> None:
         place = error.filename or "the output"
         _give_up_stdout()
         _fail(f"{place}: {error.strerror or error}.", "Check the path and the space left there.")
+
+
+def _open_closed_streams() -> None:
+    """Give what was closed (``>&-``) a place to go, before a file of ours gets its descriptor."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _fail(message: str, hint: str, code: int = 1) -> NoReturn:

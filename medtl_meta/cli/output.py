@@ -18,7 +18,7 @@ from db.csvfiles import CsvWriter, Formulas
 # Also for those who take it from here, beside the tables.
 from db.wording import UNKNOWN as UNKNOWN
 from db.wording import visible
-from medtl_meta.cli.terminal import echo, echo_data, echo_json, secho
+from medtl_meta.cli.terminal import echo, echo_data, echo_json, markdown_text, secho
 
 #: Where a command keeps its ``--csv-formulas``.
 CSV_FORMULAS = "medtl_meta.csv_formulas"
@@ -121,10 +121,14 @@ def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return buffer.getvalue()
 
 
+def _markdown_cell(text: str) -> str:
+    whole = text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    return markdown_text(whole)
+
+
 def _markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     def line(cells: Sequence[str]) -> str:
-        safe = (text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for text in cells)
-        return f"| {' | '.join(safe)} |\n"
+        return f"| {' | '.join(map(_markdown_cell, cells))} |\n"
 
     numeric = [_is_numeric(rows, name) for name in columns]
     rule = line(["---:" if number else "---" for number in numeric])
@@ -135,7 +139,7 @@ def _markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 def width() -> int:
     """Return how many columns there are to write to."""
     asked = os.environ.get("COLUMNS", "")
-    if asked.isdigit() and int(asked) > 0:
+    if asked.isdecimal() and int(asked) > 0:
         return int(asked)
     if sys.stdout.isatty():
         return os.get_terminal_size(sys.stdout.fileno()).columns

@@ -29,12 +29,20 @@ def secho(text: str = "", *, nl: bool = True, err: bool = False, **style: Any) -
 
 def echo_json(value: Any, **how: Any) -> None:
     """Print JSON: the same values, with JSON's own escapes for what would not be seen."""
-    click.echo(json_visible(json.dumps(value, indent=2, ensure_ascii=False, **how)))
+    # Outside UTF-8 a letter may have no code; an escape of Python's would be no JSON.
+    narrow = not (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    click.echo(json_visible(json.dumps(value, indent=2, ensure_ascii=narrow, **how)))
 
 
 def echo_data(text: str) -> None:
     """Print a file's text as it is; only on a terminal is it made visible."""
     click.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
+
+
+def markdown_text(text: str) -> str:
+    """Return text for Markdown in which nothing is a tag, or a link in line."""
+    # A sign of less, as in "p < 0.01", opens no tag.
+    return re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text).replace("](", r"]\(")
 
 
 def guarded(error: click.ClickException) -> click.ClickException:

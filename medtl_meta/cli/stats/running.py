@@ -13,7 +13,7 @@ from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST
 from medtl_meta.cli.query import FILTER_HELP
 from medtl_meta.cli.stats.options import ROLES
-from medtl_meta.cli.terminal import echo, echo_json
+from medtl_meta.cli.terminal import echo, echo_json, markdown_text
 from metaanalysis.analyses.choices import METHODS, TESTS, TRANSFORMS
 from metaanalysis.figures import FORMATS
 
@@ -223,7 +223,7 @@ def _paragraph(text: str, form: str) -> None:
     """Write a paragraph, folded to the terminal; Markdown folds its own."""
     item = text.startswith("- ")
     if form == "markdown":
-        echo(text if item else f"{text}\n")
+        echo(markdown_text(text if item else f"{text}\n"))
         return
     for line in folded(text, min(width(), WIDEST), hang=2 if item else 0):
         echo(line)
