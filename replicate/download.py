@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from db.errors import MedtlError
-from db.files import replacing, sync
+from db.files import sync
 
 #: Is called with the bytes fetched so far and with all there are, None if the server does not say.
 Received = Callable[[int, int | None], None]
@@ -23,6 +23,9 @@ Received = Callable[[int, int | None], None]
 #: Bytes read at a time, and seconds without any before a server is given up.
 CHUNK = 1 << 18
 PATIENCE = 30.0
+
+#: No published file is larger; and what a server says that has no such part.
+MOST_BYTES, NO_SUCH_PART = 1 << 36, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 #: Length in digits of a whole SHA-256.
 WHOLE_HASH = 64
@@ -56,7 +59,7 @@ def fetch(
 
     It is written beside its target, verified, and renamed. What came of a download that broke off
     is kept and gone on with, where the server can tell that its file is still the same; a second
-    process that fetches the same file at the same time does so on its own.
+    process that wants the same file waits for it.
 
     Parameters
     ----------
@@ -74,29 +77,34 @@ def fetch(
     DownloadError
         The server cannot be reached, breaks off or sends something else, or the disk is full.
     """
-    from filelock import FileLock, Timeout  # of the extra: who downloads nothing does not need it
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(target.with_name(f".{target.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            with replacing(target) as stream:
-                return _whole(url, Path(stream.name), checksum, algorithm, progress)
-        try:
+        with _alone(target):
+            if target.is_file() and (found := _digest(target, algorithm)).startswith(checksum):
+                return found
             draft = target.with_name(f".{target.name}.part")
             found = _whole(url, draft, checksum, algorithm, progress)
             sync(draft)
             draft.replace(target)
             sync(target.parent)
-        finally:
-            lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
     except OSError as error:
         reason = f"{target}: cannot be written ({error.strerror or error})."
         raise DownloadError("disk", reason) from error
     return found
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Let one process at a time fetch a file; the others wait for it."""
+    from filelock import FileLock  # of the extra: who downloads nothing does not need it
+
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    with lock:
+        try:
+            yield
+        finally:
+            # While it is held: who waits for it notices. Afterwards it may be another's.
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _whole(url: str, draft: Path, checksum: str, algorithm: str, progress: Received | None) -> str:
@@ -133,40 +141,56 @@ def _mark(draft: Path, url: str) -> str | None:
         mark = kept["mark"] if kept["url"] == url and draft.stat().st_size else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return mark if isinstance(mark, str) else None
+    usable = isinstance(mark, str) and mark.isascii() and mark.isprintable()
+    return mark if usable else None
 
 
 def _received(url: str, draft: Path, progress: Received | None) -> bool:
-    """Fetch the rest of a draft, or all; return whether there was a beginning."""
+    """Fetch the rest of a draft, or all; return whether there was a beginning.
+
+    What there is of it is let go only when the server answers with the whole.
+    """
     mark = _mark(draft, url)
-    start = draft.stat().st_size if mark is not None else 0
-    asked = {"Range": f"bytes={start}-", "If-Range": mark} if mark is not None else {}
+    if mark is None:
+        _beginning(url, draft, {}, 0, progress)
+        return False
+    start = draft.stat().st_size
+    try:
+        asked = {"Range": f"bytes={start}-", "If-Range": mark}
+        return _beginning(url, draft, asked, start, progress) > 0
+    except DownloadError as error:
+        if error.code != "answer":
+            raise
+        refused = error.__cause__
+        if isinstance(refused, HTTPError) and refused.code == NO_SUCH_PART:
+            return True  # all of it is here, or it is another: the checksum tells
+        _beginning(url, draft, {}, 0, progress)
+        return False
+
+
+def _beginning(
+    url: str, draft: Path, asked: Mapping[str, str], start: int, progress: Received | None
+) -> int:
+    """Write what a server answers to a draft; return from which byte on."""
     try:
         with _answer(url, asked) as answer:
-            goes_on = answer.status == HTTPStatus.PARTIAL_CONTENT and answer.headers.get(
-                "Content-Range", ""
-            ).startswith(f"bytes {start}-")
-            if answer.status == HTTPStatus.PARTIAL_CONTENT and not goes_on:
-                raise DownloadError("answer", f"{url}: the server sends another part than asked.")
-            if not goes_on:
+            if answer.status != HTTPStatus.PARTIAL_CONTENT:
                 start = 0
+            elif not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                raise DownloadError("answer", f"{url}: the server sends another part than asked.")
             tag = answer.headers.get("ETag", "")
             mark = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
             about = {"url": url, "mark": mark}
             _about(draft).write_text(json.dumps(about), encoding="utf-8")
-            with draft.open("ab" if goes_on else "wb") as stream:
+            with draft.open("ab" if start else "wb") as stream:
                 for block in _blocks(answer, start, progress):
                     stream.write(block)
-    except DownloadError as error:
-        if error.code == "answer" and start:  # it has no such part: the file is another by now
-            draft.unlink(missing_ok=True)
-            _about(draft).unlink(missing_ok=True)
-            return _received(url, draft, progress)
+    except (DownloadError, OSError):
         if _mark(draft, url) is None:  # nothing to go on with
             draft.unlink(missing_ok=True)
             _about(draft).unlink(missing_ok=True)
         raise
-    return start > 0
+    return start
 
 
 def recorded_hash(url: str) -> str:
@@ -201,8 +225,9 @@ def _answer(url: str, headers: Mapping[str, str] | None = None) -> Iterator[HTTP
     if not url.startswith(("http://", "https://")):
         raise DownloadError("address", f"{url}: is no http address.")
     try:
-        request = Request(url, headers={"User-Agent": "medtl-meta", **(headers or {})})
-        with urlopen(request, timeout=PATIENCE) as found:
+        with _opened(
+            Request(url, headers={"User-Agent": "medtl-meta", **(headers or {})})
+        ) as found:
             yield found
     except HTTPError as error:
         reason = f"{url}: cannot be fetched (the server says {error.code} {error.reason})."
@@ -213,14 +238,32 @@ def _answer(url: str, headers: Mapping[str, str] | None = None) -> Iterator[HTTP
         raise DownloadError("connection", f"{url}: cannot be fetched ({reason}).") from error
 
 
+def _opened(request: Request) -> HTTPResponse:
+    try:
+        found: HTTPResponse = urlopen(request, timeout=PATIENCE)
+    except (ValueError, OverflowError) as error:  # the server sends us on to what is no address
+        raise URLError(f"{error}") from error
+    return found
+
+
 def _blocks(answer: HTTPResponse, start: int, progress: Received | None) -> Iterator[bytes]:
-    length = answer.headers.get("Content-Length", "")
-    total = start + int(length) if length.isascii() and length.isdigit() else None
+    said = answer.headers.get("Content-Length", "")
+    # As many digits as no file has are no number.
+    total = start + int(said) if re.fullmatch(r"[0-9]{1,18}", said) else None
     done = start
-    while block := answer.read(CHUNK):
-        yield block
+    while block := _block(answer):
         done += len(block)
+        if done > MOST_BYTES:
+            raise URLError(f"it does not end after {done:,} bytes")
+        yield block
         if progress is not None:
             progress(done, total)
     if total is not None and done != total:
         raise IncompleteRead(b"", total - done)
+
+
+def _block(answer: HTTPResponse) -> bytes:
+    try:
+        return answer.read(CHUNK)
+    except OSError as error:  # of the connection; writing raises the same kinds
+        raise URLError(error) from error

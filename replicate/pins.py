@@ -21,10 +21,28 @@ LEDGER = "checksums.json"
 
 
 class FirstUse(NamedTuple):
-    """The day on which a file was first used, and whether that is now."""
+    """The day on which a file was first used, whether that is now, and whether it was kept."""
 
     day: str
     now: bool
+    kept: bool = True
+
+
+def ledger_path() -> Path:
+    """Return the file that holds what was kept."""
+    return weights_folder() / LEDGER
+
+
+def kept_hash(name: str) -> str | None:
+    """Return the SHA-256 that was kept of a file; None for one that was never used.
+
+    Raises
+    ------
+    ReplicationError
+        What was kept cannot be read.
+    """
+    known = _read(ledger_path()).get(name)
+    return known["sha256"] if known else None
 
 
 def first_used(name: str, digest: str) -> FirstUse:
@@ -46,7 +64,7 @@ def first_used(name: str, digest: str) -> FirstUse:
     """
     from filelock import FileLock  # of the extra, as in replicate.download
 
-    path, today = weights_folder() / LEDGER, f"{datetime.now(UTC):%Y-%m-%d}"
+    path, today = ledger_path(), f"{datetime.now(UTC):%Y-%m-%d}"
     kept = _read(path)
     if name not in kept:
         new = {"sha256": digest, "first_used": today}
@@ -57,7 +75,7 @@ def first_used(name: str, digest: str) -> FirstUse:
                 if kept.setdefault(name, new) is new:
                     replace_file(path, json.dumps(kept, indent=2, sort_keys=True).encode())
         except OSError:
-            kept[name] = new
+            return FirstUse(today, True, kept=False)
         if kept[name] is new:
             return FirstUse(today, True)
     found = kept[name]
@@ -75,12 +93,13 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         good = isinstance(kept, dict) and all(
-            isinstance(one, dict) and {"sha256", "first_used"} <= one.keys()
+            isinstance(one, dict)
+            and all(isinstance(one.get(key), str) for key in ("sha256", "first_used"))
             for one in kept.values()
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         good = False
     if not good:
         raise ReplicationError(

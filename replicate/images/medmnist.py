@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from db.datafiles import read_list
 from db.datafolder import folder as data_folder
@@ -136,9 +137,7 @@ def open_published(path: Path, entry: Published, size: int) -> ImageSet:
     _single_label(entry)
     try:
         with path.open("rb") as stream:
-            md5 = hashlib.file_digest(
-                stream, lambda: hashlib.md5(usedforsecurity=False)
-            ).hexdigest()
+            md5, sha256 = _digests(stream)
     except OSError as error:
         raise ImagesError(f"{path}: {error.strerror}.", "Check the path.") from error
     published = entry.files[size].md5
@@ -146,13 +145,12 @@ def open_published(path: Path, entry: Published, size: int) -> ImageSet:
     counts = {part: (images.parts or ()).count(part) for part in entry.images}
     if md5 == published:
         # Two files of one MD5 can be made: the whole SHA-256 is held against that of the first use.
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
         try:
-            use = first_used(entry.file_name(size), digest)
+            use = first_used(entry.file_name(size), sha256)
         except ReplicationError as error:
-            raise ImagesError(error.message, error.hint) from None
-        verdict = f"the published file (MD5 {md5}; SHA-256 kept since {use.day})"
+            raise ImagesError(f"{path}: {error.message}", error.hint) from None
+        kept = f"kept since {use.day}" if use.kept else "not kept"
+        verdict = f"the published file (MD5 {md5}; SHA-256 {kept})"
     else:
         verdict = f"not the published file (MD5 {md5} instead of {published})"
         found, known = ("/".join(map(str, each.values())) for each in (counts, entry.images))
@@ -166,6 +164,15 @@ def open_published(path: Path, entry: Published, size: int) -> ImageSet:
         source=f"MedMNIST {entry.title}, {height} x {width}, from {entry.made_from}, "
         f"{entry.licence}; {verdict}; patients not known",
     )
+
+
+def _digests(stream: IO[bytes]) -> tuple[str, str]:
+    """Return MD5 and SHA-256 of what is read once."""
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    while block := stream.read(1 << 20):
+        md5.update(block)
+        sha256.update(block)
+    return md5.hexdigest(), sha256.hexdigest()
 
 
 def _single_label(entry: Published) -> None:

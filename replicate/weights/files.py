@@ -14,6 +14,7 @@ from db.datafiles import read_list
 from db.datafolder import folder
 from db.fields import Text
 from db.records import Record
+from replicate.download import WHOLE_HASH
 from replicate.networks.builders import Builder, Channels
 
 
@@ -48,6 +49,11 @@ class WeightFile(Record):
         if self.sha256 is None and self.hub is None:
             raise ValueError("needs a sha256: without one nothing tells the file from another")
         return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether all digits of its SHA-256 are published."""
+        return len(self.sha256 or "") == WHOLE_HASH
 
     def fits(self, digest: str) -> bool:
         """Tell whether a SHA-256 is this file's; False where its own is not known."""

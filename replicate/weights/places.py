@@ -25,7 +25,7 @@ from replicate.download import (
     wrong_checksum,
 )
 from replicate.networks.builders import Builder, registry
-from replicate.pins import first_used
+from replicate.pins import first_used, kept_hash, ledger_path
 from replicate.places import weights_folder
 from replicate.weights.files import WeightFile, all_weight_files, weight_files
 
@@ -185,18 +185,20 @@ def examined(found: Look) -> Look:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         return replace(found, state="unreadable", fault=str(error.strerror or error))
-    entry = found.entry
+    entry = found.entry or next((one for one in all_weight_files() if one.fits(digest)), None)
     if entry is None:
-        entry = next((known for known in all_weight_files() if known.fits(digest)), None)
-        state: State = "verified" if entry else "no checksum known"
-        label = entry.label if entry else found.label
-        return replace(found, state=state, label=label, sha256=digest, entry=entry)
-    expected = entry.sha256 or _named_by_cache(found.path)
-    if expected is None:
-        state = "no checksum known"
-    else:
+        return replace(found, state="no checksum known", sha256=digest)
+    label = found.label if found.entry else entry.label
+    expected = _expected(entry) or _named_by_cache(found.path)
+    state: State = "no checksum known"
+    if expected is not None:
         state = "verified" if digest.startswith(expected) else "wrong checksum"
-    return replace(found, state=state, sha256=digest, expected=expected)
+    return replace(found, state=state, label=label, sha256=digest, entry=entry, expected=expected)
+
+
+def _expected(entry: WeightFile) -> str | None:
+    """Return the SHA-256 of a known file: whole if it was used before, else what is published."""
+    return entry.sha256 if entry.whole else kept_hash(entry.file) or entry.sha256
 
 
 def _named_by_cache(path: Path) -> str | None:
@@ -272,8 +274,8 @@ def pinned(found: Look) -> str:
     WeightsError
         The file is another one than at its first use.
     """
-    entry, known = found.entry, found.expected or ""
-    if entry is None or found.sha256 is None or len(known) >= WHOLE_HASH:
+    entry = found.entry
+    if entry is None or entry.whole or found.sha256 is None:
         return ""
     try:
         use = first_used(entry.file, found.sha256)
@@ -281,8 +283,10 @@ def pinned(found: Look) -> str:
         raise WeightsError(error.message, error.hint) from None
     if not use.now:
         return ""
-    of = f"the first {len(known)} digits of its SHA-256 are" if known else "no checksum is"
-    return f"{entry.file}: {of} published; the whole one ({found.sha256}) is kept from now on."
+    digits = len(entry.sha256 or "")
+    known = f"the first {digits} digits of its SHA-256 are" if digits else "no checksum is"
+    then = "is kept from now on" if use.kept else f"cannot be kept in {ledger_path()}"
+    return f"{entry.file}: {known} published; the whole one ({found.sha256}) {then}."
 
 
 def _downloaded(builder: Builder, download: bool, progress: Received | None) -> Look:
@@ -291,10 +295,11 @@ def _downloaded(builder: Builder, download: bool, progress: Received | None) -> 
         raise WeightsError(f"{builder.name}: no pretrained weights here.", what_to_do(builder))
     target = torch_hub_folder() / source.file
     try:
-        expected = source.sha256 or recorded_hash(source.url)
+        expected = _expected(source) or recorded_hash(source.url)
         digest = fetch(source.url, target, expected, progress=progress)
     except DownloadError as error:
-        raise WeightsError(error.message, what_to_do(builder)) from None
+        since = _since(source) if error.code == "checksum" else ""
+        raise WeightsError(error.message, what_to_do(builder) + since) from None
     return Look(
         builder.name, "download", source.label, "verified", str(target), digest, source, expected
     )
@@ -316,7 +321,17 @@ def _worded(found: Look, asked: str) -> WeightsError:
     origin = "" if entry is None else f" ({entry.url or f'package {entry.package}'})"
     return WeightsError(
         wrong_checksum(found.where, found.sha256 or "", found.expected or ""),
-        f"The file is broken or another one; delete it and fetch it again{origin}.",
+        f"The file is broken or another one; delete it and fetch it again{origin}.{_since(entry)}",
+    )
+
+
+def _since(entry: WeightFile | None) -> str:
+    """Say of a file with a wrong checksum that the right one is of its first use, if it is."""
+    if entry is None or entry.whole or kept_hash(entry.file) is None:
+        return ""
+    return (
+        " That checksum was kept when the file was first used: if it is meant to be another, take "
+        f"{entry.file} out of {ledger_path()}."
     )
 
 

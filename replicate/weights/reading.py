@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 from torch import Tensor
 
 from db.errors import WeightsError
 from replicate.images.levels import BROKEN
+from replicate.weights.claims import check_header, check_pickled
 
 #: Keys under which training scripts put the state of a network beside other things.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-
-#: Longest header of a .safetensors file, and most members of an archive of torch's.
-LARGEST_HEADER, MOST_MEMBERS = 16_000_000, 20_000
 
 SAVE_PLAIN = (
     "Save plain tensors instead: torch.save(network.state_dict(), PATH), or a .safetensors file."
@@ -44,8 +43,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     odd = next((key for key, value in content.items() if not isinstance(value, Tensor)), None)
     if odd is not None:
         raise WeightsError(
-            f"{path}: holds something that is not a tensor ({odd!r}).",
+            f"{path}: holds something that is not a tensor ({short(odd)}).",
             SAVE_PLAIN,
+        )
+    # One number can stand for any number of them: a tensor whose strides are nought.
+    size = path.stat().st_size
+    large = next((key for key, one in content.items() if one.numel() > size), None)
+    if large is not None:
+        raise WeightsError(
+            f"{path}: claims more numbers than it holds ({short(large)}).", SAVE_PLAIN
         )
     return {str(name): tensor for name, tensor in content.items()}
 
@@ -54,40 +60,20 @@ def _safetensors(path: Path) -> object:
     import safetensors
     from safetensors.torch import load_file
 
-    with path.open("rb") as stream:
-        claimed = int.from_bytes(stream.read(8), "little")
-    if claimed > min(LARGEST_HEADER, path.stat().st_size):
-        raise _unreadable(path, ValueError(f"it claims a header of {claimed:,} bytes"))
     try:
+        check_header(path)
         return load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    # An OverflowError of a shape arrives as a TypeError.
+    except (safetensors.SafetensorError, *BROKEN, AttributeError, MemoryError) as error:
         raise _unreadable(path, error) from None
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse an archive that unpacks to more than it holds; torch writes none that is packed."""
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise _unreadable(path, error) from None
-    packed = any(
-        one.compress_type != zipfile.ZIP_STORED or one.file_size != one.compress_size
-        for one in members
-    )
-    size = path.stat().st_size
-    if packed or len(members) > MOST_MEMBERS or sum(one.file_size for one in members) > size:
-        raise _unreadable(path, ValueError("its members are packed, or claim more than it holds"))
 
 
 def _pickled(path: Path) -> Any:
-    _check_archive(path)
     try:
         with warnings.catch_warnings():
-            # Torch warns of pickle protocols in broken files; the error says what matters.
-            warnings.simplefilter("ignore", UserWarning)
+            # Of what is odd in a broken file; the error says what matters.
+            warnings.simplefilter("ignore")
+            check_pickled(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if _holds_objects(error):
@@ -98,7 +84,7 @@ def _pickled(path: Path) -> Any:
             ) from None
         raise _unreadable(path, error) from None
     # Bytes that are no checkpoint, cut off or of the old tar form.
-    except (*BROKEN, AttributeError, MemoryError) as error:
+    except (*BROKEN, BadZipFile, AttributeError, MemoryError) as error:
         raise _unreadable(path, error) from None
 
 

@@ -92,7 +92,7 @@ def _fetch(builder: Builder) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from replicate.weights.places import find_weights
+    from replicate.weights.places import find_weights, pinned
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
@@ -103,3 +103,5 @@ def _fetch(builder: Builder) -> None:
 
         found = find_weights(builder, progress=progress)
     remark(f"{builder.name}: {found.path} ({found.place}).")
+    if words := pinned(found):
+        remark(words)

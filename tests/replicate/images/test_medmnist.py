@@ -18,6 +18,7 @@ from replicate.download import DownloadError, fetch
 from replicate.images import medmnist
 from replicate.images.medmnist import catalogue, named, open_medmnist
 from replicate.images.opening import open_images
+from replicate.pins import ledger_path
 
 
 def small_set(counts: tuple[int, int, int] = (6, 2, 4)) -> bytes:
@@ -214,3 +215,21 @@ def test_the_real_pneumonia_set(real_images: Path) -> None:
     assert "not the published file" in images.source
     assert "as many images in each part" in images.source
     assert images.read(0).shape == (28, 28)
+
+
+def test_a_set_of_the_right_md5_that_has_changed_since_is_refused(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two files of one MD5 would, which can be made."""
+    path = cache / "medmnist" / "breastmnist.npz"
+    path.parent.mkdir(parents=True)
+    for counts, good in (((6, 2, 4), True), ((6, 2, 4), True), ((6, 2, 6), False)):
+        path.write_bytes(small_set(counts))
+        publish(monkeypatch, "http://127.0.0.1:9/", hashlib.md5(path.read_bytes()).hexdigest())
+        if good:
+            assert "SHA-256 kept since" in open_medmnist("breastmnist").source
+            continue
+        with pytest.raises(ImagesError, match="another file") as caught:
+            open_medmnist("breastmnist")
+        assert str(path) in caught.value.message
+        assert str(ledger_path()) in caught.value.hint

@@ -166,9 +166,8 @@ def test_another_network_is_told_by_names_and_shapes(tmp_path: Path) -> None:
         torch.full((6,), torch.nan),
         torch.zeros(6, dtype=torch.complex64),
         torch.zeros(6, dtype=torch.bool),
-        torch.zeros(6).to_sparse(),
     ],
-    ids=["not a number", "complex", "true or false", "sparse"],
+    ids=["not a number", "complex", "true or false"],
 )
 def test_tensors_that_are_no_weights(broken: Tensor, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"c1\.bias"):
@@ -194,8 +193,7 @@ def test_a_pickle_with_code_is_not_executed(form: str, tmp_path: Path) -> None:
         torch.save({**lenet_state(), "extra": Attack(mark)}, path)
     else:
         torch.save(Attack(mark), path, _use_new_zipfile_serialization=form == "zip")
-    reason = "cannot be read" if "new" in form else "nothing of it was executed"
-    with pytest.raises(WeightsError, match=reason) as caught:
+    with pytest.raises(WeightsError, match="nothing of it was executed") as caught:
         load(LENET, find_weights(LENET, str(path)))
     assert "state_dict" in caught.value.hint
     assert not mark.exists()

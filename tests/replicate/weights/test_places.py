@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from db.errors import UsageError, WeightsError
+from db.errors import MedtlError, UsageError, WeightsError
 from replicate.download import DownloadError, fetch
 from replicate.networks.builders import Builder, find_builder
+from replicate.pins import first_used, ledger_path
 from replicate.weights import places as weight_places
 from replicate.weights.files import WeightFile, all_weight_files
-from replicate.weights.places import Look, at_hand, candidates, find_weights, look
+from replicate.weights.places import Look, at_hand, candidates, find_weights, look, pinned
 
 CONTENT = b"weights" * 100_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -293,3 +296,83 @@ def test_packages_are_found_where_they_are_installed(name: str) -> None:
 def test_an_entry_that_nobody_could_use_or_verify_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         entry(**changes)
+
+
+def other_content(known: WeightFile) -> bytes:
+    """Another content of which the published digits are right too."""
+    return next(
+        content
+        for content in (CONTENT + bytes(count) for count in range(1, 10_000))
+        if known.sha256 is None or known.fits(hashlib.sha256(content).hexdigest())
+    )
+
+
+@pytest.mark.parametrize("how", ["in its place", "by path", "fetched again"])
+@pytest.mark.parametrize("digits", [2, 0])
+def test_a_file_that_has_changed_since_its_first_use_is_refused(
+    places: Path, only: Callable[..., None], server: str, how: str, digits: int
+) -> None:
+    known = entry(f"{server}/resolve/good.pth", hub="a/b", sha256=None)
+    known = known.model_copy(update={"sha256": DIGEST[:digits] or None})
+    only(known)
+    path = put(places / "torch/hub/checkpoints" / known.file, other_content(known))
+    found = find_weights(RESNET)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in pinned(found)
+    assert pinned(find_weights(RESNET)) == ""
+    path.unlink()
+    if how == "by path":
+        path = put(places / "renamed.pth")
+    elif how == "in its place":
+        put(path)
+    if how == "by path" and not digits:
+        assert not find_weights(RESNET, str(path)).verified  # nothing tells which file it is
+        return
+    with pytest.raises(WeightsError, match="wrong checksum") as caught:
+        find_weights(RESNET, str(path) if how == "by path" else "pretrained")
+    assert str(ledger_path()) in caught.value.hint
+    if how == "fetched again":
+        assert not path.exists()
+        return
+    assert str(path) in caught.value.message
+    ledger_path().unlink()
+    assert DIGEST in pinned(find_weights(RESNET, str(path) if how == "by path" else "pretrained"))
+
+
+def test_a_file_known_by_its_first_digits_is_so_under_any_name(
+    places: Path, only: Callable[..., None]
+) -> None:
+    only(entry())
+    assert "first 8 digits" in pinned(find_weights(RESNET, str(put(places / "renamed.pth"))))
+    only(entry(sha256=DIGEST))
+    assert pinned(find_weights(RESNET, str(places / "renamed.pth"))) == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"{", b"\xff", b'{"a": 3}', b'{"a": {"sha256": 3, "first_used": "x"}}',
+     b'{"a": {"sha256": null}}', b"[" * 100_000, b"9" * 10_000],
+)  # fmt: skip
+def test_a_damaged_ledger_is_told(places: Path, only: Callable[..., None], content: bytes) -> None:
+    only(entry())
+    put(places / "mine" / entry().file)
+    put(ledger_path(), content)
+    with pytest.raises(MedtlError) as caught:
+        find_weights(RESNET)
+    assert str(ledger_path()) in caught.value.message
+    assert ledger_path().read_bytes() == content
+
+
+def test_where_nothing_can_be_kept_that_is_said(
+    places: Path, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(entry())
+    put(places / "torch/hub/checkpoints" / entry().file)
+    monkeypatch.setenv("MEDTL_META_WEIGHTS", str(put(places / "file", b"") / "below"))
+    assert "cannot be kept" in pinned(find_weights(RESNET))
+
+
+def test_many_at_once_keep_all(places: Path) -> None:
+    with ThreadPoolExecutor(8) as many:
+        uses = list(many.map(lambda number: first_used(f"{number % 20}", "1" * 64), range(80)))
+    assert sum(use.now for use in uses) == 20
+    assert len(json.loads(ledger_path().read_text())) == 20
