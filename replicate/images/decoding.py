@@ -154,8 +154,7 @@ def _eight_bit(picture: Image.Image, path: Path) -> Pixels:
     upright = _upright(picture)
     mode = upright.mode
     if mode.startswith(("I", "F")):
-        values = np.asarray(upright, dtype=np.float64)
-        return scaled(values, str(path))
+        return scaled(np.asarray(upright), str(path))
     if mode == "1":
         upright = upright.convert("L")
     elif mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info:
