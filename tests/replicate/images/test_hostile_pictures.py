@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from io import BytesIO
@@ -186,3 +188,30 @@ def test_deflated_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(dicom, "_INFLATED", 1000)
     with pytest.raises(ImagesError, match=r"deflated\.dcm: inflates to more than"):
         dicom.decode_dicom_here(deflated, "middle")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"])
+def test_bands_of_a_large_picture_are_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    draw = np.random.default_rng(0)
+    noise = Image.fromarray(draw.integers(0, 256, (67, 41, 3), dtype=np.uint8))
+    path = tmp_path / "x.tif"
+    picture = noise.convert("RGB").convert("L" if mode == "LA" else mode.removesuffix("A"))
+    if mode.endswith("A"):
+        picture.putalpha(Image.fromarray(draw.integers(0, 256, (67, 41), dtype=np.uint8)))
+    picture.save(path, **({"transparency": 3} if mode == "P" else {}))
+    whole = decode(path)
+    assert whole.shape[:2] == (67, 41)
+    for pixels in (1, 41, 100, 41 * 66, 41 * 67):
+        monkeypatch.setattr("replicate.images.decoding._BAND", pixels)
+        assert (decode(path) == whole).all()
+
+
+def test_nothing_is_printed_beside_the_error(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(png((10_000, 10_000)))
+    call = f"from replicate.images.decoding import decode as d; from pathlib import Path as P; d(P({str(path)!r}))"
+    ran = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=False)
+    assert "ImagesError" in ran.stderr
+    assert "Warning" not in ran.stderr
