@@ -155,7 +155,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 #: Pixels that are converted at a time: the largest picture would take gigabytes at once.
-_BAND = 2**22
+_BAND = 2**20
 
 
 def _eight_bit(picture: Image.Image, path: Path) -> Pixels:
