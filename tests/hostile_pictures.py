@@ -35,6 +35,17 @@ def tiff(entries: int, count: int, filler: int) -> bytes:
     return head + b"\0" * (start - 8) + struct.pack("<H", entries + 2) + size + found + b"\0" * 4
 
 
+def strips(count: int) -> bytes:
+    """A TIFF of so many strips, all of them the same."""
+    filler = 200
+    tags = ((256, 1), (257, count), (258, 8), (259, 1), (262, 1), (278, 1))
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    entries += [struct.pack("<HHII", tag, 4, count, filler) for tag in (273, 279)]
+    body = struct.pack("<H", len(entries)) + b"".join(sorted(entries)) + bytes(4)
+    numbers = struct.pack("<I", 8) * count
+    return (b"II*\0" + struct.pack("<I", 8) + body).ljust(filler, b"\0") + numbers
+
+
 def scans(pixels: int, count: int) -> bytes:
     """A progressive JPEG whose last scan is repeated."""
     stream = BytesIO()

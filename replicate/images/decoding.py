@@ -7,7 +7,6 @@ background of radiographs.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -21,9 +20,6 @@ from replicate.images.apart import decode_apart
 from replicate.images.bounds import FORMATS, decodes_quickly, read_bounded
 from replicate.images.image_set import Pixels
 from replicate.images.levels import MEND, SMALLER, chosen_frame, scaled, told_by_name, too_large
-
-# An error that names the file says it. Last, so that a filter of the user's own comes first.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)
 
 PICTURES = frozenset(
     (

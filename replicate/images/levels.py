@@ -7,6 +7,7 @@ without a window are spread from their lowest to their highest half percent.
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ from PIL import UnidentifiedImageError
 
 from db.errors import ImagesError, UsageError
 from replicate.images.image_set import Pixels
+
+# What decoders remark names no file; what is wrong with one is an error that does. At the end of
+# the filters, so that the user's own come first.
+for _decoder in ("PIL", "pydicom"):
+    warnings.filterwarnings("ignore", module=rf"{_decoder}\.", append=True)
 
 FRAMES = ("first", "middle", "last")
 

@@ -180,10 +180,13 @@ def table(draw: Random, folder: Path, image: bytes) -> tuple[str, Path]:
             cells[4] = draw.choice(_FRAMES)
         rows.append(cells)
     text = "\n".join([heading, *(mark.join(row) for row in rows)])
-    content = text.encode(draw.choice(("utf-8", "utf-8-sig", "utf-8", "utf-16")))
+    content = text.encode(draw.choice((*["utf-8"] * 9, "utf-8-sig", "utf-16")))
     if draw.random() < 0.2:
         content = spoiled(content, draw)
     if draw.random() < 0.3:
+        for name in ("way", "out.png", "secret.png", "circle"):
+            (within / name).unlink()
+        (within / "folder.png").rmdir()
         for name in "ab":
             (within / name).mkdir(exist_ok=True)
             (within / name / f"{name}.png").write_bytes(image)
@@ -214,7 +217,9 @@ def links(folder: Path, image: bytes) -> Path:
 def linked(draw: Random, folder: Path, image: bytes) -> tuple[str, Path]:
     """Make a class folder in which something is no file of its own."""
     within = links(folder, image)
-    kept = draw.sample(sorted(path.name for path in within.iterdir() if path.is_symlink()), 2)
+    kept = draw.sample(
+        sorted(path.name for path in within.iterdir() if path.is_symlink()), draw.randrange(3)
+    )
     for name in "ab":
         (within / name).mkdir()
         (within / name / "0.png").write_bytes(image)
@@ -229,7 +234,7 @@ def linked(draw: Random, folder: Path, image: bytes) -> tuple[str, Path]:
             "../b",
             "1.png",
             "/",
-            f"../{kept[0]}",
+            f"../{(*kept, 'a')[0]}",
             "../fifo.png",
             "x" * 5000,
         )

@@ -11,7 +11,7 @@ from itertools import repeat
 
 from PIL import Image
 
-from tests.hostile_pictures import BOMBS, chunk, gif_of_many_frames, png, scans
+from tests.hostile_pictures import BOMBS, chunk, gif_of_many_frames, png, scans, strips
 
 #: Just within, and just beyond, what is decoded.
 NEAR, BEYOND = (9400, 9400), (9500, 9500)
@@ -41,17 +41,6 @@ def _chained(directories: int, *, circle: bool) -> bytes:
         to = (8 if circle else 0) if last else 8 + step * (number + 1)
         found += struct.pack("<H", 7) + entries + struct.pack("<I", to)
     return bytes(found)
-
-
-def _strips(count: int) -> bytes:
-    """A TIFF of so many strips, all of them the same."""
-    filler = 200
-    tags = ((256, 1), (257, count), (258, 8), (259, 1), (262, 1), (278, 1))
-    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
-    entries += [struct.pack("<HHII", tag, 4, count, filler) for tag in (273, 279)]
-    body = struct.pack("<H", len(entries)) + b"".join(sorted(entries)) + bytes(4)
-    numbers = b"".join(repeat(struct.pack("<I", 8), count))
-    return (b"II*\0" + struct.pack("<I", 8) + body).ljust(filler, b"\0") + numbers
 
 
 def _nested(depth: int) -> bytes:
@@ -121,8 +110,8 @@ BOMBS_BY_NAME: dict[str, Callable[[], bytes]] = {
     "animated.png": lambda: png((20, 20), chunk(b"acTL", b"\xff" * 4 + bytes(4))),
     "circle.tif": partial(_chained, 3, circle=True),
     "chain.tif": partial(_chained, 60_000, circle=False),
-    "strips.tif": partial(_strips, 10**6),
-    "some_strips.tif": partial(_strips, 19_000),
+    "strips.tif": partial(strips, 10**6),
+    "some_strips.tif": partial(strips, 19_000),
     "runs.bmp": partial(_rows, NEAR),
     "huge_runs.bmp": partial(_rows, (2**31 - 1, 2**31 - 1)),
     "upside_down.bmp": partial(_rows, (4, -(2**31))),

@@ -17,7 +17,7 @@ from db.errors import ImagesError, UsageError
 from replicate.images import apart, dicom
 from replicate.images.bounds import read_bounded
 from replicate.images.decoding import PICTURES, decode
-from tests.hostile_pictures import BOMBS, POSTSCRIPT, gif_of_many_frames, png, scans
+from tests.hostile_pictures import BOMBS, POSTSCRIPT, gif_of_many_frames, png, scans, strips
 from tests.replicate.images.test_dicom import write
 
 
@@ -90,6 +90,15 @@ def test_ordinary_pictures_are_decoded_here(tmp_path: Path) -> None:
     assert read_bounded(tmp_path / "b.jpg")
 
 
+@pytest.mark.parametrize(
+    ("count", "here"), [(1, True), (5_000, True), (15_000, False), (10**6, False)]
+)
+def test_a_directory_of_many_numbers_is_read_apart(tmp_path: Path, count: int, here: bool) -> None:
+    path = tmp_path / "x.tif"
+    path.write_bytes(strips(count))
+    assert (read_bounded(path) is not None) == here
+
+
 def test_the_other_process_imports_nothing_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,10 +158,19 @@ def test_bands_of_a_large_picture_are_the_whole(
         assert (decode(path) == whole).all()
 
 
-def test_nothing_is_printed_beside_the_error(tmp_path: Path) -> None:
-    path = tmp_path / "huge.png"
-    path.write_bytes(png((10_000, 10_000)))
-    call = f"from replicate.images.decoding import decode as d; from pathlib import Path as P; d(P({str(path)!r}))"
+@pytest.mark.parametrize("name", ["huge.png", "cut.tif", "strange.dcm"])
+def test_nothing_is_printed_beside_the_error(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    match name:
+        case "huge.png":
+            path.write_bytes(png((10_000, 10_000)))
+        case "cut.tif":
+            Image.new("L", (9, 9)).save(path)
+            path.write_bytes(path.read_bytes()[:-20])
+        case _:
+            whole = write(path, np.zeros((4, 4), np.uint8), PatientID="x" * 10).read_bytes()
+            path.write_bytes(whole.replace(b"1.2.840.10008.1.2.1", b"1.2.840.10008.\x81.2.1"))
+    call = f"from replicate.images.decoding import decode, Path; decode(Path({str(path)!r}))"
     ran = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=False)
-    assert "ImagesError" in ran.stderr
+    assert f"ImagesError: {path}" in ran.stderr
     assert "Warning" not in ran.stderr
