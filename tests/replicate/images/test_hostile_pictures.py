@@ -127,6 +127,17 @@ def test_dicom_that_declares_more_than_it_holds(tmp_path: Path, tags: dict[str, 
         decode(path)
 
 
+def test_the_patient_of_a_bomb_is_read_without_inflating_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.dcm", np.zeros((32, 32), np.uint16), PatientID="7")
+    header = dcmread(path)
+    header.PixelData = bytes(2**28)
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    header.save_as(path)
+    start = time.perf_counter()
+    assert dicom.patient_of(path) == "7"
+    assert time.perf_counter() - start < 0.3
+
+
 def test_deflated_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ramp = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
     plain, deflated = write(tmp_path / "plain.dcm", ramp, PatientID="7"), tmp_path / "deflated.dcm"
@@ -135,6 +146,11 @@ def test_deflated_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     header.save_as(deflated)
     assert (decode(deflated) == decode(plain)).all()
     assert dicom.patient_of(deflated) == "7"
+    deflated.write_bytes(deflated.read_bytes()[:-20])
+    assert dicom.patient_of(deflated) in ("7", None)
+    write(plain, ramp, PatientID="7", PatientName="1.2.840.10008.1.2.1.99")
+    assert dicom.patient_of(plain) == "7"
+    header.save_as(deflated)
     monkeypatch.setattr(dicom, "_INFLATED", 1000)
     with pytest.raises(ImagesError, match=r"deflated\.dcm: inflates to more than"):
         dicom.decode_dicom_here(deflated, "middle")
