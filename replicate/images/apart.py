@@ -53,14 +53,8 @@ def decode_apart(path: Path, frame: str | None) -> Pixels:
     ImagesError
         What decoding raises, and: it took too long, or ended its process.
     """
-    answer, body = _asked(path, {"task": "decode", "frame": frame})
+    answer, body = _asked(path, {"frame": frame})
     return np.frombuffer(body, dtype=np.uint8).reshape(answer["shape"])
-
-
-def patient_apart(path: Path) -> str | None:
-    """Read the PatientID of a DICOM file in the other process."""
-    patient: str | None = _asked(path, {"task": "patient"})[0]["patient"]
-    return patient
 
 
 def _asked(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from db.errors import ImagesError, UsageError
-from db.files import replacing
+from db.files import replacing, sweep
 from replicate.places import cache_folder
 
 #: Compressed arrays beyond this many bytes, all together, are unpacked to the cache once, and
@@ -264,17 +265,29 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> 
     folder = cache_folder() / "arrays"
     # Never the member's own name, which could lead out of the folder.
     target = folder / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.npy"
-    if target.is_file() and target.stat().st_size == member.file_size:
+    if _is_whole(target, member):
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
+    with FileLock(folder / ".lock"):
+        if not _is_whole(target, member):  # another process may have unpacked it meanwhile
+            sweep(folder, "*")  # gigabytes of one that was killed
+            _unpack(path, archive, member, target)
+    return target
+
+
+def _is_whole(target: Path, member: zipfile.ZipInfo) -> bool:
+    return target.is_file() and target.stat().st_size == member.file_size
+
+
+def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    free = shutil.disk_usage(target.parent).free
     if member.file_size + _SPARE > free:
         raise ImagesError(
-            f"{path}: unpacks to {member.file_size:,} bytes, and {free:,} are free in {folder}.",
+            f"{path}: unpacks to {member.file_size:,} bytes, and {free:,} are free in "
+            f"{target.parent}.",
             "Make room, or set MEDTL_META_CACHE to a folder with more space.",
         )
     with archive.open(member) as stream, replacing(target) as out:
         shutil.copyfileobj(stream, out, 1 << 20)
         if out.tell() != member.file_size:
             raise EOFError(f"{member.filename} is cut off")
-    return target

@@ -36,6 +36,8 @@ _PORTABLE = re.compile(rb"P[56]\s{1,9}\d{1,9}\s{1,9}\d{1,9}\s{1,9}\d{1,9}\s")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 #: Compressions of TIFF that take time by the size of the picture alone.
 _PLAIN_TIFF = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
+#: Kinds of entries of a TIFF directory that are kept as they are: bytes, texts, anything.
+_BYTES = (1, 2, 7)
 
 
 def read_whole(path: Path) -> bytes | None:
@@ -136,5 +138,9 @@ def _directory(content: bytes, most: int) -> bool:
     step = 12
     found = content[start + 2 : start + 2 + count * step]
     entries = np.frombuffer(found[: len(found) // step * step], dtype=np.uint8).reshape(-1, step)
-    counts = np.ascontiguousarray(entries[:, :8]).view(form)["count"]
+    told = np.ascontiguousarray(entries[:, :8]).view(form)
+    counts = told["count"]
+    # All but bytes and texts become numbers of Python's, one by one.
+    if int(counts[~np.isin(told["kind"], _BYTES)].sum(dtype=np.uint64)) > PIECES:
+        return False
     return int(counts.sum(dtype=np.uint64)) * 8 <= 8 * most and int(counts.max(initial=0)) <= most

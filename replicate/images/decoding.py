@@ -150,19 +150,37 @@ def _upright(picture: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
+#: Pixels that are converted at a time: the largest picture would take gigabytes at once.
+_BAND = 2**20
+
+
 def _eight_bit(picture: Image.Image, path: Path) -> Pixels:
     upright = _upright(picture)
-    mode = upright.mode
-    if mode.startswith(("I", "F")):
-        values = np.asarray(upright, dtype=np.float64)
-        return scaled(values, str(path))
+    if upright.mode.startswith(("I", "F")):
+        return scaled(np.asarray(upright), str(path))
+    width, height = upright.size
+    step = max(1, _BAND // max(1, width))
+    if height <= step:
+        return np.asarray(_grey_or_rgb(upright), dtype=np.uint8)
+    shown: Pixels | None = None
+    for top in range(0, height, step):
+        band = upright.crop((0, top, width, min(top + step, height)))
+        pixels = np.asarray(_grey_or_rgb(band), dtype=np.uint8)
+        if shown is None:
+            shown = np.empty((height, *pixels.shape[1:]), dtype=np.uint8)
+        shown[top : top + step] = pixels
+    assert shown is not None
+    return shown
+
+
+def _grey_or_rgb(picture: Image.Image) -> Image.Image:
+    """Bring a picture of 8 bits to grey or RGB, pixel by pixel, what is transparent on black."""
+    mode = picture.mode
     if mode == "1":
-        upright = upright.convert("L")
-    elif mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info:
-        solid = upright.convert("RGBA")
+        return picture.convert("L")
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        solid = picture.convert("RGBA")
         black = Image.new("RGBA", solid.size, (0, 0, 0, 255))
         grey = mode in ("L", "LA", "La")
-        upright = Image.alpha_composite(black, solid).convert("L" if grey else "RGB")
-    elif mode != "L":
-        upright = upright.convert("RGB")
-    return np.asarray(upright, dtype=np.uint8)
+        return Image.alpha_composite(black, solid).convert("L" if grey else "RGB")
+    return picture if mode == "L" else picture.convert("RGB")

@@ -18,7 +18,7 @@ from pydicom.pixels.utils import get_expected_length, pixel_array
 
 from db.errors import ImagesError
 from replicate.images import levels
-from replicate.images.apart import decode_apart, patient_apart
+from replicate.images.apart import decode_apart
 from replicate.images.bounds import BESIDE, WHOLE, read_whole
 from replicate.images.image_set import Pixels
 from replicate.images.levels import SMALLER, scaled, told_by_name, windowed
@@ -100,10 +100,15 @@ def _read(path: Path) -> Any:
         raise ImagesError(f"{path}: is not a DICOM file.", _MEND) from error
 
 
+def _meta(stream: BinaryIO) -> Any:
+    """Read what stands before the data set, and stop where that begins."""
+    read_preamble(stream, force=False)
+    return read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+
+
 def _inflates(path: Path, stream: BinaryIO) -> None:
     """Refuse a deflated file that becomes too large, before it is inflated in memory."""
-    read_preamble(stream, force=False)
-    read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    _meta(stream)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     total, rest = 0, stream.read()
     while rest and not inflater.eof:
@@ -184,21 +189,22 @@ def _first(value: Any) -> float | None:
 
 def patient_of(path: Path) -> str | None:
     """Return the PatientID of a DICOM file; None where it has none or cannot be read."""
+
+    def beyond(tag: Any, *_: object) -> bool:
+        return bool(tag > _PATIENT)
+
     # Whatever is wrong with the file is said, by name, when its image is read.
     try:
         with path.open("rb") as stream:
             head = BytesIO(stream.read(BESIDE))
-        if _DEFLATED in head.getvalue():
-            return patient_apart(path)
-        return _patient(read_partial(head, lambda tag, *_: tag > _PATIENT))
-    except (*BROKEN, ImagesError):
+        if _DEFLATED in head.getvalue() and _meta(head).TransferSyntaxUID == _DEFLATED.decode():
+            # No more of it than of others: all of it could be gigabytes.
+            plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(head.read(), BESIDE)
+            return _patient(read_dataset(BytesIO(plain), False, True, stop_when=beyond))
+        head.seek(0)
+        return _patient(read_partial(head, beyond))
+    except BROKEN:
         return None
-
-
-def patient_here(path: Path) -> str | None:
-    """Return the PatientID of a file that is read whole in this process."""
-    with told_by_name(path, _MEND, BROKEN):
-        return _patient(_read(path))
 
 
 def _patient(header: Any) -> str | None:

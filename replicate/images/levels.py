@@ -7,10 +7,12 @@ without a window are spread from their lowest to their highest half percent.
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,11 @@ from PIL import UnidentifiedImageError
 
 from db.errors import ImagesError, UsageError
 from replicate.images.image_set import Pixels
+
+# What decoders remark names no file; what is wrong with one is an error that does. At the end of
+# the filters, so that the user's own come first.
+for _decoder in ("PIL", "pydicom"):
+    warnings.filterwarnings("ignore", module=rf"{_decoder}\.", append=True)
 
 FRAMES = ("first", "middle", "last")
 
@@ -39,6 +46,9 @@ BROKEN = (
     AssertionError,
     RuntimeError,
 )
+
+#: Values that are brought to 8 bits at a time.
+_BLOCK = 2**20
 
 MEND = "Fetch the file again or take it out; a run never skips an image silently."
 SMALLER = "Cut it into tiles, or store it smaller."
@@ -96,7 +106,7 @@ def chosen_frame(path: Path, frame: str, count: int) -> int:
     )
 
 
-def scaled(values: NDArray[np.float64], what: str) -> Pixels:
+def scaled(values: NDArray[Any], what: str) -> Pixels:
     """Bring values of any range to 0 to 255.
 
     Whole numbers that already lie in 0 to 255 stay as they are. Others are spread linearly so
@@ -107,23 +117,40 @@ def scaled(values: NDArray[np.float64], what: str) -> Pixels:
     ImagesError
         No value is finite.
     """
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise ImagesError(f"{what}: holds no finite value.", MEND)
-    known = values[finite]
+    known, whole = values, values.dtype.kind in "iu"
+    if not whole:
+        finite = np.isfinite(values)
+        if not finite.all():
+            known = values[finite]
+        if known.size == 0:
+            raise ImagesError(f"{what}: holds no finite value.", MEND)
     lowest, highest = float(known.min()), float(known.max())
-    values = np.where(finite, values, lowest)
-    if lowest >= 0 and highest <= 255 and bool((known == np.floor(known)).all()):
+    if known is not values:
+        values = np.where(finite, values, lowest)
+    within = lowest >= 0 and highest <= 255
+    if within and (whole or bool((known == np.floor(known)).all())):
         return values.astype(np.uint8)
-    low, high = (float(x) for x in np.percentile(known, (0.5, 99.5)))
+    # Unsigned numbers are exact in their own type, which takes a quarter of the room.
+    wide = known if known.dtype.kind == "u" else known.astype(np.float64)
+    low, high = np.percentile(wide, (0.5, 99.5), overwrite_input=wide is not known).tolist()
     if high <= low:
         low, high = lowest, highest
     return windowed(values, low, high)
 
 
-def windowed(values: NDArray[np.float64], low: float, high: float) -> Pixels:
+def windowed(values: NDArray[Any], low: float, high: float) -> Pixels:
     """Spread values from `low` to `high` over 0 to 255 and cut what lies beyond."""
-    if high <= low:
-        return np.where(values > low, 255, 0).astype(np.uint8)
-    spread = np.clip((values - low) / (high - low), 0.0, 1.0) * 255.0
-    return np.rint(spread).astype(np.uint8)
+    shown = np.empty(values.shape, dtype=np.uint8)
+    # Some rows at a time: the largest picture takes gigabytes in double precision.
+    step = max(1, _BLOCK * len(values) // max(1, values.size))
+    for start in range(0, len(values), step):
+        rows = values[start : start + step].astype(np.float64)
+        if high > low:
+            rows -= low
+            rows /= high - low
+            np.clip(rows, 0.0, 1.0, out=rows)
+            rows *= 255.0
+            shown[start : start + step] = np.rint(rows, out=rows)
+        else:
+            shown[start : start + step] = np.where(rows > low, 255, 0)
+    return shown

@@ -14,7 +14,6 @@ import numpy as np
 
 from db.errors import MedtlError, UsageError
 from replicate.images.decoding import decode_here
-from replicate.images.dicom import patient_here
 from replicate.images.levels import SMALLER
 
 #: Address space of the process: the largest picture that is decoded, in double precision.
@@ -29,11 +28,9 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         # Its default action ends the process, wherever it is.
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
-            if request["task"] == "patient":
-                answer: dict[str, Any] = {"patient": patient_here(path)}
-            else:
-                pixels = decode_here(path, request["frame"])
-                answer, body = {"shape": pixels.shape}, np.ascontiguousarray(pixels).tobytes()
+            pixels = decode_here(path, request["frame"])
+            answer: dict[str, Any] = {"shape": pixels.shape}
+            body = np.ascontiguousarray(pixels).tobytes()
         except MedtlError as error:
             usage = isinstance(error, UsageError)
             answer = {"message": error.message, "hint": error.hint, "usage": usage}

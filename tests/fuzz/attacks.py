@@ -15,7 +15,7 @@ class Attack(NamedTuple):
 
 ATTACKS: dict[str, Attack] = {
     "databases": Attack("tests.fuzz.databases", 1_000, 7),
-    "image-files": Attack("tests.fuzz.image_files", 500, 60),
+    "image-files": Attack("tests.fuzz.image_files", 500, 80),
     "kills": Attack("tests.fuzz.kills", 500, 4),
     "pages": Attack("tests.fuzz.pages", 400, 22),
     "study-files": Attack("tests.fuzz.study_files", 10_000, 120),

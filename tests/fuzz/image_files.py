@@ -1,240 +1,205 @@
-"""Image and array files of strangers: damaged, mislabelled, far larger than they look, or programs.
-
-An attempt is one file in a class folder, or one ``.npz`` or manifest: opened as a set, and every image
-of it read; every tenth goes through ``replicate leakage``. Nothing may run, take more than the memory
-that limits allow, or leave anything in the cache or beside the file.
-"""
+"""Hostile pictures, DICOM files, archives, tables and links, each opened and read to the end."""
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
-import pickle
-import random
-import struct
-import zipfile
-import zlib
+import shutil
+import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from random import Random
+from unittest import mock
 
-import numpy as np
-from PIL import Image
+from replicate.images import arrays
+from replicate.images.apart import SECONDS
+from replicate.images.decoding import DICOM, PICTURES
+from replicate.images.opening import open_images
+from replicate.places import CACHE
+from tests.fuzz.image_sets import archive, linked, spoiled, table
+from tests.fuzz.outcome import FINE, Outcome, command, judge
+from tests.fuzz.picture_bombs import BOMBS_BY_NAME
+from tests.fuzz.sound_images import foreign, sound
 
-from tests.fuzz.outcome import Outcome, command, judge
+#: Most that this process may grow by, at any moment: the largest picture there is, in Pillow's
+#: four bytes a pixel, and as an array.
+ROOM = 700 * 2**20
+#: Every so many attempts the command line is asked, too.
+_COMMAND_EVERY = 10
+#: Bytes beyond which arrays are unpacked to the cache in some attempts.
+_LITTLE = 100
 
-#: Growth of this process that a file of some kilobytes may cause, in bytes.
-MEMORY = 600_000_000
-SUFFIXES = (".png", ".jpg", ".gif", ".bmp", ".tif", ".webp", ".pgm", ".ppm", ".dcm", ".jpeg", "")
-
-
-def _picture(rng: random.Random, form: str) -> bytes:
-    pixels = np.random.default_rng(rng.randrange(2**31)).integers(0, 256, (24, 30, 3), np.uint8)
-    stream = io.BytesIO()
-    picture = Image.fromarray(pixels)
-    frames = [picture] * 3 if form in ("GIF", "TIFF", "WEBP") and rng.random() < 0.3 else []
-    more = {"save_all": True, "append_images": frames} if frames else {}
-    picture.convert("P" if form == "GIF" else "RGB").save(stream, format=form, **more)
-    return stream.getvalue()
-
-
-def _dicom(rng: random.Random) -> bytes:
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-
-    one = Dataset()
-    one.file_meta = FileMetaDataset()
-    one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    one.SOPClassUID = one.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    one.Rows, one.Columns, one.SamplesPerPixel = rng.choice((12, 60000)), 12, 1
-    one.BitsAllocated = one.BitsStored = 8
-    one.HighBit, one.PixelRepresentation, one.PhotometricInterpretation = 7, 0, "MONOCHROME2"
-    if rng.random() < 0.4:
-        one.NumberOfFrames = rng.choice((2, 2**30))
-    one.PixelData = bytes(144)
-    stream = io.BytesIO()
-    one.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
+SUFFIXES = (*sorted(PICTURES | DICOM), "", ".7")
 
 
-def _mutated(rng: random.Random, content: bytes) -> bytes:
-    """Flip, cut, double, swap or zero parts, the header more often than the rest."""
-    data = bytearray(content)
-    for _ in range(rng.choice((1, 1, 2, 5, 20))):
-        near = min(len(data), 64) if rng.random() < 0.5 else len(data)
-        if not near:
-            break
-        at, kind = rng.randrange(near), rng.randrange(6)
-        if kind == 0:
-            data[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            data[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff"))
-        elif kind == 2:
-            del data[at:]
-        elif kind == 3:
-            data[at:at] = data[at : at + rng.randrange(1, 400)] * rng.choice((1, 3, 50))
-        elif kind == 4:
-            data[at] = rng.randrange(256)
-        else:
-            data[at : at + 40] = bytes(rng.randrange(256) for _ in range(40))
-    return bytes(data)
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What attempts are made of, and where."""
+
+    sound: list[tuple[str, bytes]]
+    foreign: list[tuple[str, bytes]]
+    place: Path
+    mark: Path
+    number: int = 0
+
+    @property
+    def secret(self) -> str:
+        return hashlib.sha256(self.sound[0][1] + b"secret").hexdigest()
+
+    def classes(self, name: str, content: bytes) -> Path:
+        """Make a class folder with a sound picture in each class, and this file in one."""
+        folder = self.place / "set"
+        for label in "ab":
+            (folder / label).mkdir(parents=True)
+            (folder / label / "0.png").write_bytes(self.sound[0][1])
+        (folder / "b" / name).write_bytes(content)
+        return folder
 
 
-def _foreign(rng: random.Random, marker: Path) -> bytes:
-    """Return what is no picture: programs, pages, archives."""
-    program = f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({marker}) (w) file closefile\n"
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as made:
-        made.writestr("../x", "x")
-    return rng.choice(
-        (
-            program.encode(),
-            b"%PDF-1.7\n1 0 obj <</OpenAction <</S /Launch>>>> endobj",
-            f"<svg xmlns='http://www.w3.org/2000/svg'><script>{marker}</script></svg>".encode(),
-            b"\x7fELF" + bytes(60),
-            archive.getvalue(),
-            b"\x80\x04" + pickle.dumps(_Writes(marker)),
-            b"",
-            b"\xff" * 3000,
-            b"P6\n999999 999999\n255\n" + bytes(50),
-            b"P5 40000 40000 65535 " + bytes(9),
-            struct.pack("<HHI", 0, 0xAF11, 128) + bytes(200),
-            b"\x89PNG\r\n\x1a\n"
-            + _chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 3, 8, 2, 0, 0, 0)),
-            b"\x89PNG\r\n\x1a\n"
-            + _chunk(b"IHDR", struct.pack(">IIBBBBB", 30, 30, 8, 2, 0, 0, 0))
-            + _chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200_000_000)))
-            + _chunk(b"IDAT", zlib.compress(bytes(30 * 91))),
-        )
-    )
+Way = Callable[[Random, _Files], tuple[str, Path]]
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def _mutant(draw: Random, files: _Files) -> tuple[str, Path]:
+    place = draw.randrange(len(files.sound))
+    suffix, content = files.sound[place]
+    return f"mutant: {place}{suffix}", files.classes(f"x{suffix}", spoiled(content, draw))
 
 
-class _Writes:
-    """What a pickle would do if anybody unpickled it."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
-        return os.mkdir, (str(self.marker),)
+def _renamed(draw: Random, files: _Files) -> tuple[str, Path]:
+    (was, content), suffix = draw.choice(files.sound), draw.choice(SUFFIXES)
+    if draw.random() < 0.5:
+        content = spoiled(content, draw)
+    return f"renamed: {was} as {suffix}", files.classes(f"x{suffix}", content)
 
 
-def _header(shape: str, kind: str = "|u1") -> bytes:
-    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".encode()
-    text += b" " * (-(len(text) + 11) % 64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) % 65536) + text
+def _foreign(draw: Random, files: _Files) -> tuple[str, Path]:
+    (what, content), suffix = draw.choice(files.foreign), draw.choice((*SUFFIXES, ".csv", ".npz"))
+    if suffix in (".csv", ".npz"):
+        path = files.place / f"x{suffix}"
+        path.write_bytes(content)
+        return f"foreign: {what} as {suffix}", path
+    return f"foreign: {what} as {suffix}", files.classes(f"x{suffix}", content)
 
 
-def _arrays(rng: random.Random, marker: Path) -> bytes:
-    """Return an .npz: sound, damaged, lying about its sizes, full of zeros, or with pickles."""
-    stream = io.BytesIO()
-    images = np.random.default_rng(0).integers(0, 256, (8, 9, 9), np.uint8)
-    kind = rng.randrange(6)
-    if kind == 0:
-        np.savez_compressed(stream, images=images, labels=np.arange(8) % 2)
-        return _mutated(rng, stream.getvalue())
-    if kind == 1:
-        objects = np.array([_Writes(marker)] * 8, dtype=object)
-        np.savez(stream, images=images, labels=objects)
-        return stream.getvalue()
-    claims = (
-        "(8, 9, 9)",
-        "(99999999, 9, 9)",
-        "(-1, 9, 9)",
-        "(8,)",
-        "()",
-        "(2**40, 9, 9)",
-        "x" * 9000,
-    )
-    labels = io.BytesIO()
-    np.save(labels, np.arange(8) % 2)
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
-        zeros = bytes(300_000_000 if kind == 2 else 648)
-        made.writestr(
-            "images.npy", _header(rng.choice(claims), rng.choice(("|u1", "|O", "<f8"))) + zeros
-        )
-        made.writestr("labels.npy", labels.getvalue())
-        if kind == 3:
-            made.writestr("images.npy", b"again")
-        if kind == 4:
-            made.writestr("../../groups.npy", labels.getvalue())
-    return _mutated(rng, stream.getvalue()) if kind == 5 else stream.getvalue()
+def _bomb(draw: Random, files: _Files) -> tuple[str, Path]:
+    # Each in turn, the dear ones too.
+    name = list(BOMBS_BY_NAME)[files.number // len(WAYS) % len(BOMBS_BY_NAME)]
+    return f"bomb: {name}", files.classes(name, BOMBS_BY_NAME[name]())
 
 
-def _manifest(rng: random.Random) -> bytes:
-    rows = rng.choice(
-        ("../../../etc/passwd,a", "/etc/passwd,b", "a/0.png,a\n\0,b", "x" * 99999 + ",a", "")
-    )
-    return f"file,class\na/0.png,a\nb/0.png,b\n{rows}\n".encode() * rng.choice((1, 1, 3))
+WAYS: tuple[Way, ...] = (
+    _mutant,
+    lambda draw, files: archive(draw, files.place, files.mark),
+    _foreign,
+    lambda draw, files: table(draw, files.place, files.sound[0][1]),
+    _mutant,
+    _renamed,
+    lambda draw, files: linked(draw, files.place, files.sound[0][1]),
+    _bomb,
+)
 
 
-def _made(rng: random.Random, folder: Path, marker: Path) -> tuple[Path, str]:
-    """Write one set with a hostile file in it; return what to open, and of which kind it is."""
-    kind = rng.choice(("picture", "picture", "picture", "foreign", "dicom", "arrays", "manifest"))
-    folder.mkdir()
-    for name in "ab":
-        (folder / name).mkdir()
-        (folder / name / "0.png").write_bytes(_picture(rng, "PNG"))
-    suffix = rng.choice(SUFFIXES)
-    target = folder / "a" / f"x{suffix}"
-    if kind == "picture":
-        forms = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-        target.write_bytes(_mutated(rng, _picture(rng, rng.choice(forms))))
-    elif kind == "foreign":
-        target.write_bytes(_foreign(rng, marker))
-    elif kind == "dicom":
-        (folder / "a" / "x.dcm").write_bytes(_mutated(rng, _dicom(rng)))
-    elif kind == "arrays":
-        path = folder / "set.npz"
-        path.write_bytes(_arrays(rng, marker))
-        return path, kind
+def _resident(what: str) -> int:
+    """Return bytes of this process: ``VmRSS`` now, ``VmHWM`` at most; 0 where unknown."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(what)), 0)
+
+
+def _before() -> int:
+    """Forget the most that this process ever had, and return what it has."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    except OSError:
+        return _resident("VmHWM")
+    return _resident("VmRSS")
+
+
+def _tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return name, size and time of everything below a folder."""
+    found = {path: path.lstat() for path in folder.rglob("*")}
+    return {
+        str(path): (state.st_size, state.st_mtime_ns)
+        for path, state in found.items()
+        if not path.is_dir()
+    }
+
+
+def _left(cache: Path) -> list[str]:
+    """Return what is in the cache and is neither an array that is whole nor a lock."""
+    files = [path.name for path in cache.rglob("*") if path.is_file()]
+    return [
+        name for name in files if name != ".lock" and (name[0] == "." or not name.endswith(".npy"))
+    ]
+
+
+def _asked(tried: str, where: Path, found: Outcome, outside: bool) -> Outcome:
+    """Ask the command line for the same; it must come to the same, and obey no file's escapes."""
+    options = ["--allow-outside"] if outside else []
+    asked, printed = command(["replicate", "leakage", str(where), *options])
+    # The words of a refusal are made harmless when they are printed, which is beyond this call.
+    shown = printed if asked.kind == "answered" else ""
+    signs = [sign for sign in shown if unicodedata.category(sign) == "Cc" and sign not in "\n\t"]
+    if asked.kind not in FINE:
+        kind = asked.kind
+    elif asked.kind != found.kind:
+        kind = "differs"
+    elif signs:
+        kind = "executed"
     else:
-        path = folder / "images.csv"
-        path.write_bytes(_manifest(rng))
-        return path, kind
-    if rng.random() < 0.05:
-        (folder / "a" / "loop").symlink_to(folder)
-    return folder, kind
+        return found
+    told = "\n".join((tried, found.seen, repr(printed), asked.seen))
+    return Outcome(kind, asked.tried, told, asked.seconds)
 
 
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _attempt(tried: str, where: Path, files: _Files, cache: Path, outside: bool) -> Outcome:
+    before, tree = _before(), _tree(files.place)
+    seen: set[str] = set()
 
+    def read() -> None:
+        images = open_images(where, allow_outside=outside)
+        for index in range(len(images)):
+            seen.add(images.fingerprint(index))
+            images.read(index)
 
-def _read(path: Path) -> None:
-    from replicate.images.opening import open_images
-
-    images = open_images(path)
-    for index in range(len(images)):
-        images.read(index)
-        images.fingerprint(index)
+    outcome = judge(tried, read)
+    grown = _resident("VmHWM") - before
+    if outcome.kind in FINE and files.number % _COMMAND_EVERY == 0:
+        outcome = _asked(tried, where, outcome, outside)
+    if outcome.kind not in FINE:
+        return outcome
+    if files.mark.exists():
+        return replace(outcome, kind="executed", seen=f"{files.mark} was made")
+    if grown > ROOM:
+        return replace(outcome, kind="lost", seen=f"{grown >> 20:,} MB of memory")
+    if _tree(files.place) != tree or _left(cache):
+        return replace(outcome, kind="half-written", seen=f"{_left(cache)} {tree}")
+    if files.secret in seen and not outside:
+        return replace(outcome, kind="silent", seen="read a picture outside the set")
+    return outcome
 
 
 def attempts(seed: int, folder: Path) -> Iterator[Outcome]:
-    """Yield what came of image and array files."""
-    marker, cache = folder / "ran", folder / "cache"
+    """Make one hostile set after another."""
+    draw = Random(seed)
+    place, cache, mark = folder / "attempt", folder / "cache", folder / "ran"
+    files = _Files(sound(seed, folder), foreign(mark), place, mark)
+    own = {CACHE: str(cache), SECONDS: "2"}
     for number in count():
-        rng = random.Random(f"{seed}/{number}")
-        path, kind = _made(rng, folder / str(number), marker)
-        os.environ["MEDTL_META_CACHE"] = str(cache)
-        before, there = _resident(), sorted(path.parent.rglob("*"))
-        tried = f"{kind} {number} of seed {seed}: {path}"
-        # A decoder that hangs is stopped after 5 s, which is no fault; more than twice that is.
-        outcome = judge(tried, lambda path=path: _read(path), 10)  # type: ignore[misc]
-        if number % 10 == 9 and outcome.kind in ("answered", "refused"):
-            outcome, _ = command(["replicate", "leakage", str(path)], 20)
-        left = [one for one in cache.rglob("*") if one.is_file()] if cache.exists() else []
-        if marker.exists():
-            outcome = Outcome("executed", tried, "the marker file is there", outcome.seconds)
-        elif _resident() - before > MEMORY:
-            outcome = Outcome("lost", tried, f"{(_resident() - before) / 1e6:.0f} MB kept")
-        elif sorted(path.parent.rglob("*")) != there:
-            outcome = Outcome("half-written", tried, "files beside the image")
-        elif outcome.kind == "refused" and left:
-            outcome = Outcome("half-written", tried, f"left in the cache: {left[:3]}")
+        place.mkdir()
+        files = replace(files, number=number)
+        with warnings.catch_warnings(), mock.patch.dict(os.environ, own):
+            warnings.simplefilter("ignore")  # of what makes the files, and of decoders
+            tried, where = WAYS[number % len(WAYS)](draw, files)
+            room = draw.choice((_LITTLE, arrays.IN_MEMORY))
+            with mock.patch.object(arrays, "IN_MEMORY", room):
+                outcome = _attempt(f"{number}: {tried}", where, files, cache, draw.random() < 0.3)
         yield outcome
+        shutil.rmtree(place)
+        shutil.rmtree(cache, ignore_errors=True)
+        mark.unlink(missing_ok=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
+import subprocess
+import sys
 import time
-import zlib
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,8 @@ from db.errors import ImagesError, UsageError
 from replicate.images import apart, dicom
 from replicate.images.bounds import read_bounded
 from replicate.images.decoding import PICTURES, decode
+from tests.hostile_pictures import BOMBS, POSTSCRIPT, gif_of_many_frames, png, scans, strips
 from tests.replicate.images.test_dicom import write
-
-POSTSCRIPT = """%!PS-Adobe-3.0 EPSF-3.0
-%%BoundingBox: 0 0 40 40
-(MARK) (w) file dup (ran) writestring closefile
-showpage
-"""
 
 
 @pytest.mark.parametrize("suffix", sorted(PICTURES))
@@ -43,57 +37,6 @@ def test_formats_that_are_not_meant_are_not_opened(tmp_path: Path, kind: str) ->
     Image.new("1" if kind == "XBM" else "L", (20, 20)).save(path, format=kind)
     with pytest.raises(ImagesError, match="cannot be decoded"):
         decode(path)
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(size: tuple[int, int], *others: bytes, data: bytes = b"") -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0))
-    pixels = chunk(b"IDAT", data or zlib.compress(b"\0" * 1000))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(others) + pixels + chunk(b"IEND", b"")
-
-
-def tiff(entries: int, count: int, filler: int) -> bytes:
-    """A directory each of whose entries points to the whole filler."""
-    found = b"".join(struct.pack("<HHII", 1000 + i, 7, count, 100) for i in range(entries))
-    size = b"".join(struct.pack("<HHII", tag, 3, 1, 8) for tag in (256, 257))
-    start = 100 + filler
-    head = b"II*\0" + struct.pack("<I", start)
-    return head + b"\0" * (start - 8) + struct.pack("<H", entries + 2) + size + found + b"\0" * 4
-
-
-def scans(pixels: int, count: int) -> bytes:
-    """A progressive JPEG whose last scan is repeated."""
-    stream = BytesIO()
-    Image.fromarray(np.zeros((pixels, pixels), np.uint8)).save(stream, "JPEG", progressive=True)
-    whole = stream.getvalue()
-    last = whole.rindex(b"\xff\xda")
-    return whole[:last] + whole[last:-2] * count + whole[-2:]
-
-
-def gif_of_many_frames() -> bytes:
-    stream = BytesIO()
-    pages = [Image.new("L", (2, 2), grey) for grey in (0, 255)]
-    pages[0].save(stream, "GIF", save_all=True, append_images=pages[1:])
-    whole = stream.getvalue()
-    second = whole.rindex(b"!\xf9")
-    return whole[:second] + whole[second:-1] * 200_000 + b";"
-
-
-BOMBS = {
-    "huge.png": png((60_000, 60_000)),
-    "huge.bmp": b"BM"
-    + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 40_000, 40_000, 1, 24, *[0] * 6),
-    "huge.ppm": b"P6 99999 99999 255\n" + b"\0" * 100,
-    "texts.png": png((20, 20), *[chunk(b"zTXt", b"k\0\0" + zlib.compress(b"a" * 900_000))] * 2000),
-    "profile.png": png(
-        (20, 20), chunk(b"iCCP", b"k\0\0" + zlib.compress(b"a" * 10**8)), data=b"broken"
-    ),
-    "tags.tif": tiff(60_000, 10**6, 10**6),
-    "scans.jpg": scans(4000, 3000),
-}
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -147,6 +90,15 @@ def test_ordinary_pictures_are_decoded_here(tmp_path: Path) -> None:
     assert read_bounded(tmp_path / "b.jpg")
 
 
+@pytest.mark.parametrize(
+    ("count", "here"), [(1, True), (5_000, True), (15_000, False), (10**6, False)]
+)
+def test_a_directory_of_many_numbers_is_read_apart(tmp_path: Path, count: int, here: bool) -> None:
+    path = tmp_path / "x.tif"
+    path.write_bytes(strips(count))
+    assert (read_bounded(path) is not None) == here
+
+
 def test_the_other_process_imports_nothing_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +127,17 @@ def test_dicom_that_declares_more_than_it_holds(tmp_path: Path, tags: dict[str, 
         decode(path)
 
 
+def test_the_patient_of_a_bomb_is_read_without_inflating_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.dcm", np.zeros((32, 32), np.uint16), PatientID="7")
+    header = dcmread(path)
+    header.PixelData = bytes(2**28)
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    header.save_as(path)
+    start = time.perf_counter()
+    assert dicom.patient_of(path) == "7"
+    assert time.perf_counter() - start < 0.3
+
+
 def test_deflated_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ramp = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
     plain, deflated = write(tmp_path / "plain.dcm", ramp, PatientID="7"), tmp_path / "deflated.dcm"
@@ -183,6 +146,47 @@ def test_deflated_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     header.save_as(deflated)
     assert (decode(deflated) == decode(plain)).all()
     assert dicom.patient_of(deflated) == "7"
+    deflated.write_bytes(deflated.read_bytes()[:-20])
+    assert dicom.patient_of(deflated) in ("7", None)
+    write(plain, ramp, PatientID="7", PatientName="1.2.840.10008.1.2.1.99")
+    assert dicom.patient_of(plain) == "7"
+    header.save_as(deflated)
     monkeypatch.setattr(dicom, "_INFLATED", 1000)
     with pytest.raises(ImagesError, match=r"deflated\.dcm: inflates to more than"):
         dicom.decode_dicom_here(deflated, "middle")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"])
+def test_bands_of_a_large_picture_are_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    draw = np.random.default_rng(0)
+    noise = Image.fromarray(draw.integers(0, 256, (67, 41, 3), dtype=np.uint8))
+    path = tmp_path / "x.tif"
+    picture = noise.convert("RGB").convert("L" if mode == "LA" else mode.removesuffix("A"))
+    if mode.endswith("A"):
+        picture.putalpha(Image.fromarray(draw.integers(0, 256, (67, 41), dtype=np.uint8)))
+    picture.save(path, **({"transparency": 3} if mode == "P" else {}))
+    whole = decode(path)
+    assert whole.shape[:2] == (67, 41)
+    for pixels in (1, 41, 100, 41 * 66, 41 * 67):
+        monkeypatch.setattr("replicate.images.decoding._BAND", pixels)
+        assert (decode(path) == whole).all()
+
+
+@pytest.mark.parametrize("name", ["huge.png", "cut.tif", "strange.dcm"])
+def test_nothing_is_printed_beside_the_error(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    match name:
+        case "huge.png":
+            path.write_bytes(png((10_000, 10_000)))
+        case "cut.tif":
+            Image.new("L", (9, 9)).save(path)
+            path.write_bytes(path.read_bytes()[:-20])
+        case _:
+            whole = write(path, np.zeros((4, 4), np.uint8), PatientID="x" * 10).read_bytes()
+            path.write_bytes(whole.replace(b"1.2.840.10008.1.2.1", b"1.2.840.10008.\x81.2.1"))
+    call = f"from replicate.images.decoding import decode, Path; decode(Path({str(path)!r}))"
+    ran = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=False)
+    assert f"ImagesError: {path}" in ran.stderr
+    assert "Warning" not in ran.stderr

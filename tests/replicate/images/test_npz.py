@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,39 @@ def test_stored_arrays_are_mapped_and_large_ones_unpacked_once(
         assert not found["x"].flags.writeable
         assert (found["x"] == GREY).all()
         assert (found["y"] == GREY).all()
-    unpacked = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    unpacked = list((tmp_path / "cache").rglob("*.npy"))
     assert len(unpacked) == 3  # 152 bytes of `small` do not go into 100 either
     assert loaded(packed)["small"].tolist() == [0, 1, 2]
+
+
+def test_what_a_killed_process_left_of_unpacking_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDTL_META_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(arrays, "IN_MEMORY", 0)
+    first = saved(tmp_path / "a.npz", True, x=GREY)
+    assert (loaded(first)["x"] == GREY).all()
+    folder = tmp_path / "cache" / "arrays"
+    kept = {path.name for path in folder.iterdir()}
+    for name in (".0123.npy.abcd", ".4567.npy.ef01"):
+        (folder / name).write_bytes(bytes(1000))
+    assert (loaded(first)["x"] == GREY).all()
+    assert (loaded(saved(tmp_path / "b.npz", True, x=GREY + 1))["x"] == GREY + 1).all()
+    left = {path.name for path in folder.iterdir()}
+    assert left > kept
+    assert not [name for name in left - kept if name.startswith(".")]
+
+
+def test_threads_that_unpack_the_same_array_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDTL_META_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(arrays, "IN_MEMORY", 0)
+    packed = saved(tmp_path / "a.npz", True, x=GREY)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(loaded, [packed] * 16):
+            assert (found["x"] == GREY).all()
+    assert len(list((tmp_path / "cache" / "arrays").glob("*.npy"))) == 1
 
 
 class Trap:
