@@ -150,7 +150,7 @@ def test_a_replication_on_a_full_disk(
         monkeypatch.setenv(what, str(disk / "mine"))
     before = content(str(where))
     # A run's own files are small; decoded images are not.
-    _fill(disk, {"database": 0, "MEDTL_META_RUNS": 4_096, "MEDTL_META_CACHE": 40_000}[what])
+    _fill(disk, {"database": 0, "MEDTL_META_RUNS": 0, "MEDTL_META_CACHE": 40_000}[what])
     _says_so(_run(REPLICATE, disk, where))
     (disk / "filler").unlink()
     if what == "database":
