@@ -65,7 +65,7 @@ def synthetic(count: int, seed: int = 20261122) -> Iterator[dict[str, Any]]:
                 "anatomy": value("phantom"),
                 "task": value("synthetic, no task"),
                 "n_classes": value(draw.randint(2, 10)),
-                "n_images": value(int(10 ** draw.uniform(2, 5))),
+                "n_images": value(int(10 ** draw.uniform(3, 5))),
                 "n_patients": {"value": None, "basis": "not_found"},
                 "n_test": value(draw.randint(50, 500)),
                 "backbones": value(draw.sample(names, draw.randint(1, 3))),

@@ -50,6 +50,8 @@ _UNSEEN = re.compile(
 
 def visible(text: str) -> str:
     """Return text in which what would not be seen stands as an escape: ``\\x1b``, ``\\u202e``."""
+    if text.isascii() and text.isprintable():  # nearly all is: tables have a million cells
+        return text
     return _UNSEEN.sub(lambda found: _escaped(found[0]), text)
 
 
