@@ -64,6 +64,10 @@ class DatabaseError(MedtlError):
     """The database cannot be reached, read, written or understood."""
 
 
+class ForeignDatabaseError(DatabaseError):
+    """A database of another program, or of a newer release: not ours to mend."""
+
+
 class StatisticsError(MedtlError):
     """Data that a statistic cannot be computed from; the message names row and column."""
 

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Connection, DateTime, Float, Integer, insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.errors import DatabaseError
+from db.errors import DatabaseError, ForeignDatabaseError
 from db.files import sync
 from db.load import CHILDREN, LoadReport
 from db.location import Location
@@ -100,9 +100,9 @@ def _sound(location: Location) -> bool:
             if state.revision != SCHEMA_HEAD:
                 return next(iter(reader.rows("PRAGMA integrity_check(1)")[0].values())) == "ok"
             return next(content_faults(reader, own_file=True), None) is None
-    except DatabaseError as error:
-        if "newer medtl-meta" in error.message or "another program" in error.message:
-            raise
+    except ForeignDatabaseError:
+        raise
+    except DatabaseError:
         return False
 
 

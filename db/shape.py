@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from db.errors import DatabaseError
+from db.errors import DatabaseError, ForeignDatabaseError
 from db.reader import Reader
 from db.sqlitefile import APPLICATION_ID
 
@@ -162,7 +162,7 @@ def check_file(reader: Reader, place: str, head: str) -> None:
     """
     application = reader.rows("PRAGMA application_id")[0]["application_id"]
     if application not in (0, APPLICATION_ID):
-        raise DatabaseError(
+        raise ForeignDatabaseError(
             f"{place}: is a file of another program (application id {application:#x}).", ANOTHER
         )
     version = reader.rows("PRAGMA user_version")[0]["user_version"]
@@ -178,7 +178,7 @@ def check_file(reader: Reader, place: str, head: str) -> None:
 
 def newer(place: str, found: str, head: str) -> DatabaseError:
     """Return the error for a database of a newer release."""
-    return DatabaseError(
+    return ForeignDatabaseError(
         f"{place}: was made by a newer medtl-meta (tables {found}, known {head}).",
         "Run: pip install --upgrade medtl-meta",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from db.errors import UsageError
+
 CACHE = "MEDTL_META_CACHE"
 RUNS = "MEDTL_META_RUNS"
 WEIGHTS = "MEDTL_META_WEIGHTS"
@@ -23,6 +25,26 @@ def runs_folder() -> Path:
 def weights_folder() -> Path:
     """Return the folder in which weight files are looked for."""
     return _folder(WEIGHTS, "data", "weights")
+
+
+def number_of(variable: str, default: float, most: float, unit: str) -> float:
+    """Return the number that an environment variable sets, above 0 and at most `most`.
+
+    Raises
+    ------
+    UsageError
+        It holds no such number.
+    """
+    given = os.environ.get(variable)
+    try:
+        number = default if given is None else float(given)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= most:
+        raise UsageError(
+            f"{variable}: no number of {unit} {given!r}.", f"Give one from 0 to {most:.0f}."
+        )
+    return number
 
 
 def _folder(variable: str, kind: str, below: str) -> Path:

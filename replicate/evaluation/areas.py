@@ -10,21 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from replicate.evaluation import intervals
-from replicate.evaluation.intervals import Floats, Integers
 from replicate.evaluation.joining import Tested
 from replicate.evaluation.uncertainty import SMALLEST, Part, of_area, whole
-
-
-def areas_of(probabilities: Floats, labels: Integers, k: int) -> tuple[Floats, Floats]:
-    """Return each class's area, shape (K,), NaN where undefined, and influences, shape (n, K)."""
-    areas, influences = np.full(k, np.nan), np.zeros((labels.size, k))
-    for label in range(k):
-        positive = labels == label
-        if 0 < positive.sum() < labels.size:
-            areas[label], influences[:, label] = intervals.auc_influence(
-                probabilities[:, label], positive
-            )
-    return areas, influences
 
 
 def area_variance(classes: Sequence[int], tested: Tested) -> Part:
@@ -32,8 +19,7 @@ def area_variance(classes: Sequence[int], tested: Tested) -> Part:
     chosen = list(classes)
     kinds = tested.labels if len(chosen) > 1 else (tested.labels == chosen[0]).astype(np.int64)
     values, influences = [], []
-    for model in tested.models:
-        areas, own = areas_of(model.probabilities, tested.labels[model.places], tested.k)
+    for model, (areas, own) in zip(tested.models, tested.areas, strict=True):
         influence = np.zeros(tested.labels.size)
         influence[model.places] = own[:, chosen].mean(axis=1)
         values.append(float(areas[chosen].mean()))

@@ -2,21 +2,23 @@
 
 A model is one seed and one repeat; the test predictions of its folds are pooled, so that it has one
 prediction an image. A value is the mean over models. Its interval speaks of other images (or other
-patients) of the same kind, never of other seeds: seeds are no new data, their spread stands beside.
+patients) of the same kind, and of other seeds and folds, where there were several: they are no new
+data, and add their own variance; the spread of seeds stands beside.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from replicate.evaluation.areas import area_limits, areas_of
+from replicate.evaluation.areas import area_limits
 from replicate.evaluation.baselines import baseline_of, tests_of
 from replicate.evaluation.grouping import mean_of
-from replicate.evaluation.intervals import Floats, Integers
+from replicate.evaluation.intervals import Floats, Integers, areas_of
 from replicate.evaluation.joining import Tested, gathered
 from replicate.evaluation.metrics import (
     OVERALL,
@@ -33,6 +35,9 @@ from replicate.evaluation.smooth import smooth_interval, variance_of
 from replicate.evaluation.values import Evaluation, MetricValue
 from replicate.images.image_set import ImageSet
 from replicate.notes import Note
+
+#: From the name of a share and a class to what it is.
+Shares = Callable[[str, int | None], Share]
 
 _ALONE = "no interval: what it rests on lies in one of the {unit} alone"
 _MACRO = ("sensitivity", "specificity", "precision", "f1")
@@ -72,13 +77,18 @@ def evaluate(
     """
     tested, notes = gathered(predictions, images, positive)
     each = [
-        _values(model.probabilities, tested.labels[model.places], tested) for model in tested.models
+        _values(model.probabilities, tested.labels[model.places], areas, tested)
+        for model, (areas, _) in zip(tested.models, tested.areas, strict=True)
     ]
-    found = [_measured(name, [one.overall[name] for one in each], tested) for name in OVERALL]
+    # The shares of the classes stand alone and in several means.
+    shares = cache(partial(share_of, tested=tested))
+    found = [
+        _measured(name, [one.overall[name] for one in each], tested, shares) for name in OVERALL
+    ]
     for label in range(tested.k):
         for name in PER_CLASS:
             own = [float(one.by_class[name][label]) for one in each]
-            found.append(_measured(name, own, tested, label))
+            found.append(_measured(name, own, tested, shares, label))
     seeds = _by_seed(tested, each)
     folds = _by_fold(predictions, images, tested)
     several = len({model.seed for model in tested.models}) > 1
@@ -112,9 +122,8 @@ class _Values(NamedTuple):
     confusion: Floats
 
 
-def _values(probabilities: Floats, labels: Integers, tested: Tested) -> _Values:
+def _values(probabilities: Floats, labels: Integers, areas: Floats, tested: Tested) -> _Values:
     sums = tallies(probabilities, labels).sum(axis=0)
-    areas, _ = areas_of(probabilities, labels, tested.k)
     values = {
         name: float(value) for name, value in overall(sums, tested.k, tested.positive).items()
     }
@@ -127,6 +136,7 @@ def _measured(
     name: str,
     values: Sequence[float],
     tested: Tested,
+    shares: Shares,
     label: int | None = None,
 ) -> MetricValue:
     """Return a metric with its interval.
@@ -135,6 +145,8 @@ def _measured(
     ----------
     values
         Of each model.
+    shares
+        From a name and a class to the share.
     label
         The class whose value it is, against the rest; None: of all together.
     """
@@ -151,7 +163,7 @@ def _measured(
         if name == "auc":
             limits, how = area_limits(value, positive, tested)
         elif name in (*SHARES, "balanced_accuracy"):
-            limits, how = _share_limits(name, value, positive, tested)
+            limits, how = _share_limits(name, value, positive, tested, shares)
         else:
             limits, how = _smooth_limits(name, value, tested)
         meaning = _meaning(name, tested) if label is None else "one class against the rest; "
@@ -170,29 +182,29 @@ def _measured(
 
 
 def _share_limits(
-    name: str, value: float, label: int | None, tested: Tested
+    name: str, value: float, label: int | None, tested: Tested, shares: Shares
 ) -> tuple[tuple[float, float] | None, str]:
     """Return Wilson's interval of a share, MOVER's of a mean of shares; and how."""
     one = name == "accuracy" or (label is not None and name != "balanced_accuracy")
     kind = "sensitivity" if name == "balanced_accuracy" else name
     labels = [label] if one else list(range(tested.k))
-    shares = [share_of(kind, which, tested) for which in labels]
-    limits = [found for found in (share.interval() for share in shares) if found is not None]
-    if len(limits) < len(shares):
+    own = [shares(kind, which) for which in labels]
+    limits = [found for found in (share.interval() for share in own) if found is not None]
+    if len(limits) < len(own):
         return None, _ALONE.format(unit=tested.unit)
-    centres = [share.value for share in shares]
+    centres = [share.value for share in own]
     how = "Wilson"
     if kind == "f1":
         limits = [(to_f1(low), to_f1(high)) for low, high in limits]
         centres = [to_f1(centre) for centre in centres]
         how += " of the images of the class or called so"
     if tested.grouped or tested.beside:
-        worth = " and ".join(_worth(share) for share in shares) if one else "effective numbers"
+        worth = " and ".join(_worth(share) for share in own) if one else "effective numbers"
         how += f" of {worth}, by {tested.unit}{tested.beside}"
     if one:
         low, high = limits[0]
         return (min(low, value), max(high, value)), how
-    low, high = mean_interval(shares, limits, centres)
+    low, high = mean_interval(own, limits, centres)
     return (min(low, value), max(high, value)), f"MOVER of the classes' intervals ({how})"
 
 
@@ -268,7 +280,9 @@ def _by_fold(
         return []
     found = []
     for one in predictions:
-        values = _values(one.probabilities, images.labels[one.indices], tested)
+        labels = images.labels[one.indices]
+        areas, _ = areas_of(one.probabilities, labels, tested.k)
+        values = _values(one.probabilities, labels, areas, tested)
         place: dict[str, Any] = {"seed": one.seed, "repeat": one.repeat, "fold": one.fold}
         found += [
             _plain(name, values.overall[name], one.labels.size, "one fold", **place)

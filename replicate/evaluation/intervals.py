@@ -62,6 +62,16 @@ def auc_influence(scores: Floats, positive: Bools) -> tuple[float, Floats]:
     return area, influence
 
 
+def areas_of(probabilities: Floats, labels: Integers, k: int) -> tuple[Floats, Floats]:
+    """Return each class's area, shape (K,), NaN where undefined, and influences, shape (n, K)."""
+    areas, influences = np.full(k, np.nan), np.zeros((labels.size, k))
+    for label in range(k):
+        positive = labels == label
+        if 0 < positive.sum() < labels.size:
+            areas[label], influences[:, label] = auc_influence(probabilities[:, label], positive)
+    return areas, influences
+
+
 def area_interval(area: float, variance: float, z: float = Z95) -> tuple[float, float]:
     """Return the interval of an area inside (0, 1), made on the logit scale."""
     slope = area * (1 - area)

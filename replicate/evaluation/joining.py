@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from db.errors import ReplicationError, UsageError
-from replicate.evaluation.intervals import Floats, Integers
+from replicate.evaluation.intervals import Floats, Integers, areas_of
 from replicate.evaluation.predictions import Predictions
 from replicate.images.image_set import ImageSet
 from replicate.notes import Note
@@ -27,7 +28,7 @@ class Model:
     folds: Integers
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Tested:
     """The tested images: their classes, the unit (group or image) of each, and the models."""
 
@@ -37,6 +38,14 @@ class Tested:
     classes: tuple[str, ...]
     positive: int | None
     models: tuple[Model, ...]
+
+    @cached_property
+    def areas(self) -> tuple[tuple[Floats, Floats], ...]:
+        """Of each model, the areas of its classes and the influences of its images on them."""
+        return tuple(
+            areas_of(model.probabilities, self.labels[model.places], self.k)
+            for model in self.models
+        )
 
     @property
     def count(self) -> int:

@@ -21,6 +21,7 @@ import numpy as np
 
 from db.errors import ImagesError, UsageError
 from replicate.images.image_set import Pixels
+from replicate.places import number_of
 
 #: Environment variable: seconds that one file may take; and how many without it.
 SECONDS = "MEDTL_META_DECODE_SECONDS"
@@ -28,21 +29,8 @@ DEFAULT_SECONDS = 5.0
 
 
 def limit_s() -> float:
-    """Return the seconds that one file may take.
-
-    Raises
-    ------
-    UsageError
-        The environment variable holds no such number.
-    """
-    given = os.environ.get(SECONDS)
-    try:
-        seconds = DEFAULT_SECONDS if given is None else float(given)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 86_400:
-        raise UsageError(f"{SECONDS}: no number of seconds {given!r}.", "Give one from 0 to 86400.")
-    return seconds
+    """Return the seconds that one file may take; raises UsageError where they are no number."""
+    return number_of(SECONDS, DEFAULT_SECONDS, 86_400, "seconds")
 
 
 def decode_apart(path: Path, frame: str | None) -> Pixels:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 import shutil
 import struct
 import tokenize
@@ -25,9 +24,9 @@ from filelock import FileLock
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from db.errors import ImagesError, UsageError
+from db.errors import ImagesError
 from db.files import replacing, sweep
-from replicate.places import cache_folder
+from replicate.places import cache_folder, number_of
 
 #: Compressed arrays beyond this many bytes, all together, are unpacked to the cache once, and
 #: mapped from there.
@@ -175,21 +174,8 @@ class Arrays:
 
 
 def unpacked_bytes() -> int:
-    """Return the bytes that the arrays of one file may be unpacked to.
-
-    Raises
-    ------
-    UsageError
-        The environment variable holds no such number.
-    """
-    given = os.environ.get(UNPACKED)
-    try:
-        size = DEFAULT_UNPACKED if given is None else float(given)
-    except ValueError:
-        size = 0.0
-    if not 0 < size <= 1e6:
-        raise UsageError(f"{UNPACKED}: no number of GB {given!r}.", "Give one from 0 to 1000000.")
-    return int(size * 1e9)
+    """Return the bytes that one file's arrays may be unpacked to; UsageError where it is none."""
+    return int(number_of(UNPACKED, DEFAULT_UNPACKED, 1e6, "GB") * 1e9)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 
 from db.database import open_database
 from metaanalysis.query.filters import Filters
+from tests.conftest import POSTGRES, server_database
 from tests.fuzz.outcome import Outcome, command, judge
 
 #: What is no number, or none that a database can hold.
@@ -63,15 +64,10 @@ def _found(database: Any, words: dict[str, list[str]]) -> Callable[[], list[str]
 
 def attempts(seed: int, folder: Path) -> Iterator[Outcome]:
     """Yield what came of selections."""
-    from tests.conftest import POSTGRES
-
     with ExitStack() as stack:
         places = [str(folder / "words.sqlite")]
         if POSTGRES:
-            from tests import conftest
-
-            lend = getattr(conftest, "server_database", None) or conftest._server_database
-            places.append(stack.enter_context(lend()))
+            places.append(stack.enter_context(server_database()))
         bases = [stack.enter_context(open_database(place)) for place in places]
         for number in count():
             rng = random.Random(f"{seed}/{number}")

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.errors import ReplicationError, UsageError
-from replicate.evaluation.areas import area_variance, areas_of
+from replicate.evaluation.areas import area_variance
 from replicate.evaluation.evaluate import evaluate
+from replicate.evaluation.intervals import areas_of
 from replicate.evaluation.joining import gathered
 from replicate.evaluation.metrics import OVERALL, PER_CLASS, overall, tallies
 from replicate.evaluation.predictions import Predictions
