@@ -62,7 +62,9 @@ def _print_table(path: Path) -> None:
             faults = sum(int(row[kind.replace("-", "_")]) for kind in FAULTS)
             counts = (int(row[name]) for name in ("attempts", "answered", "refused"))
             shown = " | ".join(f"{count:,}" for count in counts)
-            print(f"| {row['attack']} | {shown} | {faults} | {float(row['slowest_s']):.1f} s |")
+            # Attacks that make many files or processes at once time none of their attempts.
+            slowest = f"{float(row['slowest_s']):.1f} s" if float(row["slowest_s"]) else "–"
+            print(f"| {row['attack']} | {shown} | {faults} | {slowest} |")
 
 
 if __name__ == "__main__":

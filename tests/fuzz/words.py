@@ -107,7 +107,5 @@ def _command(rng: random.Random, place: str) -> Outcome:
     )
     if verb[0] == "show":
         words = []
-    outcome, printed = command(["--db", place, *verb, *words], 20)
-    if outcome.kind == "answered" and any(sign in printed for sign in "\x1b\x00\u202e"):
-        return Outcome("executed", outcome.tried, "a raw escape on the way to the terminal")
+    outcome, _ = command(["--db", place, *verb, *words], 20)
     return outcome
