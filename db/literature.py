@@ -13,10 +13,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import islice
 from typing import Any
 
-from db.reader import BY_CODE, Row, Rows
+from db.reader import BY_CODE, Row, Rows, chunks
 
 #: Studies that are read at a time where they are many.
 AT_ONCE = 500
@@ -343,7 +342,7 @@ def each_study(
         As of :func:`read_studies`.
     """
     wanted = (key for key, _ in study_order(database)) if keys is None else iter(keys)
-    while chunk := list(islice(wanted, AT_ONCE)):
+    for chunk in chunks(wanted, AT_ONCE):
         found = read_studies(database, chunk, evidence=evidence)
         yield from (found[key] for key in chunk if key in found)
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,13 +18,12 @@ from db import __version__
 from db.aside import Moved, find_runs_again, make_way
 from db.errors import DataFileError, Problem
 from db.packaged import PackagedData
+from db.reader import chunks
 from db.records import SecondCodingRecord, SecondValues, StudyRecord
 from db.rows import SEARCHED, Row, StudyRows, search_text, study_rows
 from db.tables import ORIGINS, metadata, table
 from db.vocabulary import fold
 from db.wording import plural
-
-T = TypeVar("T")
 
 dataset, run, study, study_dataset = map(table, ("dataset", "run", "study", "study_dataset"))
 
@@ -61,13 +58,6 @@ class LoadReport:
         if self.spared:
             told.append(f"{plural(self.spared, 'packaged study')} left as they are")
         return "; ".join(told)
-
-
-def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
-    """Cut an iterable into lists of at most `size`."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def _write(connection: Connection, name: str, rows: list[Row]) -> None:
@@ -353,7 +343,7 @@ def load_user_studies(
     report = LoadReport()
     others = _Others(connection)
     problems: list[Problem] = []
-    for chunk in chunks(studies):
+    for chunk in chunks(studies, CHUNK):
         kept = []
         for rows in chunk:
             if spare_packaged and others.packaged_as(rows) is not None:

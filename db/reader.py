@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -193,12 +194,22 @@ class ConnectionReader:
         self._connection.close()
         self._connection.engine.dispose()
 
-    def _asked(self, ask: Callable[[Connection], T]) -> T:
-        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        from sqlalchemy.exc import SQLAlchemyError
 
         from db.engine import worded
 
         try:
+            yield
+        except (SQLAlchemyError, UnicodeError) as error:
+            raise worded(error, self._place) from None
+
+    def _asked(self, ask: Callable[[Connection], T]) -> T:
+        """Ask, and where the connection is lost since the last time, once more on another."""
+        from sqlalchemy.exc import DBAPIError
+
+        with self._in_words():
             try:
                 return ask(self._open())
             except DBAPIError as error:
@@ -206,8 +217,6 @@ class ConnectionReader:
                     raise
             self._let_go()
             return ask(self._open())
-        except (SQLAlchemyError, UnicodeError) as error:
-            raise worded(error, self._place) from None
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one query."""
@@ -231,9 +240,9 @@ class ConnectionReader:
                 text(sql), dict(params or {}), execution_options=self._options
             )
 
-        with self._asked(ask) as result:
-            rows = iter(result.mappings())
-            while (row := self._asked(lambda _: next(rows, None))) is not None:
+        # Rows that break off are never taken up on another connection: some would be missing.
+        with self._asked(ask) as result, self._in_words():
+            for row in result.mappings():
                 yield dict(row)
 
     @contextmanager
@@ -252,6 +261,13 @@ class ConnectionReader:
         """Close the connection for good."""
         self._renew = None
         self._let_go()
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut an iterable into lists of at most `size`."""
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 class Rows:
@@ -284,9 +300,9 @@ class Rows:
         """
         if values is None:
             return self.rows(sql.format(among="1 = 1"), params)
-        wanted, found = list(values), []
-        for start in range(0, len(wanted), _AT_ONCE):
-            chunk = {f"v{n}": one for n, one in enumerate(wanted[start : start + _AT_ONCE])}
+        found = []
+        for some in chunks(values, _AT_ONCE):
+            chunk = {f"v{n}": one for n, one in enumerate(some)}
             among = f"{column} IN ({', '.join(f':{name}' for name in chunk)})"
             found += self.rows(sql.format(among=among), {**params, **chunk})
         return found

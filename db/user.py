@@ -18,8 +18,9 @@ from db.database import Database
 from db.datafiles import line_of, read_json_lines, read_record
 from db.datafolder import folder
 from db.errors import DataFileError, NotFoundError, Problem, gathering
-from db.load import CHUNK, NO_REF, LoadReport, chunks, delete_studies, load_user_studies
+from db.load import CHUNK, NO_REF, LoadReport, delete_studies, load_user_studies
 from db.packaged import Named, cross_check, use_backbones
+from db.reader import chunks
 from db.records import StudyRecord
 from db.rows import StudyRows, study_rows
 from db.tables import table

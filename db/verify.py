@@ -222,24 +222,23 @@ def _rule_faults(reader: Reader) -> Iterator[Fault]:
     from pydantic import ValidationError
 
     from db.export import record_of
-    from db.literature import read_studies
+    from db.literature import each_study
     from db.packaged import use_backbones
     from db.records import StudyRecord
 
     use_backbones()
     own = [row["key"] for row in reader.rows("SELECT key FROM study WHERE origin = 'user'")]
     told = 0
-    for start in range(0, len(own), 1000):
-        for study in read_studies(Rows(reader), own[start : start + 1000]).values():
-            try:
-                StudyRecord.model_validate(record_of(study))
-            except ValidationError as error:
-                first = error.errors()[0]
-                field = ".".join(str(step) for step in first["loc"])
-                yield Fault("rule", study.key, f"{field}: {first['msg']}")
-                told += 1
-                if told == TOLD:
-                    return
+    for study in each_study(Rows(reader), own):
+        try:
+            StudyRecord.model_validate(record_of(study))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(step) for step in first["loc"])
+            yield Fault("rule", study.key, f"{field}: {first['msg']}")
+            told += 1
+            if told == TOLD:
+                return
 
 
 def explained(location: Location, error: Exception) -> DatabaseError | None:

@@ -19,7 +19,7 @@ from typing import IO, Any
 from db.csvfiles import CsvWriter, Formulas
 from db.files import Opener
 from db.literature import AT_ONCE, study_order
-from db.reader import Row, Rows
+from db.reader import Row, Rows, chunks
 from db.sqlitefile import APPLICATION_ID
 from db.state import SCHEMA_HEAD, TABLES, VERSION_TABLE
 
@@ -79,8 +79,7 @@ class Tables:
     def _owned(self, name: str, column: str, owners: Sequence[Any]) -> Iterator[Row]:
         """Yield rows in the order of what they belong to, and of their own columns in there."""
         order = _order(name)
-        for start in range(0, len(owners), AT_ONCE):
-            chunk = owners[start : start + AT_ONCE]
+        for chunk in chunks(owners, AT_ONCE):
             place = {owner: number for number, owner in enumerate(chunk)}
             rows = self._database.rows_among(f"SELECT * FROM {name} WHERE {{among}}", column, chunk)
             rows.sort(key=lambda row, place=place: (place[row[column]], order(row)))  # type: ignore[misc]

@@ -17,7 +17,7 @@ from db.csvfiles import CsvWriter, Formulas
 
 # Also for those who take it from here, beside the tables.
 from db.wording import UNKNOWN as UNKNOWN
-from db.wording import visible
+from db.wording import visible, whole_number
 from medtl_meta.cli.terminal import echo, echo_data, echo_json, markdown_text, secho
 
 #: Where a command keeps its ``--csv-formulas``.
@@ -139,8 +139,8 @@ def _markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 def width() -> int:
     """Return how many columns there are to write to."""
     asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
+    if columns := whole_number(asked):
+        return columns
     if sys.stdout.isatty():
         return os.get_terminal_size(sys.stdout.fileno()).columns
     return PIPE_WIDTH

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from sys import intern
 
 from db.database import Database
 from db.errors import UsageError
 from db.literature import REPORTED_FIELDS
-from db.reader import BY_CODE, Row
+from db.reader import BY_CODE, Row, chunks
 from db.vocabulary import METRICS, Lexicon
 from db.wording import plural
 from metaanalysis.query.facts import Coverage, backbone_names, coverage
@@ -46,6 +45,9 @@ STUDY_COLUMNS = (
     "origin",
     "retracted",
 )
+
+#: Studies of which lists and metrics are fetched at a time.
+_AT_ONCE = 5000
 
 #: Those that hold no text.
 NUMBER_COLUMNS = ("ref", "year", "n_classes", "n_images", "n_patients", "n_train", "n_val",
@@ -196,13 +198,6 @@ def _unknown(
     return int(found["n"]) - matched, unknown
 
 
-def _batches(ids: Iterable[int]) -> Iterator[list[int]]:
-    """Yield ids some thousands at a time."""
-    left = iter(ids)
-    while some := list(islice(left, 5000)):
-        yield some
-
-
 _LISTS = {
     "backbones": "SELECT c.study_id, c.backbone AS v FROM study_backbone c",
     "families": (
@@ -216,7 +211,7 @@ _LISTS = {
 
 def _fill_lists(database: Database, name: str, rows: dict[int, Row]) -> None:
     sql = f"{_LISTS[name]} WHERE {{among}} ORDER BY c.study_id, c.position"
-    for ids in _batches(rows):
+    for ids in chunks(rows, _AT_ONCE):
         found: dict[int, dict[str, None]] = {study_id: {} for study_id in ids}
         for item in database.rows_among(sql, "c.study_id", ids):
             # Terms come again and again: each is kept in memory once.
@@ -231,7 +226,7 @@ def _fill_metrics(database: Database, columns: Sequence[str], rows: dict[int, Ro
     for row in rows.values():
         row.update(dict.fromkeys(columns))
     sql = "SELECT study_id, metric, value FROM reported_metric WHERE headline AND {among}"
-    for ids in _batches(rows):
+    for ids in chunks(rows, _AT_ONCE):
         for item in database.rows_among(sql, "study_id", ids):
             if item["metric"] in column_of:
                 rows[item["study_id"]][column_of[item["metric"]]] = item["value"]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from db.database import Database
+from db.errors import DatabaseError
 from db.literature import Reported, read_studies
 from db.packaged import PackagedData
+from db.reader import ConnectionReader
 from db.replications import read_runs
 from tests.replicate.made_runs import KARRI, add, metrics
 
@@ -86,3 +92,30 @@ def test_runs_with_their_values(own: Database) -> None:
     assert (seeds, sd) == (3, pytest.approx(0.01))
     assert run.seeds("AUC") == (None, None)
     assert run.created_at.endswith("+00:00")
+
+
+def test_rows_that_break_off_are_never_taken_for_all() -> None:
+    """The connection is lost between two rows, and another could be had: words, not fewer rows."""
+
+    class Result:
+        def __enter__(self) -> Result:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def mappings(self) -> Iterator[dict[str, int]]:
+            yield {"n": 1}
+            raise OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=True)
+
+    class Lost:
+        closed = False
+        dialect = SimpleNamespace(name="postgresql")
+
+        def execute(self, *_: object, **__: object) -> Result:
+            return Result()
+
+    lost: Any = Lost()
+    reader = ConnectionReader(lost, "postgresql://host/db", renew=lambda: lost)
+    with pytest.raises(DatabaseError, match="gone"):
+        reader.rows("SELECT n")
