@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import UsageError
+from replicate.notes import Note
 
 #: One decoded image: height x width (grey) or height x width x 3 (RGB), 0 to 255.
 Pixels = NDArray[np.uint8]
@@ -44,6 +45,8 @@ class ImageSet:
         Where the images come from, for a reader.
     phantom
         Whether they are synthetic: never evidence on medicine.
+    notes
+        What was left out, passed over or put together when they were read.
     """
 
     name: str
@@ -56,6 +59,7 @@ class ImageSet:
     parts: tuple[str, ...] | None = None
     source: str = ""
     phantom: bool = False
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         # What is made of a set has its hashes too: no file is read twice for them.
@@ -95,7 +99,7 @@ class ImageSet:
         )
 
     def relabelled(self, classes: Mapping[str, str]) -> ImageSet:
-        """Rename and merge classes; images of classes that are not named are left out.
+        """Rename and merge classes; images of others are left out, and counted in a note.
 
         Raises
         ------
@@ -113,7 +117,10 @@ class ImageSet:
         kept = [i for i, label in enumerate(self.labels.tolist()) if label in target]
         smaller = self.subset(kept)
         labels = np.array([target[label] for label in smaller.labels.tolist()], dtype=np.int64)
-        return replace(smaller, labels=labels, classes=names)
+        counts = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        out = {own: counts[i] for i, own in enumerate(self.classes) if i not in target}
+        notes = (*self.notes, Note("classes left out", {"classes": out})) if out else self.notes
+        return replace(smaller, labels=labels, classes=names, notes=notes)
 
 
 def fingerprint_of(pixels: Pixels) -> str:
