@@ -186,7 +186,7 @@ class _Work:
             "seconds": seconds,
         }
         facts = self._facts(frozen, [line], len(self.job.fold.train))
-        facts["notes"] = [asdict(note) for note in found.notes]
+        facts["notes"] += [asdict(note) for note in found.notes]
         return self._arrays(found.probabilities), facts
 
     def gradients(
@@ -331,7 +331,7 @@ class _Work:
             },
             "images_per_second": speed,
             "peak_memory_bytes": self.compute.peak_memory(),
-            "notes": [],
+            "notes": [asdict(note) for note in self.backbone.notes],
             "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
 
