@@ -6,8 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from db.wording import listed
+
 #: Code -> its words, with the values in braces.
 WORDS: Mapping[str, str] = {
+    # Reading images.
+    "masks left out": "Masks left out: {count:,}.",
+    "loose images": "Images outside class folders left out: {count:,}.",
+    "unlisted images": "Images that {table} does not name: {count:,}.",
+    "files passed over": "Files passed over, of no kind that is read: {kinds:}.",
+    "links passed over": "Links passed over, which lead nowhere or to what is read already: "
+    "{count:,}, the first {first}.",
+    "folder entered": "The classes are the folders in {folder}.",
+    "one class in any case": "{others} and {kept} are one class: they differ in case only.",
+    "classes left out": "{classes:images of} left out: the task has no such class.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
     "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",
@@ -44,8 +56,30 @@ class Note:
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
-        return WORDS[self.code].format(**self.values)
+        return WORDS[self.code].format(**{key: _worded(one) for key, one in self.values.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Return code and values, JSON-able."""
         return {"code": self.code, **self.values}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Note:
+        """Return the note that :meth:`to_dict` told; of a code of another version the code."""
+        if told["code"] not in WORDS:
+            return cls("kept", {"text": told["code"]})
+        return cls(told["code"], {key: one for key, one in told.items() if key != "code"})
+
+
+class _Counts(dict[str, int]):
+    """Counts by name; the format says what is counted: ``{classes:images of}``."""
+
+    def __format__(self, what: str) -> str:
+        return listed(
+            " ".join(filter(None, (f"{count:,}", what, name))) for name, count in self.items()
+        )
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _Counts(value)
+    return listed(value) if isinstance(value, list | tuple) else value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
 from replicate.images.image_set import ImageSet
+from replicate.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,12 @@ def _fingerprint(entry: Entry) -> str:
     return digest.hexdigest()
 
 
-def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
+def of_files(
+    name: str, entries: Sequence[Entry], source: str, notes: Sequence[Note] = ()
+) -> ImageSet:
     """Make an image set of files; sorts them by name, so that no file system's order matters.
 
+    Classes that differ in case only are one, which a note says.
     Groups join what shares a patient, a group id or a near-copy id; DICOM without any of these
     is grouped by PatientID. They are unknown (None) where no image has any.
 
@@ -58,7 +63,7 @@ def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
     ImagesError
         No image, or one class only.
     """
-    entries = sorted(entries, key=lambda entry: entry.name)
+    entries, spelt = one_case(sorted(entries, key=lambda entry: entry.name))
     if not entries:
         raise ImagesError(f"{name}: holds no image.", "Images are PNG, JPEG, BMP, TIFF or DICOM.")
     classes = sorted({entry.label for entry in entries})
@@ -80,7 +85,25 @@ def of_files(name: str, entries: Sequence[Entry], source: str) -> ImageSet:
         groups=groups,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
+        notes=(*notes, *spelt),
     )
+
+
+def one_case(entries: Sequence[Entry]) -> tuple[list[Entry], list[Note]]:
+    """Give classes that differ in case only one name, the most frequent; say which they were."""
+    spellings: dict[str, Counter[str]] = {}
+    for entry in entries:
+        spellings.setdefault(entry.label.casefold(), Counter())[entry.label] += 1
+    kept: dict[str, str] = {}
+    notes = []
+    for found in spellings.values():
+        first, *others = sorted(found, key=lambda label: (-found[label], label))
+        kept |= dict.fromkeys(found, first)
+        if others:
+            notes.append(Note("one class in any case", {"kept": first, "others": others}))
+    if not notes:
+        return list(entries), []
+    return [replace(entry, label=kept[entry.label]) for entry in entries], notes
 
 
 def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:

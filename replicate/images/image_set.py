@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import UsageError
+from replicate.notes import Note
 
 #: One decoded image: height x width (grey) or height x width x 3 (RGB), 0 to 255.
 Pixels = NDArray[np.uint8]
@@ -44,6 +46,8 @@ class ImageSet:
         Where the images come from, for a reader.
     phantom
         Whether they are synthetic: never evidence on medicine.
+    notes
+        What was left out, passed over or put together when they were read.
     """
 
     name: str
@@ -56,6 +60,7 @@ class ImageSet:
     parts: tuple[str, ...] | None = None
     source: str = ""
     phantom: bool = False
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         # What is made of a set has its hashes too: no file is read twice for them.
@@ -67,6 +72,19 @@ class ImageSet:
     def __repr__(self) -> str:
         kind = "phantom images" if self.phantom else "images"
         return f"ImageSet({self.name!r}, {len(self):,} {kind}, {len(self.classes)} classes)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known of the set as a whole, JSON-able."""
+        counts = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return {
+            "name": self.name,
+            "source": self.source,
+            "phantom": self.phantom,
+            "n": len(self),
+            "classes": dict(zip(self.classes, counts, strict=True)),
+            "groups": len(set(self.groups)) if self.groups else None,
+            "notes": [note.to_dict() for note in self.notes],
+        }
 
     @cached_property
     def content(self) -> str:
@@ -95,7 +113,7 @@ class ImageSet:
         )
 
     def relabelled(self, classes: Mapping[str, str]) -> ImageSet:
-        """Rename and merge classes; images of classes that are not named are left out.
+        """Rename and merge classes; images of others are left out, and counted in a note.
 
         Raises
         ------
@@ -113,7 +131,10 @@ class ImageSet:
         kept = [i for i, label in enumerate(self.labels.tolist()) if label in target]
         smaller = self.subset(kept)
         labels = np.array([target[label] for label in smaller.labels.tolist()], dtype=np.int64)
-        return replace(smaller, labels=labels, classes=names)
+        counts = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        out = {own: counts[i] for i, own in enumerate(self.classes) if i not in target}
+        notes = (*self.notes, Note("classes left out", {"classes": out})) if out else self.notes
+        return replace(smaller, labels=labels, classes=names, notes=notes)
 
 
 def fingerprint_of(pixels: Pixels) -> str:

@@ -48,7 +48,7 @@ def decoder(images: ImageSet, preprocessing: Preprocessing) -> Callable[[Indices
         pixels = np.empty((len(batch), size, size, 3), dtype=np.uint8)
         for place, index in enumerate(batch.tolist()):
             try:
-                pixels[place] = prepared(images.read(index), size, preprocessing.resize)
+                pixels[place] = prepared(images.read(index), preprocessing)
             except (MedtlError, MemoryError):
                 raise
             except (OSError, ValueError, TypeError) as error:
@@ -135,8 +135,7 @@ def decoded(
         "kind": "decoded images",
         "decoders": decoders(),
         "content": images.content,
-        "size": size,
-        "resize": preprocessing.resize,
+        **preprocessing.model_dump(mode="json", exclude={"normalise"}),
     }
 
     def produce(start: int) -> Generator[NDArray[np.uint8], None, None]:

@@ -88,14 +88,14 @@ def _left_out(room: int) -> tuple[str, ...]:
     """Return the columns of setups without which each of them has a line of its own."""
     if room >= 160:
         return ()
-    return ("task", "data") if room >= 86 else ("task", "data", "ref")
+    return ("task", "data") if room >= 94 else ("task", "data", "ref", "fidelity")
 
 
 def _shortened(row: Mapping[str, Any], first: Reported | None) -> dict[str, Any]:
     """Return a row as a table has room for it."""
     value = None
     if first is not None:
-        value = f"{SHORT_METRICS.get(first.metric, first.metric)} {round(first.value, 3):g}"
+        value = f"{SHORT_METRICS.get(first.metric, first.metric)} {round(first.value, 4):g}"
     return {
         **row,
         "backbone": row["backbone"].removesuffix(" (unspecified)"),
