@@ -64,7 +64,9 @@ class Note:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Note:
-        """Return the note that :meth:`to_dict` told."""
+        """Return the note that :meth:`to_dict` told; of a code of another version the code."""
+        if told["code"] not in WORDS:
+            return cls("kept", {"text": told["code"]})
         return cls(told["code"], {key: one for key, one in told.items() if key != "code"})
 
 

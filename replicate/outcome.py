@@ -191,7 +191,7 @@ class RunResult:
                 "study": self.spec.study,
                 "setup": self.spec.setup,
                 "fidelity": self.spec.fidelity,
-                "images": self._described(),
+                "images": self.images.to_dict(),
                 "weights": self.weights,
                 "parameters": first.parameters,
                 "trained_parameters": first.trained_parameters,
@@ -217,18 +217,6 @@ class RunResult:
     def save(self, folder: Path) -> None:
         """Write ``result.json`` into the run's folder, whole or not at all."""
         write_record(self.to_dict(), folder / RESULT)
-
-    def _described(self) -> dict[str, Any]:
-        images = self.images
-        counts = [int((images.labels == label).sum()) for label in range(len(images.classes))]
-        return {
-            "name": images.name,
-            "source": images.source,
-            "phantom": images.phantom,
-            "n": len(images),
-            "classes": dict(zip(images.classes, counts, strict=True)),
-            "groups": len(set(images.groups)) if images.groups else None,
-        }
 
 
 def environment_of(fitted: Sequence[Fitted], now: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,13 @@ class Plan:
         source = self.specified.source
         return self.images is None and source is not None and source.images is None
 
+    @property
+    def task(self) -> ImageSet | None:
+        """The images that the run takes, classed as it wants them; None where none are given."""
+        from replicate.images.task import task_images
+
+        return None if self.images is None else task_images(self.images, self.specified.spec.data)
+
     def estimated(self, *, measure: bool = True) -> Plan:
         """Return the plan with an estimate of time and memory on this machine.
 
@@ -71,14 +78,13 @@ class Plan:
             Whether the network is timed, which takes some seconds the first time.
         """
         from replicate.cost.estimate import estimate
-        from replicate.images.task import task_images
         from replicate.networks.builders import find_builder
 
         spec, source = self.specified.spec, self.specified.source
         cost = estimate(
             spec,
             find_builder(spec.network.name),
-            images=None if self.images is None else task_images(self.images, spec.data),
+            images=self.task,
             count=address_of(source)[2] if source else None,
             measure=measure,
         )
@@ -137,9 +143,9 @@ class Plan:
             As of :func:`replicate.run.replicate`.
         """
         folder = runs or runs_folder()
-        if self.images is None or next(folder.glob(f"*/{RESULT}"), None) is None:
+        task = self.task
+        if task is None or next(folder.glob(f"*/{RESULT}"), None) is None:
             return None
-        from replicate.images.task import task_images
         from replicate.networks.builders import find_builder
         from replicate.weights.places import start_weights
 
@@ -149,11 +155,10 @@ class Plan:
             found = start_weights(builder, spec.network.weights, download=False)
         except WeightsError:
             return None
-        content = task_images(self.images, spec.data).content
         spec, _ = completed(
             spec,
             self.specified.ledger,
-            content=content,
+            content=task.content,
             weights_hash=found.sha256 if found else None,
         )
         finished = read_record(folder / spec.id)
@@ -175,7 +180,7 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, JSON-able."""
-        specified = self.specified
+        specified, task = self.specified, self.task
         source, fidelity = specified.source, specified.fidelity
         images = None
         if source is not None:
@@ -188,6 +193,7 @@ class Plan:
             "fidelity": None if fidelity is None else fidelity.to_dict(),
             "substitution": specified.substitution,
             "reported": [value.to_dict() for value in specified.reported],
+            "images": None if task is None else task.to_dict(),
             "source": images,
             "missing": list(specified.missing),
             "estimate": None if self.estimate is None else self.estimate.to_dict(),

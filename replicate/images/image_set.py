@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,19 @@ class ImageSet:
     def __repr__(self) -> str:
         kind = "phantom images" if self.phantom else "images"
         return f"ImageSet({self.name!r}, {len(self):,} {kind}, {len(self.classes)} classes)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known of the set as a whole, JSON-able."""
+        counts = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return {
+            "name": self.name,
+            "source": self.source,
+            "phantom": self.phantom,
+            "n": len(self),
+            "classes": dict(zip(self.classes, counts, strict=True)),
+            "groups": len(set(self.groups)) if self.groups else None,
+            "notes": [note.to_dict() for note in self.notes],
+        }
 
     @cached_property
     def content(self) -> str:

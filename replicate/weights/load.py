@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from db.errors import WeightsError
 from replicate.networks.backbones import build, build_network, library_names, take_apart
 from replicate.networks.builders import Builder
 from replicate.networks.network import Backbone, Input
+from replicate.weights.files import WeightFile
 from replicate.weights.places import Look
 from replicate.weights.reading import read_tensors
 
@@ -42,15 +43,15 @@ def load(builder: Builder, found: Look | None) -> Backbone:
     """
     if found is None:
         return build(builder)
+    entry = found.entry if found.entry and found.entry.backbone == builder.name else None
     tensors = read_tensors(found.path)
     with torch.random.fork_rng(devices=[]):
         network = build_network(builder)
     backbone = take_apart(builder, network)
     own = backbone.state_dict()
     names = library_names(backbone, network)
-    entry = found.entry
-    if entry is not None and entry.match == "order" and entry.backbone == builder.name:
-        state, faults = _by_order(tensors, own, len(network.state_dict()))
+    if entry is not None and entry.match == "order":
+        state, faults = _by_order(_classifier_last(tensors, entry), own, len(network.state_dict()))
     else:
         state, faults = _by_name(tensors, own, names)
     if faults:
@@ -64,11 +65,23 @@ def load(builder: Builder, found: Look | None) -> Backbone:
         for name, tensor in own.items():
             # Copied in place: layout and type stay those of the network.
             tensor.copy_(state[name])
-    if entry is not None and entry.backbone == builder.name:
+    if entry is not None:
+        if entry.channels == "BGR":
+            _turn_channels(backbone)
         backbone.expects = Input(
             builder.size, entry.mean or builder.mean, entry.deviation or builder.deviation
         )
     return backbone
+
+
+def _turn_channels(backbone: Backbone) -> None:
+    """Let a network that was trained on blue, green and red take images as all others do.
+
+    Exact: the first convolution adds up its channels, whichever comes first.
+    """
+    first = next(one for one in backbone.modules() if isinstance(one, nn.Conv2d))
+    with torch.no_grad():
+        first.weight.copy_(first.weight.flip(1))
 
 
 def _see_numbers(path: Path, state: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
@@ -87,6 +100,13 @@ def _see_numbers(path: Path, state: Mapping[str, Tensor], names: Mapping[str, st
                 f"{path}: {names[name]} holds values that are not finite.",
                 "The file is broken, or of a training that failed; take another.",
             )
+
+
+def _classifier_last(tensors: Mapping[str, Tensor], entry: WeightFile) -> Mapping[str, Tensor]:
+    """Return the tensors of a file in the order of the computation."""
+    if entry.classifier is None:
+        return tensors
+    return dict(sorted(tensors.items(), key=lambda one: one[0].startswith(f"{entry.classifier}.")))
 
 
 def _by_order(

@@ -16,6 +16,7 @@ from torch import Tensor
 from db.errors import WeightsError
 from replicate.images.levels import BROKEN
 from replicate.weights.claims import check_header, check_pickled
+from replicate.weights.keras import read_layers
 
 #: Keys under which training scripts put the state of a network beside other things.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -73,6 +74,8 @@ def _pickled(path: Path) -> Any:
         with warnings.catch_warnings():
             # Of what is odd in a broken file; the error says what matters.
             warnings.simplefilter("ignore")
+            if path.suffix == ".pkl":
+                return read_layers(path)
             check_pickled(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

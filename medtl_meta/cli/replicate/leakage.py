@@ -96,9 +96,10 @@ def leakage(
         turned=given["turned"],
         progress=_counter(),
     )
-    remark(f"{images.name}: {len(images)} images. {images.source}.")
+    told = [f"{images.name}: {len(images)} images. {images.source}.", *map(str, images.notes)]
+    remark(" ".join(told))
     if form == "json":
-        echo_json(found.to_dict())
+        echo_json({"set": images.to_dict(), **found.to_dict()})
     elif pairs:
         rows = [_pair(pair) for pair in found.pairs[:limit]]
         write_rows(rows, PAIR_COLUMNS, form, spare=("same_group", "parts"))

@@ -12,13 +12,14 @@ from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.prose import heading, paragraph, section
 from medtl_meta.cli.replicate.ledger import is_chosen, summary, write_ledger
 from medtl_meta.cli.replicate.settings import images_option, planned, spec_options
+from medtl_meta.cli.replicate.view import images_words
 from medtl_meta.cli.sections import SectionedCommand
 from medtl_meta.cli.terminal import echo, echo_json, secho
 from replicate.terms import shown
 
 if TYPE_CHECKING:
     from db.literature import Reported
-    from replicate.cost.estimate import Estimate
+    from replicate.planning import Plan
     from replicate.setup.specify import Specified
 
 LEDGER_COLUMNS = ("setting", "value", "mark", "reason")
@@ -65,7 +66,7 @@ def plan(
     if form == "json":
         echo_json(found.to_dict())
     elif form == "table":
-        _print(found.specified, found.estimate)
+        _print(found)
     else:
         rows = [
             {**line.model_dump(), "setting": line.name, "value": shown(line.value)}
@@ -74,7 +75,8 @@ def plan(
         write_rows(rows, LEDGER_COLUMNS, form)
 
 
-def _print(specified: Specified, cost: Estimate | None) -> None:
+def _print(found: Plan) -> None:
+    specified, cost, task = found.specified, found.estimate, found.task
     study, setup = specified.study, specified.setup
     ledger = specified.ledger.model_dump(mode="json")["lines"]
     lines = {line["name"]: line for line in ledger}
@@ -96,6 +98,8 @@ def _print(specified: Specified, cost: Estimate | None) -> None:
             mark = "chosen" if free else lines[path]["mark"]
             echo(f"  {label:<13}{words[path]:<{broad}}  {mark}")
 
+    if task is not None:
+        section("Images read", [images_words(task.to_dict())])
     if specified.fidelity is not None:
         heading("Fidelity")
         paragraph(specified.fidelity.sentence)

@@ -22,6 +22,7 @@ from medtl_meta.cli.output import cell, write_rows
 from medtl_meta.cli.prose import heading, paragraph, section
 from medtl_meta.cli.replicate.ledger import summary, write_ledger
 from medtl_meta.cli.terminal import secho
+from replicate.notes import Note
 from replicate.record import COSTS
 from replicate.verdicts.words import Code
 
@@ -110,10 +111,15 @@ def _write_what(record: Record) -> None:
         2,
         4,
     )
-    images, side = run["images"], spec["preprocessing"]["size"]
+    side = spec["preprocessing"]["size"]
+    paragraph(f"Images: {images_words(run['images'], f', {side} x {side}')}", 2, 4)
+
+
+def images_words(images: Mapping[str, Any], more: str = "") -> str:
+    """Return in words how many images there are of which class, and what was left out."""
     classes = ", ".join(f"{name} {count:,}" for name, count in images["classes"].items())
-    text = f"Images: {images['n']:,} of {images['name']} ({classes}), {side} x {side}."
-    paragraph(text, 2, 4)
+    notes = [str(Note.of(told)) for told in images.get("notes") or ()]
+    return " ".join([f"{images['n']:,} of {images['name']} ({classes}){more}.", *notes])
 
 
 def leakage_sentences(record: Record) -> list[str]:
