@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -257,12 +258,14 @@ def _raw_mode(picture: Image.Image) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _unpack_as(picture: Image.Image, raw_mode: str) -> None:
+def _unpack_as(picture: Any, raw_mode: str) -> None:
     """Have a picture that was opened and not read yet unpacked in another way."""
-    picture.tile = [  # type: ignore[attr-defined]
-        (*tile[:3], raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:]))
-        for tile in picture.tile  # type: ignore[attr-defined]
-    ]
+    tiles = []
+    for tile in picture.tile:
+        arguments = raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:])
+        changed = (*tile[:3], arguments)
+        tiles.append(type(tile)(*changed) if hasattr(tile, "_fields") else changed)
+    picture.tile = tiles
 
 
 def _deep_colours(

@@ -14,7 +14,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial, read_preamble
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import get_expected_length, pixel_array
 from pydicom.uid import JPEGBaseline8Bit
@@ -126,7 +126,8 @@ def _frame(path: Path, header: Any, frame: str) -> Pixels | Deep:
     frames = int(header.get("NumberOfFrames") or 1)
     _see_size(path, header, frames)
     chosen = levels.chosen_frame(path, frame, frames)
-    values = np.asarray(pixel_array(header, index=chosen, **_decoder(path, header)))
+    plugin = _decoder(path, header)
+    values = np.asarray(pixel_array(header, index=chosen, decoding_plugin=plugin))
     if str(header.get("PhotometricInterpretation")) == "PALETTE COLOR":
         colours = np.asarray(apply_color_lut(values, header), dtype=np.float64)
         bits = 16 if colours.max(initial=0) > 255 else 8
@@ -142,8 +143,8 @@ def _colours(path: Path, header: Any, values: NDArray[Any]) -> Pixels | Deep:
     return windowed(values, 0, 2**bits - 1) if bits <= 8 else Deep(values, str(path), _KIND)
 
 
-def _decoder(path: Path, header: Any) -> dict[str, str]:
-    """Return which decoder unpacks a file.
+def _decoder(path: Path, header: Any) -> str:
+    """Return which decoder unpacks a file; empty for any that can.
 
     Raises
     ------
@@ -152,11 +153,11 @@ def _decoder(path: Path, header: Any) -> dict[str, str]:
     """
     syntax = header.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
-        return {}
+        return ""
     if not get_decoder(syntax).is_available:
         raise ImagesError(f"{path}: is compressed as {syntax.name}, and no decoder is here.", _MORE)
     # Others differ from it by up to 3 of 255: what else is installed must not change an image.
-    return {"decoding_plugin": "pillow"} if syntax == JPEGBaseline8Bit else {}
+    return "pillow" if syntax == JPEGBaseline8Bit else ""
 
 
 def _see_size(path: Path, header: Any, frames: int) -> None:

@@ -23,7 +23,7 @@ from PIL import UnidentifiedImageError
 
 from db.errors import ImagesError, UsageError
 from replicate.images.image_set import Pixels
-from replicate.images.windows import Range
+from replicate.images.windows import KEPT, Range
 
 # What decoders remark names no file; what is wrong with one is an error that does. At the end of
 # the filters, so that the user's own come first.
@@ -157,13 +157,13 @@ def _whole(values: NDArray[Any]) -> bool:
 def spread(summaries: Sequence[Summary]) -> Range:
     """Return the one range of all images that are summarised.
 
-    Whole numbers that lie in 0 to 255 in all of them stay as they are: ``(0, 255)``. Others are
+    Whole numbers that lie in 0 to 255 in all of them stay as they are. Others are
     spread from the 0.5th to the 99.5th percentile of all images together.
     """
     lowest = min(one.lowest for one in summaries)
     highest = max(one.highest for one in summaries)
     if lowest >= 0 and highest <= 255 and all(one.whole for one in summaries):
-        return 0.0, 255.0
+        return KEPT
     together = np.concatenate([one.quantiles for one in summaries])
     low, high = np.percentile(together, CUT).tolist()
     return (low, high) if high > low else (lowest, highest)
@@ -189,7 +189,7 @@ def scaled(values: NDArray[Any], what: str, known: NDArray[np.bool_] | None = No
         raise ImagesError(f"{what}: holds no finite value.", MEND)
     lowest, highest = float(counted.min()), float(counted.max())
     if lowest >= 0 and highest <= 255 and _whole(counted):
-        low, high = 0.0, 255.0
+        low, high = KEPT
     else:
         # Unsigned numbers are exact in their own type, which takes a quarter of the room.
         wide = counted if counted.dtype.kind == "u" else counted.astype(np.float64)
@@ -201,7 +201,7 @@ def scaled(values: NDArray[Any], what: str, known: NDArray[np.bool_] | None = No
 
 def windowed(values: NDArray[Any], low: float, high: float) -> Pixels:
     """Spread values from `low` to `high` over 0 to 255 and cut what lies beyond."""
-    if values.dtype == np.uint8 and (low, high) == (0, 255):
+    if values.dtype == np.uint8 and (low, high) == KEPT:
         return values.copy()
     shown = np.empty(values.shape, dtype=np.uint8)
     # Some rows at a time: the largest picture takes gigabytes in double precision.

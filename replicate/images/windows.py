@@ -7,8 +7,9 @@ from math import isfinite
 
 from db.errors import UsageError
 
-#: What is shown as 0 and as 255; ``(0, 255)`` leaves values as they are.
+#: What is shown as 0 and as 255; and what leaves values as they are.
 Range = tuple[float, float]
+KEPT: Range = (0.0, 255.0)
 
 #: Windows of CT, centre and width in Hounsfield units: the typical ones of Radiopaedia.org,
 #: reference article "Windowing (CT)", rID 52108.
