@@ -67,7 +67,7 @@ class Compute:
 
     @property
     def half(self) -> torch.dtype:
-        """What ``amp`` computes in; bfloat16 has the range of float32, no gradient needs scaling."""
+        """What ``amp`` computes in; gradients in bfloat16 need no scaling."""
         if self.kind == "cpu" or (self.kind == "cuda" and torch.cuda.is_bf16_supported()):
             return torch.bfloat16
         return torch.float16
