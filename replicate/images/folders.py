@@ -11,10 +11,11 @@ from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
 from replicate.images.manifest import METADATA, PART_NAMES, fault, is_there, read_table
+from replicate.images.reading import USUAL, Reading
 from replicate.images.within import Within
 
 
-def open_folder(folder: Path, *, allow_outside: bool = False) -> ImageSet:
+def open_folder(folder: Path, *, reading: Reading = USUAL) -> ImageSet:
     """Open a folder with one subfolder a class, or one a part with one a class in each.
 
     Parts are ``train``, ``val`` (``valid``, ``validation``) and ``test``. Below a class, images
@@ -22,7 +23,7 @@ def open_folder(folder: Path, *, allow_outside: bool = False) -> ImageSet:
     masks: ``x_mask.png`` beside ``x.png``. A ``metadata.csv`` with columns ``file`` (relative to
     the folder) and ``split``, ``patient_id``, ``group_id`` or ``near_dup_group`` gives parts and
     groups. What was passed over stands in `source`. Links are followed; those that lead out of the
-    folder only with `allow_outside`.
+    folder only with `reading.allow_outside`.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def open_folder(folder: Path, *, allow_outside: bool = False) -> ImageSet:
         No class, one class, a class without images, parts beside classes, or a metadata.csv that
         contradicts the folder; a link that leads out of it.
     """
-    within = Within(folder, allow_outside)
+    within = Within(folder, reading.allow_outside)
     layers = _subfolders(folder)
     if not layers:
         raise ImagesError(

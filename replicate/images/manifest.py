@@ -13,6 +13,7 @@ from db.errors import ImagesError
 from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
+from replicate.images.reading import USUAL, Reading
 from replicate.images.within import ALLOW, Within
 
 #: The table that a class folder may hold; most bytes of one.
@@ -42,14 +43,14 @@ HEADINGS = {
 }
 
 
-def open_manifest(path: Path, *, allow_outside: bool = False) -> ImageSet:
+def open_manifest(path: Path, *, reading: Reading = USUAL) -> ImageSet:
     """Open the images that a CSV names, relative to its folder and below it.
 
     Columns: ``file`` and ``class`` (or ``label``); optional ``split`` (train, val, test),
     ``patient_id`` or ``group_id`` (images that must not be torn apart), ``near_dup_group``
     (further images that belong together) and ``frame`` (of several in a file). Comma, semicolon
     or tab; UTF-8. Other columns are not read. What lies outside the folder, by its path or by a
-    link, is read only with `allow_outside`.
+    link, is read only with `reading.allow_outside`.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def open_manifest(path: Path, *, allow_outside: bool = False) -> ImageSet:
         With line and column: a cell is missing or unknown, a file does not exist, occurs twice or
         lies outside the folder.
     """
-    within = Within(path.parent, allow_outside)
+    within = Within(path.parent, reading.allow_outside)
     rows = read_table(path)
     for row in rows:
         if not row.label:

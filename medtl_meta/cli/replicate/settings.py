@@ -119,13 +119,18 @@ def spec_options(
     return gathered("words", *options)
 
 
-#: Gives a command ``--allow-outside``.
-outside_option = click.option(
-    "--allow-outside",
-    is_flag=True,
-    default=None,
-    help="Read files outside a set's folder too, where its CSV or links lead to them.",
+#: How images are read; the names are the fields of :class:`replicate.images.reading.Reading`.
+_READING = (
+    click.option(
+        "--allow-outside",
+        is_flag=True,
+        default=None,
+        help="Read files outside a set's folder too, where its CSV or links lead to them.",
+    ),
 )
+
+#: Gives a command the options on how images are read, as one keyword argument, ``reading``.
+reading_options = gathered("reading", *_READING)
 
 #: Gives a command ``--images`` and ``--source``, among its ``words``.
 images_option = gathered(
@@ -136,7 +141,7 @@ images_option = gathered(
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
     click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
-    outside_option,
+    *_READING,
 )
 
 #: Gives a command the options on where it computes, which change no result: as one keyword
