@@ -21,16 +21,19 @@ WORDS: Mapping[str, str] = {
     "published form": "Read as a table of {form}, whose columns it has.",
     "missing words": "{count:,} cells of the column {column} are empty: they say {words}.",
     "no class": "Images without a class left out: {count:,}; the column {column} says {words}.",
-    "uncertain labels": "Images of an uncertain label (-1): {count:,}, taken as {taken}.",
-    "not mentioned": "Images of which nothing says whether they have {finding}: {count:,}, taken "
-    "as without.",
-    "several findings": "Images of several findings left out: {count:,}.",
+    "uncertain left out": "Images of an uncertain label (-1) left out: {count:,}; --uncertain "
+    "positive or negative takes them.",
+    "uncertain taken": "Images of an uncertain label (-1), taken as {taken}: {count:,}.",
+    "not mentioned": "Images of which nothing says whether they have {finding}, taken as "
+    "without: {count:,}.",
+    "several findings": "Images of several findings left out: {count:,}; --finding NAME takes "
+    "all, and tells one finding from all others.",
     "no finding named": "Images of which no finding is named left out: {count:,}.",
     "other views": "Images of other views than {taken} left out: {views}.",
     "rows of one image": "Lines that repeat an image with the same class: {count:,}.",
     "copies grouped": "Near copies stay together: {images:,} images in {clusters:,} clusters, the "
     "largest of {largest:,} (at most {threshold} of 256 bits differ).",
-    "one class in any case": "{others} and {kept} are one class: they differ in case only.",
+    "one class in any case": "{others} and {kept} are one class: only case or space differ.",
     "classes left out": "{classes:images of} left out: the task has no such class.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",

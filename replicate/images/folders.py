@@ -2,145 +2,240 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from db.errors import ImagesError
-from replicate.images.decoding import is_image
-from replicate.images.files import Entry, of_files
+from replicate.images.files import Entry, of_files, one_case
 from replicate.images.image_set import ImageSet
-from replicate.images.manifest import METADATA, PART_NAMES, fault, is_there, read_table
+from replicate.images.manifest import METADATA, Listing, is_there, read_listing
+from replicate.images.masks import class_folders, images_of_class
+from replicate.images.naming import (
+    exact_parts,
+    is_fold,
+    is_for_images,
+    is_for_masks,
+    parts_among,
+)
 from replicate.images.reading import USUAL, Reading
-from replicate.images.within import Within
+from replicate.images.tables import Table
+from replicate.images.within import Tree, Within
+from replicate.notes import Note
+
+#: Files that come with a set and are no part of it.
+_PAPERS = re.compile(r"(readme|licen[cs]e|source|citation|copying|changelog)\b.*", re.IGNORECASE)
+_SUFFIX = re.compile(r"(\.[a-z0-9]{1,8}(?=\.(gz|bz2|xz|zip)$))?\.[a-z0-9_~-]{1,12}$")
+#: Most kinds of files that are named one by one.
+_KINDS = 8
 
 
 def open_folder(folder: Path, *, reading: Reading = USUAL) -> ImageSet:
     """Open a folder with one subfolder a class, or one a part with one a class in each.
 
-    Parts are ``train``, ``val`` (``valid``, ``validation``) and ``test``. Below a class, images
-    may lie at any depth. Hidden files, and files that are no images, are passed over; so are
-    masks: ``x_mask.png`` beside ``x.png``. A ``metadata.csv`` with columns ``file`` (relative to
-    the folder) and ``split``, ``patient_id``, ``group_id`` or ``near_dup_group`` gives parts and
-    groups. What was passed over stands in `source`. Links are followed; those that lead out of the
-    folder only with `reading.allow_outside`.
+    Parts are called ``train``, ``val``, ``test`` and what else people call them
+    (``training_set``, ``Test Images``); they may also lie in the classes. A folder that holds
+    only one, which holds the classes, is entered. Below a class, images may lie at any depth.
+    Segmentations beside or under images are left out (see :mod:`replicate.images.masks`), as is
+    what is no image; `notes` count all of it. A ``metadata.csv`` with columns ``file`` (relative
+    to the folder) and ``split``, ``patient_id``, ``group_id`` or ``near_dup_group`` gives parts and
+    groups. Links are followed; those that lead out of the folder only with
+    `reading.allow_outside`.
 
     Raises
     ------
     ImagesError
-        No class, one class, a class without images, parts beside classes, or a metadata.csv that
-        contradicts the folder; a link that leads out of it.
+        No class, one class, a class without images, parts beside classes, folds, or a metadata.csv
+        that contradicts the folder; a link that leads out of it.
     """
     within = Within(folder, reading.allow_outside)
-    layers = _subfolders(folder)
-    if not layers:
+    whole = within.tree()
+    found = _Reading(within)
+    tree = found.entered(whole)
+    if not tree.below:
         raise ImagesError(
             f"{folder}: has no subfolders, so no classes.",
             "Put the images of each class into a folder of its own, or name them in a CSV.",
         )
-    parts = [name for name in layers if name.lower() in PART_NAMES]
-    if not parts:
-        entries, masks = _classes(within, layers, None)
-    else:
-        others = [name for name in layers if name not in parts and _has_image(within, layers[name])]
-        if others:
+    found.read(tree)
+    found.check(tree.path)
+    # A table above the classes names files by their path from there.
+    base = folder if (folder / METADATA).is_file() else tree.path
+    entries = [
+        replace(entry, name=entry.path.relative_to(base).as_posix()) for entry in found.entries
+    ]
+    notes = found.notes(whole, tree, base)
+    if (base / METADATA).is_file():
+        listing = read_listing(within.checked(base / METADATA), within, reading, labelled=False)
+        entries, unlisted = _described(listing, entries)
+        notes += listing.notes
+        if unlisted:
+            notes.append(Note("unlisted images", {"table": METADATA, "count": unlisted}))
+    name = folder.name or folder.absolute().name
+    return of_files(name, entries, f"folder {name}", notes)
+
+
+@dataclass
+class _Reading:
+    """What was found so far in a folder of classes."""
+
+    within: Within
+    entries: list[Entry] = field(default_factory=list)
+    masks: int = 0
+    loose: int = 0
+    again: list[Path] = field(default_factory=list)
+
+    def entered(self, tree: Tree) -> Tree:
+        """Return the folder that holds the classes or parts: this one, or one in it alone."""
+        below, masks = class_folders(tree)
+        if len(below) != 1 or exact_parts(below):
+            return tree
+        (only,) = below.values()
+        found = self.entered(only)
+        if len(class_folders(found)[0]) < 2:
+            return tree
+        self.loose, self.masks = self.loose + len(tree.images), self.masks + masks
+        return found
+
+    def read(self, tree: Tree) -> None:
+        """Read parts with classes, or classes."""
+        below, masks = class_folders(tree)
+        if sum(map(is_fold, below)) > 1:
             raise ImagesError(
-                f"{folder}: holds parts ({', '.join(parts)}) and other folders "
+                f"{tree.path}: holds folds of a cross-validation ({', '.join(list(below)[:3])}), "
+                "which cannot be taken as they are.",
+                "Put the images of all folds into one folder a class; --folds draws folds anew.",
+            )
+        parts = parts_among(below)
+        if not parts:
+            self._classes(tree, None)
+            return
+        if others := [name for name in below if name not in parts]:
+            raise ImagesError(
+                f"{tree.path}: holds parts ({', '.join(parts)}) and other folders "
                 f"({', '.join(others[:3])}).",
                 "Move everything that belongs to no part away.",
             )
-        entries, masks = [], 0
-        for name in parts:
-            below = _subfolders(layers[name])
-            found, hidden = _classes(within, below, PART_NAMES[name.lower()])
-            entries += found
-            masks += hidden
-        _whole(folder, parts, entries)
-    remarks = [f"{masks} masks left out"] if masks else []
-    alone = (path for path in folder.iterdir() if path.is_file() and within.holds(path))
-    if loose := sum(is_image(path) for path in alone):
-        remarks.append(f"{loose} images outside class folders left out")
-    if (folder / METADATA).is_file():
-        entries, unlisted = _described(within, entries)
-        if unlisted:
-            remarks.append(f"{unlisted} images not in {METADATA}")
-    source = "; ".join([f"folder {folder.name}", *remarks])
-    return of_files(folder.name, entries, source)
+        self.masks += masks
+        self.loose += len(tree.images)
+        # Where a part has several classes, a part with one folder has one class.
+        wrapped = all(len(class_folders(below[name])[0]) < 2 for name in parts)
+        for name, part in parts.items():
+            self._classes(self._of_part(below[name], wrapped), part)
 
+    def _of_part(self, tree: Tree, wrapped: bool) -> Tree:
+        """Return the folder that holds a part's classes: ``train/images``, ``test/test`` too."""
+        below, masks = class_folders(tree)
+        if len(below) == 1:
+            ((name, only),) = below.items()
+            if exact_parts([name]) or is_for_images(name):
+                self.loose, self.masks = self.loose + len(tree.images), self.masks + masks
+                return self._of_part(only, wrapped)
+        return self.entered(tree) if wrapped else tree
 
-def _subfolders(folder: Path) -> dict[str, Path]:
-    return {
-        path.name: path
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.name.startswith((".", "__"))
-    }
+    def _classes(self, tree: Tree, part: str | None) -> None:
+        below, masks = class_folders(tree)
+        self.masks += masks
+        self.loose += len(tree.images)
+        for label, folder in tree.below.items():
+            if label in below:
+                self._class(label, folder, part)
+            elif not is_for_masks(label, findings=False):
+                raise ImagesError(
+                    f"{folder.path}: the class {label} has no image.",
+                    "Fill the folder or remove it; images are PNG, JPEG, BMP, TIFF or DICOM.",
+                )
 
+    def _class(self, label: str, tree: Tree, part: str | None) -> None:
+        """Add the images of a class, each once, whatever links lead to it."""
+        images, masks = images_of_class(tree)
+        self.masks += masks
+        parts = {} if part else exact_parts(k for k, one in tree.below.items() if one.every_image())
+        if "train" not in parts.values() or len({*parts.values()}) < 2:
+            parts = {}
+        seen: set[Path] = set()
+        root, real_root = self.within.folder, self.within.real(self.within.folder)
+        reals = {path: self.within.real(self.within.checked(path)) for path in images}
+        # What lies there itself goes before links to it.
+        for path in sorted(images, key=lambda p: reals[p] != real_root / p.relative_to(root)):
+            if reals[path] in seen:
+                self.again.append(path)
+                continue
+            seen.add(reals[path])
+            own = parts.get(path.relative_to(tree.path).parts[0], part)
+            self.entries.append(Entry("", path, label, own))
 
-def _has_image(within: Within, folder: Path) -> bool:
-    found = within.files(within.checked(folder))
-    return any(is_image(path) for path in found if path.is_file())
-
-
-def _classes(
-    within: Within, folders: Mapping[str, Path], part: str | None
-) -> tuple[list[Entry], int]:
-    """Return the images below each class folder, and the number of masks passed over."""
-    entries: list[Entry] = []
-    masks = 0
-    for label, folder in folders.items():
-        files = [path for path in within.files(within.checked(folder)) if _wanted(path)]
-        stems = {path.with_suffix("") for path in files}
-        images = [path for path in files if not _is_mask(path, stems)]
-        masks += len(files) - len(images)
-        if not images:
+    def check(self, folder: Path) -> None:
+        """Refuse parts that do not train, that know other classes, or that not all images have."""
+        entries, _ = one_case(self.entries)
+        classes: dict[str | None, set[str]] = {}
+        for entry in entries:
+            classes.setdefault(entry.part, set()).add(entry.label)
+        if not classes or set(classes) == {None}:
+            return
+        if None in classes:
             raise ImagesError(
-                f"{folder}: the class {label} has no image.",
-                "Fill the folder or remove it; images are PNG, JPEG, BMP, TIFF or DICOM.",
+                f"{next(entry.path for entry in entries if entry.part is None)}: lies in no part, "
+                "and other images do.",
+                "Give all images a part, or none.",
             )
-        entries += [
-            Entry(path.relative_to(within.folder).as_posix(), path, label, part) for path in images
+        if "train" not in classes:
+            raise ImagesError(
+                f"{folder}: has {', '.join(map(str, classes))}, and no part train.",
+                "Name one folder train, or put the classes directly below.",
+            )
+        for part, names in classes.items():
+            if unknown := sorted(names - classes["train"]):
+                raise ImagesError(
+                    f"{folder}: the class {unknown[0]} is in {part} and not in train.",
+                    "Spell classes alike in all parts.",
+                )
+
+    def notes(self, whole: Tree, tree: Tree, base: Path) -> list[Note]:
+        """Return what was left out, passed over or entered."""
+        kinds: Counter[str] = Counter()
+        links = [*self.again]
+        for one in whole.walk():
+            links += one.links
+            papers = one is whole or one is tree
+            for path in one.others:
+                if path != base / METADATA and not (papers and _PAPERS.fullmatch(path.name)):
+                    kinds[_kind(path)] += 1
+        found = [
+            Note(code, {"count": count})
+            for code, count in (("masks left out", self.masks), ("loose images", self.loose))
+            if count
         ]
-    return entries, masks
+        if tree is not whole:
+            inside = tree.path.relative_to(whole.path).as_posix()
+            found.insert(0, Note("folder entered", {"folder": inside}))
+        if kinds:
+            count, named = kinds.total(), dict(kinds.most_common(_KINDS))
+            if rest := count - sum(named.values()):
+                named["of other kinds"] = rest
+            found.append(Note("files passed over", {"count": count, "kinds": named}))
+        if links:
+            first = links[0].relative_to(whole.path).as_posix()
+            found.append(Note("links passed over", {"count": len(links), "first": first}))
+        return found
 
 
-def _wanted(path: Path) -> bool:
-    # A link to a file that has gone is an image that cannot be read, not one less.
-    there = path.is_file() or (path.is_symlink() and not path.exists())
-    return there and is_image(path)
+def _kind(path: Path) -> str:
+    """Return the suffix of a file, with that of what is packed in it: ``.nii.gz``."""
+    if path.name.startswith("."):
+        return "hidden"
+    found = _SUFFIX.search(path.name.lower())
+    return found[0] if found else "without suffix"
 
 
-def _is_mask(path: Path, stems: set[Path]) -> bool:
-    """Tell a segmentation beside its image: BUSI's ``benign (4)_mask_1.png``."""
-    image, mark, number = path.stem.rpartition("_mask")
-    plain = not number or (number[0] == "_" and number[1:].isdigit())
-    return bool(mark) and plain and path.with_name(image) in stems
-
-
-def _whole(folder: Path, parts: list[str], entries: list[Entry]) -> None:
-    """Refuse parts that do not train, or that know other classes than the training part."""
-    classes: dict[str, set[str]] = {}
-    for entry in entries:
-        classes.setdefault(entry.part or "", set()).add(entry.label)
-    if "train" not in classes:
-        raise ImagesError(
-            f"{folder}: has {', '.join(parts)}, and no part train.",
-            "Name one folder train, or put the classes directly below.",
-        )
-    for part, names in classes.items():
-        if unknown := sorted(names - classes["train"]):
-            raise ImagesError(
-                f"{folder}: the class {unknown[0]} is in {part} and not in train.",
-                "Spell classes alike in all parts.",
-            )
-
-
-def _described(within: Within, entries: list[Entry]) -> tuple[list[Entry], int]:
+def _described(listing: Listing, entries: list[Entry]) -> tuple[list[Entry], int]:
     """Add parts and groups from metadata.csv; return how many images it does not name too."""
-    place = within.checked(within.folder / METADATA)
-    rows = {row.name: row for row in read_table(place)}
+    rows = {row.name: row for row in listing.entries}
     known = {entry.name: entry for entry in entries}
     for row in rows.values():
-        _agrees(place, row, known)
+        _agrees(listing.table, row, known)
     # Class, part and place are those of the folder.
     described = [
         replace(told, path=entry.path, label=entry.label, part=told.part or entry.part)
@@ -151,20 +246,20 @@ def _described(within: Within, entries: list[Entry]) -> tuple[list[Entry], int]:
     partless = [entry.name for entry in described if entry.part is None]
     if partless and len(partless) < len(described):
         raise ImagesError(
-            f"{place}: gives a split to some images and none to {partless[0]}.",
+            f"{listing.table.path}: gives a split to some images and none to {partless[0]}.",
             "Give all images a split, or none.",
         )
     return described, len(known.keys() - rows.keys())
 
 
-def _agrees(place: Path, row: Entry, known: Mapping[str, Entry]) -> None:
+def _agrees(table: Table, row: Entry, known: Mapping[str, Entry]) -> None:
     entry = known.get(row.name)
     if entry is None:
         if is_there(row.path):
             return  # an image outside the class folders, or a mask: passed over, and counted
         hint = "Restore the file or take its line out."
-        raise fault(place, row.line, "file", f"{row.name} does not exist", hint)
+        raise table.fault(row.line, "file", f"{row.name} does not exist", hint)
     for column, said, there in (("class", row.label, entry.label), ("split", row.part, entry.part)):
-        if said and there and said != there:
+        if said and there and said.casefold() != there.casefold():
             what = f"{said}, but the file lies in {there}"
-            raise fault(place, row.line, column, what, "Mend the table or move the file.")
+            raise table.fault(row.line, column, what, "Mend the table or move the file.")

@@ -57,10 +57,20 @@ class Labels:
     notes: list[Note] = field(default_factory=list)
     positive: str | None = None
 
-    def out(self, why: str) -> None:
-        """Note that a line has no class."""
-        self.left_out[why] += 1
+    def only(self, names: Sequence[str]) -> str | None:
+        """Return the only one of several findings; count where there are more, or none."""
+        if len(names) == 1:
+            return names[0]
+        self.left_out["several findings" if names else "no finding named"] += 1
         return None
+
+    def unsure(self, count: int, rule: Rule) -> None:
+        """Note what is done with images of an uncertain label."""
+        if count and rule.uncertain == "left-out":
+            self.notes.append(Note("uncertain left out", {"count": count}))
+        elif count:
+            values = {"count": count, "taken": rule.uncertain}
+            self.notes.append(Note("uncertain taken", values))
 
 
 def labels_of(table: Table, rule: Rule) -> Labels:
@@ -122,8 +132,7 @@ def _of_finding(table: Table, place: int, rule: Rule, found: Labels) -> None:
             continue
         present = value == _YES or (value == _UNCERTAIN and rule.uncertain == "positive")
         found.of_line.append(name if present else f"no {name}")
-    if unsure:
-        found.notes.append(Note("uncertain labels", {"count": unsure, "taken": rule.uncertain}))
+    found.unsure(unsure, rule)
     if blank:
         found.notes.append(Note("not mentioned", {"count": blank, "finding": name}))
 
@@ -149,15 +158,8 @@ def _of_columns(table: Table, rule: Rule, found: Labels) -> None:
             columns = "|".join(table.heading[place] for place in rule.columns)
             hint = "Exactly one must; --finding NAME tells one finding from all others."
             raise table.fault(line.number, columns, what, hint)
-        found.of_line.append(_only(names, found))
-    if unsure:
-        found.notes.append(Note("uncertain labels", {"count": unsure, "taken": rule.uncertain}))
-
-
-def _only(names: Sequence[str], found: Labels) -> str | None:
-    if len(names) == 1:
-        return names[0]
-    return found.out("several findings" if names else "no finding named")
+        found.of_line.append(found.only(names))
+    found.unsure(unsure, rule)
 
 
 def _number(table: Table, line: Line, place: int) -> str:
@@ -174,32 +176,31 @@ def _number(table: Table, line: Line, place: int) -> str:
 def _of_cells(table: Table, place: int, rule: Rule, found: Labels) -> None:
     """Class lines by what one column says."""
     texts = [plain(line.cells[place]) for line in table.lines]
-    _missing(table.heading[place], texts, found)
+    texts = [rule.names.get(text.casefold(), text) for text in texts]
     said = {text for text in texts if not is_missing(text)}
-    if _UNCERTAIN in said and said <= {_UNCERTAIN, _NO, _YES}:
-        count, taken = texts.count(_UNCERTAIN), rule.uncertain
-        found.notes.append(Note("uncertain labels", {"count": count, "taken": taken}))
-        meant = {"positive": _YES, "negative": _NO}.get(taken, "")
-        texts = [meant if text == _UNCERTAIN else text for text in texts]
-    findings = {text: _findings(text, rule) for text in said}
+    unsure = _UNCERTAIN in said and said <= {_UNCERTAIN, _NO, _YES}
+    meant = {"positive": _YES, "negative": _NO}.get(rule.uncertain)
+    if unsure:
+        found.unsure(texts.count(_UNCERTAIN), rule)
+        said = said - {_UNCERTAIN} | ({meant} if meant else set())
+    findings = {text: _findings(text, rule.separator) for text in said}
     class_of = _told(findings, rule, found)
+    nothing: Counter[str] = Counter()
     for text in texts:
-        named = findings.get(text, [])
+        taken = meant if unsure and text == _UNCERTAIN else text
+        named = findings.get(taken or "", [])
         found.of_line.append(class_of(named) if named else None)
-
-
-def _missing(column: str, texts: Sequence[str], found: Labels) -> None:
-    words = Counter(text for text in texts if is_missing(text))
-    if words:
-        named = sorted(word or "nothing" for word in words)
-        values = {"count": words.total(), "column": column, "words": named}
+        nothing[text or "nothing"] += not named and taken is not None
+    if nothing.total():
+        words = sorted(word for word, count in nothing.items() if count)
+        values = {"count": nothing.total(), "column": table.heading[place], "words": words}
         found.notes.append(Note("no class", values))
 
 
-def _findings(text: str, rule: Rule) -> list[str]:
+def _findings(text: str, separator: str) -> list[str]:
     """Return the findings of a cell; of a path its steps, from the general to the particular."""
-    parts = [" ".join(part.split()) for part in text.split(rule.separator)]
-    return [rule.names.get(part, part) for part in parts if not is_missing(part)]
+    parts = [" ".join(part.split()) for part in text.split(separator)]
+    return [part for part in parts if not is_missing(part)]
 
 
 def _told(
@@ -213,9 +214,7 @@ def _told(
             raise _unknown(rule.finding, known)
         positive = found.positive = known[at]
         same = positive.casefold()
-        return lambda named: (
-            positive if same in map(str.casefold, named) else f"no {positive}"
-        )
+        return lambda named: positive if same in map(str.casefold, named) else f"no {positive}"
     if rule.separator == "/":
         return lambda named: named[-1]
-    return lambda named: _only(named, found)
+    return found.only

@@ -30,7 +30,7 @@ class Preset:
     marks
         Sets of headings of which each one is enough to know the form.
     names
-        What values of the class column are called.
+        What values of the class column are called, these in small letters.
     separator
         Between findings of one cell; what follows ``/`` is a kind of what stands before it.
     patient
@@ -107,6 +107,7 @@ PRESETS: Mapping[str, Preset] = {
             "view": ("view",),
         },
         _marks("patientid, finding, filename"),
+        names={"todo": "unknown"},
         separator="/",
         views=("pa", "ap"),
     ),
@@ -131,9 +132,10 @@ def recognised(headings: Collection[str]) -> str | None:
 
 def like(headings: Collection[str]) -> list[str]:
     """Return the published forms whose images and classes a table has columns of."""
+    has = frozenset(headings)
     return [
         name
         for name, preset in PRESETS.items()
-        if not frozenset(preset.headings["image"]).isdisjoint(headings)
-        and not frozenset((*preset.headings.get("class", ()), *preset.findings)).isdisjoint(headings)
+        if has.intersection(preset.headings["image"])
+        and has.intersection((*preset.headings.get("class", ()), *preset.findings))
     ]

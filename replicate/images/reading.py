@@ -12,7 +12,7 @@ from db.vocabulary import Lexicon
 #: What is done with images whose label is uncertain (-1 in CheXpert); the first is the default.
 UNCERTAIN = Lexicon("uncertain", ("left-out", "positive", "negative"))
 #: What columns of a table can be named for.
-COLUMNS = ("image", "class", "group", "part", "frame", "copy")
+COLUMNS = ("image", "class", "patient", "group", "part", "frame", "copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Reading:
     preset
         Published form of a table (see :mod:`replicate.images.presets`).
     uncertain
-        What is done with images of an uncertain label: a word of :data:`UNCERTAIN`.
+        What is done with images of an uncertain label: a word of :data:`UNCERTAIN`, None for
+        the first.
     finding
         The finding that is told from all others, where images have several.
     group_copies
@@ -42,7 +43,7 @@ class Reading:
     allow_outside: bool = False
     columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
     preset: str | None = None
-    uncertain: str = "left-out"
+    uncertain: str | None = None
     finding: str | None = None
     group_copies: bool = False
     window: str | None = None
@@ -50,7 +51,7 @@ class Reading:
     @property
     def of_tables(self) -> tuple[str, ...]:
         """Names of what was said that only a table can follow."""
-        names = ("columns", "preset", "finding")
+        names = ("columns", "preset", "uncertain", "finding")
         return tuple(name for name in names if getattr(self, name))
 
 
@@ -63,15 +64,13 @@ def taken(words: Mapping[str, Any]) -> tuple[Reading, dict[str, Any]]:
 
     Raises
     ------
-    UsageError, UnknownTermError
-        Columns that are not of the form ``image=image_id,class=dx``, or an unknown word.
+    UsageError
+        Columns that are not of the form ``image=image_id,class=dx``.
     """
     names = {one.name for one in fields(Reading)}
     own = {name: words[name] for name in names & words.keys() if words[name] is not None}
     if "columns" in own:
         own["columns"] = _columns(own["columns"])
-    if "uncertain" in own:
-        own["uncertain"] = UNCERTAIN.resolve(own["uncertain"])
     return Reading(**own), {name: one for name, one in words.items() if name not in names}
 
 

@@ -20,7 +20,6 @@ MISSING = frozenset(
         *("unknown", "unk", "not available", "missing", "-", "--", "\u2013", "\u2014", "?", "."),
     )
 )
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def is_missing(cell: str) -> bool:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table: comma, semicolon or tab; UTF-8, or UTF-16 as spreadsheets save it.
+    """Read a table: comma, semicolon or tab; UTF-8.
 
     Raises
     ------
@@ -78,9 +77,7 @@ def _text(path: Path) -> str:
         size = path.stat().st_size
         if size > MOST:
             raise ImagesError(f"{path}: {size:,} bytes are more than {MOST:,}.", "Split the table.")
-        content = path.read_bytes()
-        wide = content.startswith(_UTF_16)
-        text = content.decode("utf-16" if wide else "utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ImagesError(f"{path}: is not UTF-8 text.", "Save it as CSV in UTF-8.") from error
     except OSError as error:

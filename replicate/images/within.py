@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from db.errors import ImagesError
+from replicate.images.decoding import DICOM, PICTURES, is_image
 
 ALLOW = "--allow-outside (allow_outside=True) reads it from there, if you trust the set."
+#: Most folders below each other, and most times that one is entered by links.
+DEEPEST, VISITS = 100, 16
+#: What systems leave in folders, and nobody would miss.
+LITTER = frozenset((".ds_store", "thumbs.db", "desktop.ini", ".gitkeep", ".gitignore"))
+
+
+@dataclass(slots=True)
+class Tree:
+    """A folder as it was found: its images, other files, links passed over, and what is below."""
+
+    path: Path
+    images: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+    below: dict[str, Tree] = field(default_factory=dict)
+
+    def walk(self) -> Iterator[Tree]:
+        """Yield the folder and every folder below it."""
+        yield self
+        for tree in self.below.values():
+            yield from tree.walk()
+
+    def every_image(self) -> list[Path]:
+        """Return the images of the folder and of all folders below it."""
+        return [path for tree in self.walk() for path in tree.images]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +57,20 @@ class Within:
 
     def holds(self, path: Path) -> bool:
         """Tell whether a path lies below the folder once all links are followed."""
-        return self.outside or self._real(path).is_relative_to(self._real(self.folder))
+        return self.outside or self.real(path).is_relative_to(self.real(self.folder))
 
-    def files(self, start: Path) -> Iterator[Path]:
-        """Yield all that is no folder below one, hidden things left out, links followed.
+    def tree(self) -> Tree:
+        """Return all that lies below the folder, hidden things left out, links followed.
 
-        A link back to a folder that it lies in is passed over: what is there was seen.
+        A link back to a folder that it lies in is passed over: what is there was seen. So is one
+        to a folder that many links lead to, since links among k folders make k! paths.
 
         Raises
         ------
         ImagesError
-            A link leads out of the set.
+            A link to a folder or an image leads out of the set; folders lie too deep.
         """
-        yield from self._below(start, (self._real(start),))
+        return self._below(self.folder, (self.real(self.folder),), Counter())
 
     def checked(self, path: Path) -> Path:
         """Return the path.
@@ -52,27 +81,46 @@ class Within:
             It leads out of the set.
         """
         if not self.holds(path):
-            raise ImagesError(f"{path}: leads out of {self.folder}, to {self._real(path)}.", ALLOW)
+            raise ImagesError(f"{path}: leads out of {self.folder}, to {self.real(path)}.", ALLOW)
         return path
 
-    def _below(self, folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    def _below(self, folder: Path, above: tuple[Path, ...], visits: Counter[Path]) -> Tree:
+        if len(above) > DEEPEST:
+            raise ImagesError(f"{folder}: lies {DEEPEST} folders deep.", "Move its images up.")
         try:
-            found = sorted(folder.iterdir())
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             raise ImagesError(f"{folder}: {error.strerror}.", "Check its rights.") from error
-        for path in found:
-            if path.name.startswith("."):
-                continue
-            if path.is_symlink():
-                self.checked(path)
-            if not path.is_dir():
-                yield path
-                continue
-            real = self._real(path)
-            if not any(one.is_relative_to(real) for one in above):
-                yield from self._below(path, (*above, real))
+        tree = Tree(folder)
+        for entry in entries:
+            path = folder / entry.name
+            if not entry.is_dir():
+                self._sort(tree, path, entry)
+            elif not entry.name.startswith((".", "__")):
+                real = self.real(self.checked(path))
+                visits[real] += 1
+                if visits[real] > VISITS or any(one.is_relative_to(real) for one in above):
+                    tree.links.append(path)
+                else:
+                    tree.below[entry.name] = self._below(path, (*above, real), visits)
+        return tree
 
-    def _real(self, path: Path) -> Path:
+    def _sort(self, tree: Tree, path: Path, entry: os.DirEntry[str]) -> None:
+        """Put what is no folder where it belongs; what lies outside is not opened here."""
+        # A link to a file that has gone is an image that cannot be read, not one less.
+        gone = entry.is_symlink() and not path.exists()
+        named = path.suffix.lower() in PICTURES | DICOM and not entry.name.startswith(".")
+        if named and (gone or entry.is_file()):
+            tree.images.append(path)
+        elif gone:
+            tree.links.append(path)
+        elif entry.is_file() and self.holds(path) and is_image(path):
+            tree.images.append(path)
+        elif entry.name.lower() not in LITTER:
+            tree.others.append(path)
+
+    def real(self, path: Path) -> Path:
         """Return a path without links; its folder is looked up once."""
         try:
             if path.is_symlink() or path.name in ("", ".."):

@@ -52,7 +52,7 @@ def stream(
         pixels = np.empty((len(batch), size, size, 3), dtype=np.uint8)
         for place, index in enumerate(batch.tolist()):
             try:
-                pixels[place] = prepared(images.read(index), size, preprocessing.resize)
+                pixels[place] = prepared(images.read(index), preprocessing)
             except (MedtlError, MemoryError):
                 raise
             except (OSError, ValueError, TypeError) as error:
@@ -108,8 +108,7 @@ def decoded(
         "kind": "decoded images",
         "decoders": decoders(),
         "content": images.content,
-        "size": size,
-        "resize": preprocessing.resize,
+        **preprocessing.model_dump(mode="json", exclude={"normalise"}),
     }
 
     def produce(start: int) -> Generator[NDArray[np.uint8], None, None]:

@@ -29,7 +29,8 @@ class _Type:
     """What a pickle says of a dtype: its name and byte order."""
 
     def __init__(self, name: Any = None, *_: Any) -> None:
-        self.name, self.order = name, None
+        self.name: Any = name
+        self.order: Any = None
 
     def __setstate__(self, state: Any) -> None:
         self.order = state[1]  # a tuple of a version, the order, and parts of compound types

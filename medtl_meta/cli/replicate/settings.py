@@ -13,6 +13,8 @@ from db.vocabulary import Lexicon
 from db.wording import RECOMMENDED_IS
 from medtl_meta.cli.options import Finite, applied, opened, remark, whole
 from medtl_meta.cli.replicate.ledger import CHOSEN
+from replicate.images.presets import PRESET
+from replicate.images.reading import COLUMNS, UNCERTAIN
 from replicate.setup import overrides as known
 
 if TYPE_CHECKING:
@@ -43,6 +45,13 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ),
     ("--size", click.IntRange(16, 1024), "PIXELS", "Side of the network's input."),
     ("--resize", str, "HOW", f"To a square: {_listed(known.RESIZE)}."),
+    (
+        "--crop-share",
+        Finite(0.5, 1),
+        "SHARE",
+        "Resize to size / share first and take the middle: 0.875 is 224 of 256.",
+    ),
+    ("--interpolation", str, "HOW", f"When resizing: {_listed(known.INTERPOLATION)}."),
     ("--normalise", str, "HOW", f"Pixel values: {_listed(known.NORMALISE)}."),
     ("--augment", str, "KIND", f"Random changes while training: {_listed(known.AUGMENT)}."),
     ("--epochs", whole(1), "N", "Passes over the training images."),
@@ -126,6 +135,27 @@ _READING = (
         is_flag=True,
         default=None,
         help="Read files outside a set's folder too, where its CSV or links lead to them.",
+    ),
+    click.option(
+        "--columns",
+        metavar="USE=COLUMN,...",
+        help="Columns of the CSV: image=image_id,class=dx,group=lesion_id; class=MEL|NV|BCC are "
+        f"columns of which one holds 1.  Uses: {', '.join(COLUMNS)}.",
+    ),
+    click.option("--preset", metavar="FORM", help=f"Published form of the CSV: {_listed(PRESET)}."),
+    click.option(
+        "--finding", metavar="NAME", help="Tell one finding (or class) of the CSV from all others."
+    ),
+    click.option(
+        "--uncertain",
+        metavar="HOW",
+        help=f"Images whose label is -1: {_listed(UNCERTAIN)}.  [default: {UNCERTAIN.terms[0]}]",
+    ),
+    click.option(
+        "--group-copies",
+        is_flag=True,
+        default=None,
+        help="Keep near copies on one side of a split, as patients are.",
     ),
 )
 

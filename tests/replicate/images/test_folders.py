@@ -39,8 +39,11 @@ def test_what_is_no_image_is_passed_over_and_masks_are_counted(
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
     images = open_folder(tmp_path)
     assert images.ids == ("a/1.png", "a/gas_mask.png", "b/1.png")
-    assert "2 masks left out" in images.source
-    assert "1 images outside class folders left out" in images.source
+    assert [note.to_dict() for note in images.notes] == [
+        {"code": "masks left out", "count": 2},
+        {"code": "loose images", "count": 1},
+        {"code": "files passed over", "count": 1, "kinds": {"hidden": 1}},
+    ]
 
 
 def test_parts_are_folders_of_classes(tmp_path: Path, picture: Write) -> None:
@@ -107,7 +110,7 @@ def folder_of(tmp_path: Path, picture: Write, *names: str, metadata: str = "") -
         (("a/1.png", "b/"), "", "the class b has no image"),
         (("train/a/1.png", "a/1.png"), "", r"parts \(train\) and other folders \(a\)"),
         (("test/a/1.png", "test/b/1.png"), "", "no part train"),
-        (("train/a/1.png", "train/b/1.png", "test/A/1.png"), "", "A is in test and not in train"),
+        (("train/a/1.png", "train/b/1.png", "test/c/1.png"), "", "c is in test and not in train"),
         (("a/1.png", "b/1.png"), "file,class\na/9.png,a\n", r"metadata.csv:2: column file"),
         (("a/1.png", "b/1.png"), "file,class\na/1.png,b\n", r"metadata.csv:2: column class"),
         (("a/1.png", "b/1.png"), "file,split\na/1.png,train\n", "none to b/1.png"),

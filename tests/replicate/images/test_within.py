@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from db.errors import ImagesError
 from medtl_meta.cli import cli
-from replicate.images import manifest
+from replicate.images import tables
 from replicate.images.folders import open_folder
 from replicate.images.manifest import open_manifest
 from replicate.images.opening import open_images
@@ -122,7 +122,7 @@ def test_tables_that_are_none(sets: Path, content: bytes) -> None:
 
 
 def test_a_table_of_any_size(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "MOST", 20)
+    monkeypatch.setattr(tables, "MOST", 20)
     with pytest.raises(ImagesError, match="are more than 20"):
         open_manifest(listed(sets, "b/2.png"))
 

@@ -44,7 +44,7 @@ def features(
 
 
 def by_hand(backbone: Backbone, boundary: int | None) -> Tensor:
-    pixels = np.stack([prepared(IMAGES.read(i), SIZE, "squash") for i in range(len(IMAGES))])
+    pixels = np.stack([prepared(IMAGES.read(i), SQUARE) for i in range(len(IMAGES))])
     mean, deviation = (
         torch.tensor(values).reshape(1, 3, 1, 1)
         for values in (backbone.expects.mean, backbone.expects.deviation)
@@ -169,7 +169,7 @@ def test_decoded_images_are_the_prepared_ones(tmp_path: Path) -> None:
     assert cost is not None
     assert rows.dtype == np.uint8
     for index in (0, 33, 69):
-        assert (rows[index] == prepared(IMAGES.read(index), SIZE, "squash")).all()
+        assert (rows[index] == prepared(IMAGES.read(index), SQUARE)).all()
     again, computed, known = decoded(broken_at(0, OSError("gone")), SQUARE, tmp_path, 2)
     assert (again == rows).all()
     assert (computed, known) == (0, cost)
