@@ -74,7 +74,7 @@ def open_folder(folder: Path, *, reading: Reading = USUAL) -> ImageSet:
         if unlisted:
             notes.append(Note("unlisted images", {"table": METADATA, "count": unlisted}))
     name = folder.name or folder.absolute().name
-    return of_files(name, entries, f"folder {name}", notes)
+    return of_files(name, entries, f"folder {name}", notes, window=reading.window)
 
 
 @dataclass

@@ -68,7 +68,8 @@ def open_manifest(path: Path, *, reading: Reading = USUAL) -> ImageSet:
         row if row.frame is None else replace(row, name=f"{row.name}#{row.frame}") for row in rows
     ]
     source = f"manifest {path.name}"
-    return of_files(path.stem, entries, source, listing.notes, positive=listing.positive)
+    notes, positive = listing.notes, listing.positive
+    return of_files(path.stem, entries, source, notes, positive=positive, window=reading.window)
 
 
 @dataclass(frozen=True, slots=True)
