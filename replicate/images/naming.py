@@ -138,8 +138,10 @@ def key_of(stem: str) -> tuple[str, ...]:
 def masked_by(stem: str) -> Iterable[str]:
     """Yield the names that the image can have whose segmentation is so called, in small letters.
 
-    ``12_lesion_mask_1``: ``12``, ``12_lesion``; ``mask_12``: ``12``.
+    ``12_lesion_mask_1``: ``12``, ``12_lesion``; ``mask_12``: ``12``; ``mask``: ``image``.
     """
+    if _MASKS.issuperset(word for word in words_of(stem) if not word.isdigit()):
+        yield from _IMAGES
     name = stem.casefold()
     marks = _MASKS | _FINDINGS
     cuts = [found.start() for found in re.finditer(r"[\s_.-]+|(?<=[a-z\d])(?=[A-Z])", stem)]

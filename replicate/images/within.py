@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,7 +95,7 @@ class Within:
         tree = Tree(folder)
         for entry in entries:
             path = folder / entry.name
-            if not entry.is_dir():
+            if not _told(path.is_dir):
                 self._sort(tree, path, entry)
             elif not entry.name.startswith((".", "__")):
                 real = self.real(self.checked(path))
@@ -109,13 +109,14 @@ class Within:
     def _sort(self, tree: Tree, path: Path, entry: os.DirEntry[str]) -> None:
         """Put what is no folder where it belongs; what lies outside is not opened here."""
         # A link to a file that has gone is an image that cannot be read, not one less.
-        gone = entry.is_symlink() and not path.exists()
+        gone = entry.is_symlink() and not _told(path.exists)
+        there = _told(path.is_file)
         named = path.suffix.lower() in PICTURES | DICOM and not entry.name.startswith(".")
-        if named and (gone or entry.is_file()):
+        if named and (gone or there):
             tree.images.append(path)
         elif gone:
             tree.links.append(path)
-        elif entry.is_file() and self.holds(path) and is_image(path):
+        elif there and self.holds(path) and is_image(path):
             tree.images.append(path)
         elif entry.name.lower() not in LITTER:
             tree.others.append(path)
@@ -131,3 +132,11 @@ class Within:
         except (OSError, RuntimeError):  # too long, or links in a circle: no file either
             return path
         return self._known[parent] / path.name
+
+
+def _told(question: Callable[[], bool]) -> bool:
+    """Return the answer; no where the system has none, of a link into a locked folder."""
+    try:
+        return question()
+    except OSError:
+        return False
