@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from itertools import product
 from pathlib import Path
@@ -312,3 +313,19 @@ def test_classes_that_differ_in_case_only_are_one(
     assert kept in images.classes
     found = note(images, "one class in any case")
     assert found == Note("one class in any case", {"kept": kept, "others": others})
+
+
+def test_many_files_are_read_in_time_that_grows_with_their_number(tmp_path: Path) -> None:
+    def seconds(count: int) -> float:
+        folder = tmp_path / f"{count}"
+        for label in "ab":
+            (folder / label).mkdir(parents=True)
+            for number in range(count // 4):
+                (folder / label / f"ISIC_{label}_{number}.png").touch()
+                (folder / label / f"ISIC_{label}_{number}_mask.png").touch()
+        start = time.process_time()
+        assert len(open_folder(folder)) == count // 2
+        return time.process_time() - start
+
+    seconds(400)
+    assert seconds(16_000) < 25 * max(seconds(2_000), 0.02)
