@@ -95,7 +95,9 @@ def backbone_of(name: str) -> tuple[Backbone, str]:
 
 def as_decoded(images: ImageSet, size: int) -> ImageSet:
     """Return the same images, decoded and prepared, in memory."""
-    pixels = np.stack([prepared(images.read(i), size, "squash") for i in range(len(images))])
+    pixels = np.stack(
+        [prepared(images.read(i), Preprocessing(size=size)) for i in range(len(images))]
+    )
     return of_arrays(images.name, pixels, images.labels, images.classes, groups=images.groups)
 
 
@@ -110,7 +112,9 @@ def decode_and_forward(backbone: Backbone, images: ImageSet, size: int) -> np.nd
     found = []
     with torch.inference_mode():
         for batch in np.split(np.arange(len(images)), range(BATCH, len(images), BATCH)):
-            pixels = np.stack([prepared(images.read(int(i)), size, "squash") for i in batch])
+            pixels = np.stack(
+                [prepared(images.read(int(i)), Preprocessing(size=size)) for i in batch]
+            )
             found.append(backbone(normalised(pixels, backbone)).numpy())
     return np.concatenate(found)
 

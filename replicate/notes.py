@@ -20,6 +20,9 @@ WORDS: Mapping[str, str] = {
     "folder entered": "The classes are the folders in {folder}.",
     "one class in any case": "{others} and {kept} are one class: they differ in case only.",
     "classes left out": "{classes:images of} left out: the task has no such class.",
+    "window chosen": "The window {window} shows {count:,} of {of:,} images.",
+    "one range": "{count:,} {kind} do not say how their values are shown: in all of them {low:g} "
+    "is black and {high:g} white, the 0.5th and 99.5th percentile of {measured:,} of them.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
     "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",
@@ -29,6 +32,9 @@ WORDS: Mapping[str, str] = {
     "area pooled over folds": "The AUC of {pooled:.3f} orders the scores of all folds "
     "together, though each comes from a model of its own scale; the mean of the folds' own is "
     "{mean:.3f}.",
+    # Weights.
+    "tensors left out": "Of the file of weights, {count} tensors are no part of the feature "
+    "extraction and were left out, first {first}",
     # Training.
     "no class weights": "k-NN knows no class weights: it was fitted without them",
     "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "

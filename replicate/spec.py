@@ -27,6 +27,7 @@ TLType = Literal[
 ]
 HeadKind = Literal["linear", "mlp", "svm", "random forest", "k-nn", "lda", "logistic"]
 Fidelity = Literal["same data", "same task", "proxy"]
+Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -150,12 +151,16 @@ class Transfer(Settings):
 class Preprocessing(Settings):
     """From a decoded image to the network's input; `size` in pixels, a square.
 
-    `resize` is ``squash`` (aspect ratio lost), ``crop`` (centre of the shorter side) or ``pad``.
+    `resize` is ``squash`` (aspect ratio lost), ``crop`` (by the shorter side; the ends of the
+    longer are cut off) or ``pad`` (by the longer side; black beside it). It makes `size` /
+    `crop_share` pixels, of which the middle is taken: 0.875 makes 256 for a `size` of 224.
     `normalise` ``backbone`` takes mean and deviation that belong to the weights.
     """
 
     size: Annotated[int, Field(ge=16, le=1024)] = 224
     resize: Literal["squash", "crop", "pad"] = "squash"
+    crop_share: Annotated[float, Field(ge=0.5, le=1)] = 1.0
+    interpolation: Interpolation = "bilinear"
     normalise: Literal["backbone", "half"] = "backbone"
 
 

@@ -13,7 +13,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "--backbone", "--weights", "--no-download", "--tl", "--unfreeze", "--batchnorm",
         "--statistics", "--head",
     ),
-    "Preparation of images": ("--size", "--resize", "--normalise", "--augment"),
+    "Preparation of images": (
+        "--size", "--resize", "--crop-share", "--interpolation", "--normalise", "--augment",
+    ),
     "Training": (
         "--epochs", "--head-epochs", "--batch-size", "--optimiser", "--lr", "--backbone-lr",
         "--weight-decay", "--schedule", "--patience", "--class-weights", "--amp",

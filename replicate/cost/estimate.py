@@ -300,7 +300,7 @@ def _decoding(spec: Spec, images: ImageSet | None, total: int) -> float | None:
     try:
         for place in places:
             begun = time.perf_counter()
-            prepared(images.read(place), spec.preprocessing.size, spec.preprocessing.resize)
+            prepared(images.read(place), spec.preprocessing)
             times.append(time.perf_counter() - begun)
     except ImagesError:
         return None  # the run names the image; an estimate need not

@@ -14,6 +14,8 @@ from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
 from replicate.images.image_set import ImageSet
+from replicate.images.ranges import showings
+from replicate.images.windows import Showing
 from replicate.notes import Note
 
 
@@ -37,8 +39,8 @@ class Entry:
     line: int = 0
 
 
-def _fingerprint(entry: Entry) -> str:
-    """Return the SHA-256 of an image's file, and its frame where one is chosen."""
+def _fingerprint(entry: Entry, showing: Showing) -> str:
+    """Return the SHA-256 of a file, with its frame where one is chosen, and what shows it."""
     try:
         with entry.path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256")
@@ -46,22 +48,30 @@ def _fingerprint(entry: Entry) -> str:
         raise ImagesError(f"{entry.path}: {error.strerror}.", "Check the path.") from error
     if entry.frame is not None:
         digest.update(f"#{entry.frame}".encode())
+    digest.update(showing.mark.encode())
     return digest.hexdigest()
 
 
 def of_files(
-    name: str, entries: Sequence[Entry], source: str, notes: Sequence[Note] = ()
+    name: str,
+    entries: Sequence[Entry],
+    source: str,
+    notes: Sequence[Note] = (),
+    window: str | None = None,
 ) -> ImageSet:
     """Make an image set of files; sorts them by name, so that no file system's order matters.
 
     Classes that differ in case only are one, which a note says.
     Groups join what shares a patient, a group id or a near-copy id; DICOM without any of these
-    is grouped by PatientID. They are unknown (None) where no image has any.
+    is grouped by PatientID. They are unknown (None) where no image has any. `window` shows what
+    takes one; what says nothing of its window shares a range (:mod:`replicate.images.ranges`).
 
     Raises
     ------
     ImagesError
         No image, or one class only.
+    UsageError
+        `window` is none, or fits no image.
     """
     entries, spelt = one_case(sorted(entries, key=lambda entry: entry.name))
     if not entries:
@@ -73,6 +83,7 @@ def of_files(
             "There is nothing to tell apart: give at least two classes.",
         )
     groups, about = _groups(entries)
+    shown, told = showings([(entry.name, entry.path, entry.frame) for entry in entries], window)
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
     return ImageSet(
@@ -80,12 +91,12 @@ def of_files(
         classes=tuple(classes),
         labels=np.array([places[entry.label] for entry in entries], dtype=np.int64),
         ids=tuple(entry.name for entry in entries),
-        read=lambda i: decode(entries[i].path, entries[i].frame),
-        fingerprint=lambda i: _fingerprint(entries[i]),
+        read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
+        fingerprint=lambda i: _fingerprint(entries[i], shown[i]),
         groups=groups,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
-        notes=(*notes, *spelt),
+        notes=(*notes, *spelt, *told),
     )
 
 

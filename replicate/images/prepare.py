@@ -5,53 +5,68 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from db.errors import UsageError
 from replicate.images.image_set import Pixels
+from replicate.spec import Preprocessing
 
-RESIZES = ("squash", "crop", "pad")
+#: Of a longer image only the middle is looked at: what is cut off at both ends anyway is not
+#: enlarged first.
+_LONGEST = 8
 
 
-def prepared(pixels: Pixels, size: int, resize: str) -> Pixels:
-    """Bring an image to a square of RGB.
+def prepared(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
+    """Bring an image to a square of RGB: resized by Pillow, and its middle cut out.
 
-    Shrinking is antialiased (Pillow's bilinear filter spans all source pixels).
+    Shrinking is antialiased (Pillow's filters span all source pixels; only ``nearest`` does not).
+    ``crop`` is what torchvision's `Resize` and `CenterCrop` do, to the pixel; the side before the
+    cut is rounded down, as timm does.
 
     Parameters
     ----------
     pixels
         Height x width (grey) or height x width x 3 (RGB), uint8.
-    size
-        Side of the square in pixels.
-    resize
-        ``squash`` changes the aspect ratio, ``crop`` keeps the centre of the shorter side,
-        ``pad`` adds black to the shorter side.
+    preprocessing
+        Size, resize, crop share and interpolation.
 
     Returns
     -------
     Pixels
         Shape (size, size, 3), contiguous.
-
-    Raises
-    ------
-    UsageError
-        Another word for `resize`.
     """
-    height, width = pixels.shape[:2]
-    if resize not in RESIZES:
-        raise UsageError(f"resize: no such way {resize!r}.", f"Choose from {', '.join(RESIZES)}.")
-    if height != width and resize == "crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
-    elif height != width and resize == "pad":
-        side = max(height, width)
-        top, left = (side - height) // 2, (side - width) // 2
-        square = np.zeros((side, side, *pixels.shape[2:]), dtype=np.uint8)
+    size = preprocessing.size
+    before = int(size / preprocessing.crop_share + 1e-6)
+    if preprocessing.resize == "crop":
+        pixels = _middle(pixels, _LONGEST * min(pixels.shape[:2]))
+    height, width = _sides(pixels.shape[0], pixels.shape[1], before, preprocessing.resize)
+    if pixels.shape[:2] != (height, width):
+        filtering = Image.Resampling[preprocessing.interpolation.upper()]
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
+        pixels = np.asarray(picture.resize((width, height), filtering))
+    if preprocessing.resize == "pad" and height != width:
+        square = np.zeros((before, before, *pixels.shape[2:]), dtype=np.uint8)
+        top, left = (before - height) // 2, (before - width) // 2
         square[top : top + height, left : left + width] = pixels
         pixels = square
-    if pixels.shape[:2] != (size, size):
-        picture = Image.fromarray(np.ascontiguousarray(pixels))
-        pixels = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+    pixels = _middle(pixels, size)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
     return np.ascontiguousarray(pixels)
+
+
+def _sides(height: int, width: int, side: int, resize: str) -> tuple[int, int]:
+    """Return height and width after resizing: the shorter side's length is given, or the longer."""
+    if resize == "squash" or height == width:
+        return side, side
+    shorter, longer = min(height, width), max(height, width)
+    if resize == "crop":
+        shorter, longer = side, int(side * longer / shorter)
+    else:
+        shorter, longer = max(1, round(side * shorter / longer)), side
+    return (shorter, longer) if height < width else (longer, shorter)
+
+
+def _middle(pixels: Pixels, most: int) -> Pixels:
+    """Cut off what goes beyond so many pixels, on both sides alike."""
+    height, width = pixels.shape[:2]
+    # Rounded to the even number, as torchvision rounds.
+    top, left = (round(max(0, side - most) / 2) for side in (height, width))
+    return pixels[top : top + most, left : left + most]

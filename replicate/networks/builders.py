@@ -19,6 +19,7 @@ from db.errors import NotFoundError, UsageError
 from db.fields import Fraction, Positive, Text, Year
 from db.records import BackboneRecord, Record
 from db.vocabulary import Lexicon
+from replicate.spec import Interpolation
 
 Channels = tuple[Fraction, Fraction, Fraction]
 Spread = Annotated[float, Field(gt=0)]
@@ -30,9 +31,10 @@ class Builder(Record):
     `parameters` counts the whole network with 1000 classes and without auxiliary outputs,
     `feature_parameters` its feature extraction part; `layers` and `feature_layers` are those with
     weights (convolutional and connected). `width` is the number of features, `least_size` the
-    smallest side in pixels that runs, `size` the one that it was designed for. `mean` and
-    `deviation` are those of its usual weights. All numbers but the last three are computed by
-    ``benchmarks/builder_facts.py``.
+    smallest side in pixels that runs, `size` the one that it was designed for; all numbers up to
+    `least_size` are computed by ``benchmarks/builder_facts.py``. `mean` and `deviation` are those
+    of its usual weights, `crop_share` and `interpolation` what their publisher tests them with: the
+    middle of an image resized to `size` / `crop_share`. A share of 1 documents no such cut.
     """
 
     name: Text
@@ -49,6 +51,8 @@ class Builder(Record):
     size: Positive
     mean: Channels
     deviation: tuple[Spread, Spread, Spread]
+    crop_share: Annotated[float, Field(ge=0.5, le=1)] = 0.875
+    interpolation: Interpolation = "bilinear"
     note: Text | None = None
 
 

@@ -7,10 +7,13 @@ the data. A default is an assumption: it stands in the ledger with the reason gi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from replicate.spec import Augmentation
 from replicate.terms import RECOMMENDED
+
+if TYPE_CHECKING:
+    from replicate.networks.builders import Builder
 
 #: Size of an mlp's hidden layer where nobody gives one.
 HIDDEN = 256
@@ -29,6 +32,7 @@ _HEAD = "transfer.head"
 _EXTENT = "transfer.unfreezing"
 _FROZEN = "a feature extractor keeps all convolutional layers frozen"
 _ALL = "by its definition this TL type trains all layers"
+_WHOLE = "house default: nothing of an image is cut off"
 _ONE_GO = "has no meaning here: a classical classifier is fitted in one go"
 
 #: What a run without a study builds where nobody names a backbone.
@@ -56,7 +60,9 @@ COMMON: Defaults = {
     f"{_HEAD}.kernel": ("linear", "features outnumber images: a linear kernel; svm only"),
     f"{_HEAD}.penalty": (1.0, "scikit-learn's default; svm and logistic only"),
     "preprocessing.size": (224, "the side that most networks were designed for"),
-    "preprocessing.resize": ("squash", "the usual resize to a square; nothing is cut off"),
+    "preprocessing.resize": ("squash", _WHOLE),
+    "preprocessing.crop_share": (1.0, _WHOLE),
+    "preprocessing.interpolation": ("bilinear", "the usual one; shrinking is antialiased"),
     "preprocessing.normalise": ("backbone", "as the weights were trained"),
     **{
         f"augmentation.{change}": (value, "house default: none, nothing reported")
@@ -145,16 +151,24 @@ TIED_TO_HEAD = (
 )
 
 
-def house_defaults(tl_type: str, backbone: str, size: int) -> dict[str, tuple[Any, str]]:
+def house_defaults(tl_type: str, builder: Builder) -> dict[str, tuple[Any, str]]:
     """Return value and reason of every setting that does not belong to the data.
 
     Parameters
     ----------
     tl_type
         A TL type of :data:`replicate.terms.TL_TYPES`.
-    backbone, size
-        The network that is built, and the side in pixels that it was designed for.
+    builder
+        The network that is built: images are prepared as its weights were tested.
     """
     table = {**COMMON, **BY_TL_TYPE[tl_type]}
-    table["preprocessing.size"] = (max(size, 16), f"the side that {backbone} was designed for")
+    designed = f"the side that {builder.name} was designed for"
+    table["preprocessing.size"] = (max(builder.size, 16), designed)
+    if builder.crop_share < 1:
+        tested = f"as {builder.name} is tested on ImageNet by its publisher"
+        table |= {
+            "preprocessing.resize": ("crop", tested),
+            "preprocessing.crop_share": (builder.crop_share, tested),
+            "preprocessing.interpolation": (builder.interpolation, tested),
+        }
     return table

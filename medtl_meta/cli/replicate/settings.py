@@ -43,6 +43,13 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ),
     ("--size", click.IntRange(16, 1024), "PIXELS", "Side of the network's input."),
     ("--resize", str, "HOW", f"To a square: {_listed(known.RESIZE)}."),
+    (
+        "--crop-share",
+        Finite(0.5, 1),
+        "SHARE",
+        "Resize to size / share first and take the middle: 0.875 is 224 of 256.",
+    ),
+    ("--interpolation", str, "HOW", f"When resizing: {_listed(known.INTERPOLATION)}."),
     ("--normalise", str, "HOW", f"Pixel values: {_listed(known.NORMALISE)}."),
     ("--augment", str, "KIND", f"Random changes while training: {_listed(known.AUGMENT)}."),
     ("--epochs", whole(1), "N", "Passes over the training images."),

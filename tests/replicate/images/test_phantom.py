@@ -12,7 +12,7 @@ from replicate.images.opening import open_images
 from replicate.images.phantom import CLASSES, Phantom, open_phantom, parse_address
 from replicate.images.phantom_scenes import SCENES
 from replicate.images.prepare import prepared
-from replicate.spec import Split
+from replicate.spec import Preprocessing, Split
 from replicate.splits.splits import make_folds
 
 KINDS = tuple(SCENES)
@@ -134,7 +134,10 @@ def test_the_classes_differ_by_the_lesion_alone() -> None:
 def nearest(images: ImageSet, by: str) -> float:
     """AUC of the simplest memory: the class of the most similar training image."""
     features = np.stack(
-        [prepared(images.read(i), 12, "squash")[:, :, 0].ravel() for i in range(len(images))]
+        [
+            prepared(images.read(i), Preprocessing(size=16))[:, :, 0].ravel()
+            for i in range(len(images))
+        ]
     ).astype(float)
     features -= features.mean(axis=1, keepdims=True)
     features /= np.linalg.norm(features, axis=1, keepdims=True)

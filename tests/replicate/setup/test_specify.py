@@ -17,7 +17,7 @@ from db.literature import read_studies
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.setup.defaults import BY_TL_TYPE, COMMON
 from replicate.setup.fidelity import Departure, Reduction
-from replicate.setup.files import PATHS, read_setup, setup_names
+from replicate.setup.files import PATHS, Setting, read_setup, setup_names
 from replicate.setup.ledger import completed
 from replicate.setup.of_study import from_study
 from replicate.setup.specify import Specified, specify, specify_free
@@ -80,6 +80,8 @@ CHOICES: dict[str, Any] = {
     "transfer.head.penalty": 3.0,
     "preprocessing.size": 111,
     "preprocessing.resize": "pad",
+    "preprocessing.crop_share": 0.7,
+    "preprocessing.interpolation": "lanczos",
     "preprocessing.normalise": "half",
     "augmentation.horizontal_flip": True,
     "augmentation.vertical_flip": True,
@@ -129,6 +131,48 @@ def test_every_setting_can_be_chosen() -> None:
     fixed = {"network.name", "network.reported", "network.weights_hash"}
     extent = {"transfer.unfreezing.kind", "transfer.unfreezing.amount"}
     assert set(PATHS) - fixed - extent <= CHOICES.keys()
+
+
+RESIZED: dict[str, tuple[dict[str, Any], tuple[str, float, str]]] = {
+    "as torchvision documents it": ({}, ("crop", 0.875, "bilinear")),
+    "at another size": ({"preprocessing.size": 64}, ("crop", 0.875, "bilinear")),
+    "as timm documents it": (
+        {"network.name": "EfficientNet-Lite0"},
+        ("crop", 0.875, "bicubic"),
+    ),
+    "as documented, asked for": ({"preprocessing.resize": "crop"}, ("crop", 0.875, "bilinear")),
+    "squashed": ({"preprocessing.resize": "squash"}, ("squash", 1.0, "bilinear")),
+    "padded, and its middle": (
+        {"preprocessing.resize": "pad", "preprocessing.crop_share": 0.9},
+        ("pad", 0.9, "bilinear"),
+    ),
+    "whole": ({"preprocessing.crop_share": 1}, ("crop", 1.0, "bilinear")),
+    "of a network that documents nothing": (
+        {"network.name": "LeNet5", "network.weights": "random"},
+        ("squash", 1.0, "bilinear"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", RESIZED, ids=str)
+def test_images_are_prepared_as_the_network_documents_it(what: str) -> None:
+    chosen, expected = RESIZED[what]
+    specified = specify_free(pictures("mine", "a", "b"), overrides=chosen)
+    done = specified.spec.preprocessing
+    assert (done.resize, done.crop_share, done.interpolation) == expected
+    for name in ("resize", "crop_share", "interpolation"):
+        path = f"preprocessing.{name}"
+        assert entry(specified, path).origin == ("chosen" if path in chosen else "house")
+
+
+def test_what_a_setup_says_of_resizing_wins() -> None:
+    setup = read_setup("pham2020")
+    said = Setting.model_validate({"value": "squash", "assumed": "as in the authors' code"})
+    settings = {**setup.settings, "preprocessing.resize": said}
+    specified = specify(setup.model_copy(update={"settings": settings}))
+    done = specified.spec.preprocessing
+    assert (done.resize, done.crop_share) == ("squash", 1.0)
+    assert entry(specified, "preprocessing.resize").origin == "setup"
 
 
 def test_a_choice_that_replaces_a_reported_setting_is_a_departure() -> None:

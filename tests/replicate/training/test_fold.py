@@ -17,7 +17,7 @@ from replicate.images.image_set import ImageSet, of_arrays
 from replicate.images.prepare import prepared
 from replicate.networks.network import Backbone
 from replicate.progress import Progress, Report, silent
-from replicate.spec import Spec
+from replicate.spec import Preprocessing, Spec
 from replicate.splits.splits import Fold
 from replicate.terms import TL_TYPES
 from replicate.training.compute import Compute
@@ -104,7 +104,9 @@ def test_batchnorm_is_recalibrated_on_the_training_images(tmp_path: Path, tl_typ
     for mine, theirs in zip(backbone.parameters(), running.parameters(), strict=True):
         assert torch.equal(mine, theirs)  # nothing learnt differs
     assert not torch.allclose(recalibrated[0], _statistics([running])[0], rtol=0.2)
-    rows = np.stack([prepared(IMAGES.read(i), SIZE, "squash") for i in sorted(FOLD.train)])
+    rows = np.stack(
+        [prepared(IMAGES.read(i), Preprocessing(size=SIZE)) for i in sorted(FOLD.train)]
+    )
     inputs = Normalise(backbone, spec.preprocessing)(torch.from_numpy(rows))
     torch.optim.swa_utils.update_bn([inputs], backbone)
     for mine, theirs in zip(recalibrated, _statistics([backbone]), strict=True):
@@ -418,7 +420,9 @@ def test_a_loop_written_by_hand_comes_to_the_same(tmp_path: Path) -> None:
     images, spec = toy_images(), toy_spec("fine-tuning")
     fold = toy_fold(images)
     fitted = run(tmp_path, spec, images, fold, seed=0)
-    pixels = np.stack([prepared(images.read(i), SIZE, "squash") for i in range(len(images))])
+    pixels = np.stack(
+        [prepared(images.read(i), Preprocessing(size=SIZE)) for i in range(len(images))]
+    )
     values = (pixels / 255.0 - np.array(EXPECTS.mean)) / np.array(EXPECTS.deviation)
     inputs = torch.tensor(values, dtype=torch.float32).permute(0, 3, 1, 2)
     labels = torch.tensor(images.labels)
