@@ -32,6 +32,9 @@ WORDS: Mapping[str, str] = {
     "area pooled over folds": "The AUC of {pooled:.3f} orders the scores of all folds "
     "together, though each comes from a model of its own scale; the mean of the folds' own is "
     "{mean:.3f}.",
+    # Weights.
+    "tensors left out": "Of the file of weights, {count} tensors are no part of the feature "
+    "extraction and were left out, first {first}",
     # Training.
     "no class weights": "k-NN knows no class weights: it was fitted without them",
     "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "

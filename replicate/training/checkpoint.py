@@ -25,7 +25,7 @@ from db.files import replace_file
 from replicate.training.job import Job
 
 #: Raised when training changes so that an older checkpoint would not go on as it began.
-VERSION = 2
+VERSION = 3
 CHECKPOINT = "checkpoint.pt"
 RESULT = "fold.npz"
 _ARRAYS = ("probabilities", "labels", "indices")

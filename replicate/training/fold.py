@@ -29,7 +29,7 @@ from replicate.notes import Note
 from replicate.progress import Progress
 from replicate.spec import Unfreezing
 from replicate.training import checkpoint
-from replicate.training.features import Normalise, extract
+from replicate.training.features import Normalise, extract, without_batchnorm
 from replicate.training.heads import torch_head
 from replicate.training.job import Job
 from replicate.training.loop import Feed, Phase, State
@@ -186,7 +186,7 @@ class _Work:
             "seconds": seconds,
         }
         facts = self._facts(frozen, [line], len(self.job.fold.train))
-        facts["notes"] = [asdict(note) for note in found.notes]
+        facts["notes"] += [asdict(note) for note in found.notes]
         return self._arrays(found.probabilities), facts
 
     def gradients(
@@ -262,13 +262,11 @@ class _Work:
             found = decoded(job.images, settings, job.cache, job.compute.workers, job.report)
             self.extracting += time.perf_counter() - begun
             self.costs.append(found.cost)
-            feed = Feed(
-                found.rows,
-                self.compute,
-                Normalise(backbone, settings).to(self.compute.device),
-                backbone.before(boundary) if boundary else None,
-                self.spec.augmentation,
-            )
+            normalise = Normalise(backbone, settings).to(self.compute.device)
+            front: nn.Module | None = backbone.before(boundary) if boundary else None
+            if front is not None and frozen.cacheable:
+                front = without_batchnorm(front, normalise, settings.size, self.compute)
+            feed = Feed(found.rows, self.compute, normalise, front, self.spec.augmentation)
         return Phase(self.job, name, epochs, frozen, head, tail, feed)
 
     def _cached(self, boundary: int | None) -> NDArray[np.float32]:
@@ -331,7 +329,7 @@ class _Work:
             },
             "images_per_second": speed,
             "peak_memory_bytes": self.compute.peak_memory(),
-            "notes": [],
+            "notes": [asdict(note) for note in self.backbone.notes],
             "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
 
