@@ -8,14 +8,16 @@ depth and sign (CT, in Hounsfield units, of any). No label is looked at.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
 from db.errors import ImagesError, UsageError
 from replicate.images.decoding import is_dicom, summarised
-from replicate.images.levels import spread
+from replicate.images.levels import Summary, spread
 from replicate.images.windows import DECLARED, KEPT, PICTURE, Head, Range, Showing, Window
 from replicate.notes import Note
 
@@ -90,13 +92,14 @@ def _measured(alike: Sequence[Image]) -> Range | None:
     def rank(image: Image) -> bytes:
         return hashlib.sha256(image[0].encode()).digest()
 
-    summaries = []
-    for _, path, frame in sorted(sorted(alike, key=rank)[:SAMPLE]):
+    def summary(image: Image) -> Summary | None:
         try:
-            summaries.append(summarised(path, frame))
+            return summarised(image[1], image[2])
         except ImagesError:
-            continue  # it is told by name when the image is read
-    known = [one for one in summaries if one is not None]
+            return None  # it is told by name when the image is read
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        known = list(filter(None, pool.map(summary, sorted(sorted(alike, key=rank)[:SAMPLE]))))
     return spread(known) if known else None
 
 
