@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from db.errors import ImagesError, UsageError
 from replicate.images.decoding import is_dicom, summarised
@@ -70,7 +70,8 @@ def showings(
         if within is not None and within != KEPT
     ]
     if asked is not None:
-        values = {"window": window, "count": sum(windowed), "of": len(images)}
+        values: dict[str, Any] = {"centre": asked.centre, "width": asked.width}
+        values |= {"window": window, "count": sum(windowed), "of": len(images)}
         notes.insert(0, Note("window chosen", values))
     ways = {kind: Showing(within=within) for kind, within in measured.items() if within}
     by_window = Showing(asked)
