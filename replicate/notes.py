@@ -52,6 +52,7 @@ WORDS: Mapping[str, str] = {
     "tensors left out": "Of the file of weights, {count} tensors are no part of the feature "
     "extraction and were left out, first {first}",
     # Training.
+    "random weights, frozen": "Random weights, frozen: a control, which nothing was transferred to",
     "no class weights": "k-NN knows no class weights: it was fitted without them",
     "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "
     "the softmax of its decision values",

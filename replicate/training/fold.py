@@ -28,6 +28,7 @@ from replicate.networks.proof import Proof, prove, snapshot
 from replicate.notes import Note
 from replicate.progress import Progress
 from replicate.spec import Unfreezing
+from replicate.terms import CONTROL
 from replicate.training import checkpoint
 from replicate.training.features import Normalise, extract, without_batchnorm
 from replicate.training.heads import torch_head
@@ -136,7 +137,7 @@ def fit(
         finished = files.load_result()
         if finished is None:
             work = _Work(job, network)
-            if job.spec.transfer.tl_type == "feature extractor hybrid":
+            if job.spec.transfer.hybrid:
                 arrays, facts = work.hybrid()
             else:
                 arrays, facts = work.gradients(files, checkpoint_seconds)
@@ -351,9 +352,12 @@ class _Work:
             },
             "images_per_second": speed,
             "peak_memory_bytes": self.compute.peak_memory(),
-            "notes": [asdict(note) for note in self.backbone.notes],
+            "notes": [asdict(note) for note in (*self.backbone.notes, *self._control())],
             "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
+
+    def _control(self) -> list[Note]:
+        return [Note(CONTROL)] if self.spec.transfer.tl_type == CONTROL else []
 
     def _proven(self, frozen: Frozen) -> Proof:
         """Return the proof that frozen parts are as they were at the start.

@@ -32,7 +32,12 @@ def _listed(lexicon: Lexicon) -> str:
 #: Option, its type, placeholder, help; the name without dashes is its key in the mapping.
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--backbone", str, "NAME", "Network, by the literature's, torchvision's or timm's name."),
-    ("--tl", str, "TYPE", f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS})."),
+    (
+        "--tl",
+        str,
+        "TYPE",
+        f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS}), frozen random (a control).",
+    ),
     ("--seeds", str, "A,B,...", "One run with each seed."),
     ("--weights", str, "W", "Start weights: pretrained, random or a path."),
     ("--head", str, "KIND", f"Classifier: {_listed(known.HEAD)}."),
