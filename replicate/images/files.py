@@ -13,10 +13,18 @@ import numpy as np
 from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
-from replicate.images.image_set import ImageSet
+from replicate.images.image_set import COPIES, GROUPS, PATIENTS, ImageSet
 from replicate.images.ranges import showings
 from replicate.images.windows import Showing
 from replicate.notes import Note
+
+#: Key that images share -> what groups by it are of.
+_OF = {
+    "patient": PATIENTS,
+    "DICOM PatientID": PATIENTS,
+    "group": GROUPS,
+    "near copy": COPIES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ def of_files(
             f"{name}: all {len(entries)} images are of one class ({classes[0]}).",
             " ".join([*map(str, notes), "Nothing to tell apart: give at least two classes."]),
         )
-    groups, about = _groups(entries)
+    groups, kinds, about = _groups(entries)
     shown, told = showings([(entry.name, entry.path, entry.frame) for entry in entries], window)
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
@@ -97,6 +105,7 @@ def of_files(
         read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
         fingerprint=lambda i: _fingerprint(entries[i], shown[i]),
         groups=groups,
+        grouped_by=kinds,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
         notes=(*notes, *spelt, *told),
@@ -123,8 +132,8 @@ def _one_spaced(label: str) -> str:
     return " ".join(label.split())
 
 
-def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
-    """Return the groups and a sentence on how they are known."""
+def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, tuple[str, ...], str]:
+    """Return the groups, what they are of, and a sentence on how they are known."""
     patients = [entry.patient for entry in entries]
     kinds = {
         "patient": patients,
@@ -135,13 +144,14 @@ def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
         kinds = {"DICOM PatientID": _dicom_patients(entries)}
     known = {kind: keys for kind, keys in kinds.items() if any(keys)}
     if not known:
-        return None, "patients not known"
+        return None, (), "patients not known"
     groups = grouped([entry.name for entry in entries], *known.values())
     words = [
         f"{kind} known for {sum(key is not None for key in keys)} of {len(keys)} images"
         for kind, keys in known.items()
     ]
-    return groups, f"{len(set(groups))} groups: {', '.join(words)}"
+    kinds_of = tuple(dict.fromkeys(_OF[kind] for kind in known))
+    return groups, kinds_of, f"{len(set(groups))} groups: {', '.join(words)}"
 
 
 def _dicom_patients(entries: Sequence[Entry]) -> list[str | None]:
