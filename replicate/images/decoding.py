@@ -273,11 +273,10 @@ def _deep_colours(
 ) -> NDArray[np.uint16]:
     """Put 16-bit colours together, what is transparent on black; grey stays grey."""
     if other == "RGBA":  # grey and alpha, each with both its bytes
-        values = lower[..., ::2].astype(np.uint16) << 8 | lower[..., 1::2]
-    else:
-        values = upper.astype(np.uint16)
-        values <<= 8
-        values |= lower
+        upper, lower = lower[..., ::2], lower[..., 1::2]
+    values = upper.astype(np.uint16)
+    values <<= 8
+    values |= lower
     if values.shape[-1] in (2, 4) and not other.startswith("RGBX"):
         # Alpha may have as few bits as the colours: the highest there is is opaque.
         alpha = values[..., -1:] / max(1, int(values[..., -1].max(initial=0)))
