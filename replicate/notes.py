@@ -33,6 +33,8 @@ WORDS: Mapping[str, str] = {
     "rows of one image": "Lines that repeat an image with the same class: {count:,}.",
     "copies grouped": "Near copies stay together: {images:,} images in {clusters:,} clusters, the "
     "largest of {largest:,} (at most {threshold} of 256 bits differ).",
+    "no copies": "No near copies were found to keep together (at most {threshold} of 256 bits "
+    "differ).",
     "one class in any case": "{others} and {kept} are one class: only case or space differ.",
     "classes left out": "{classes:images of} left out: the task has no such class.",
     "window chosen": "The window {window} (centre {centre:g}, width {width:g}) shows {count:,} of "

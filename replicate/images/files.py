@@ -14,10 +14,18 @@ import numpy as np
 from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
-from replicate.images.image_set import ImageSet
+from replicate.images.image_set import COPIES, GROUPS, PATIENTS, ImageSet
 from replicate.images.ranges import head_of, showings
 from replicate.images.windows import Head, Showing
 from replicate.notes import Note
+
+#: Key that images share -> what groups by it are of.
+_OF = {
+    "patient": PATIENTS,
+    "DICOM PatientID": PATIENTS,
+    "group": GROUPS,
+    "near copy": COPIES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ def of_files(
             " ".join([*map(str, notes), "Nothing to tell apart: give at least two classes."]),
         )
     head = cache(head_of)
-    groups, about = _groups(entries, head)
+    groups, kinds, about = _groups(entries, head)
     triples = [(entry.name, entry.path, entry.frame) for entry in entries]
     shown, told = showings(triples, window, head)
     places = {label: place for place, label in enumerate(classes)}
@@ -100,6 +108,7 @@ def of_files(
         read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
         fingerprint=lambda i: _fingerprint(entries[i], shown[i]),
         groups=groups,
+        grouped_by=kinds,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
         notes=(*notes, *spelt, *told),
@@ -128,8 +137,8 @@ def _one_spaced(label: str) -> str:
 
 def _groups(
     entries: Sequence[Entry], head: Callable[[Path], Head]
-) -> tuple[tuple[str, ...] | None, str]:
-    """Return the groups and a sentence on how they are known."""
+) -> tuple[tuple[str, ...] | None, tuple[str, ...], str]:
+    """Return the groups, what they are of, and a sentence on how they are known."""
     patients = [entry.patient for entry in entries]
     kinds = {
         "patient": patients,
@@ -140,13 +149,14 @@ def _groups(
         kinds = {"DICOM PatientID": _dicom_patients(entries, head)}
     known = {kind: keys for kind, keys in kinds.items() if any(keys)}
     if not known:
-        return None, "patients not known"
+        return None, (), "patients not known"
     groups = grouped([entry.name for entry in entries], *known.values())
     words = [
         f"{kind} known for {sum(key is not None for key in keys)} of {len(keys)} images"
         for kind, keys in known.items()
     ]
-    return groups, f"{len(set(groups))} groups: {', '.join(words)}"
+    kinds_of = tuple(dict.fromkeys(_OF[kind] for kind in known))
+    return groups, kinds_of, f"{len(set(groups))} groups: {', '.join(words)}"
 
 
 def _dicom_patients(entries: Sequence[Entry], head: Callable[[Path], Head]) -> list[str | None]:
