@@ -134,7 +134,7 @@ outside_option = click.option(
     help="Read files outside a set's folder too, where its CSV or links lead to them.",
 )
 
-#: Gives a command ``--images`` and ``--source``, among its ``words``.
+#: Gives a command ``--images`` and ``--data``, among its ``words``.
 images_option = gathered(
     "words",
     click.option(
@@ -142,7 +142,7 @@ images_option = gathered(
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
-    click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
+    click.option("--data", metavar="NAME", help="Which of the setup's sources the images are."),
     outside_option,
 )
 
