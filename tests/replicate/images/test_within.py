@@ -10,10 +10,13 @@ from click.testing import CliRunner
 
 from db.errors import ImagesError
 from medtl_meta.cli import cli
-from replicate.images import manifest
+from replicate.images import tables
 from replicate.images.folders import open_folder
 from replicate.images.manifest import open_manifest
 from replicate.images.opening import open_images
+from replicate.images.reading import Reading
+
+OUTSIDE = Reading(allow_outside=True)
 
 Write = Callable[..., Path]
 
@@ -52,7 +55,7 @@ def test_a_manifest_does_not_leave_its_folder(sets: Path, name: str) -> None:
     with pytest.raises(ImagesError, match=r"set\.csv:2: column file: .*outside") as caught:
         open_manifest(path)
     assert "--allow-outside" in caught.value.hint
-    assert len(open_images(path, allow_outside=True)) == 2
+    assert len(open_images(path, reading=OUTSIDE)) == 2
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_links_out_of_a_class_folder(sets: Path, way: str) -> None:
     with pytest.raises(ImagesError, match="leads out of") as caught:
         open_folder(sets / "set")
     assert "--allow-outside" in caught.value.hint
-    assert len(open_folder(sets / "set", allow_outside=True)) == (5 if way == "file" else 8)
+    assert len(open_folder(sets / "set", reading=OUTSIDE)) == (5 if way == "file" else 8)
 
 
 def test_links_that_lead_back_are_passed_over(sets: Path) -> None:
@@ -152,7 +155,7 @@ def test_tables_that_are_none(sets: Path, content: bytes) -> None:
 
 
 def test_a_table_of_any_size(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "MOST", 20)
+    monkeypatch.setattr(tables, "MOST", 20)
     with pytest.raises(ImagesError, match="are more than 20"):
         open_manifest(listed(sets, "b/2.png"))
 
