@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from db import __version__
 from db.errors import MedtlError, UsageError
 from replicate.contest.rows import COLUMNS, PARTIAL, RESULTS, check_folder, write
-from replicate.images.image_set import ImageSet
+from replicate.images.image_set import COPIES, ImageSet
 from replicate.images.task import task_images
 from replicate.record import Record
 from replicate.setup.defaults import BACKBONE_RATE, BY_TL_TYPE, LOW_RATE
@@ -272,7 +272,8 @@ def _split_words(split: Split, images: ImageSet) -> str:
     if split.kind == "official":
         return split.kind
     words = split.kind if split.kind != "k-fold" else f"{split.folds}-fold x {split.repeats}"
-    return f"{words} by {split.by if images.groups else 'image'}"
+    by = COPIES if split.by == "group" and images.unit == COPIES else split.by
+    return f"{words} by {by if images.groups else 'image'}"
 
 
 def _found(record: Record) -> dict[str, Any]:

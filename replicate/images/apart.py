@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import numpy as np
 
 from db.errors import ImagesError, UsageError
 from replicate.images.image_set import Pixels
+from replicate.images.levels import Summary
+from replicate.images.windows import Showing
 from replicate.places import number_of
 
 #: Environment variable: seconds that one file may take; and how many without it.
@@ -33,7 +36,7 @@ def limit_s() -> float:
     return number_of(SECONDS, DEFAULT_SECONDS, 86_400, "seconds")
 
 
-def decode_apart(path: Path, frame: str | None) -> Pixels:
+def decode_apart(path: Path, frame: str | None, showing: Showing) -> Pixels:
     """Decode a file in the other process; see :func:`replicate.images.decoding.decode`.
 
     Raises
@@ -41,8 +44,14 @@ def decode_apart(path: Path, frame: str | None) -> Pixels:
     ImagesError
         What decoding raises, and: it took too long, or ended its process.
     """
-    answer, body = _asked(path, {"frame": frame})
+    answer, body = _asked(path, {"frame": frame, "showing": asdict(showing)})
     return np.frombuffer(body, dtype=np.uint8).reshape(answer["shape"])
+
+
+def summarised_apart(path: Path, frame: str | None) -> Summary | None:
+    """Summarise a file in the other process; see :func:`replicate.images.decoding.summarised`."""
+    answer, _ = _asked(path, {"frame": frame})
+    return Summary(**answer["summary"]) if answer["summary"] else None
 
 
 def _asked(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:

@@ -7,19 +7,31 @@ background of radiographs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from db.errors import ImagesError
-from replicate.images.apart import decode_apart
+from replicate.images.apart import decode_apart, summarised_apart
 from replicate.images.bounds import FORMATS, decodes_quickly, read_bounded
+from replicate.images.deep import Deep
 from replicate.images.image_set import Pixels
-from replicate.images.levels import MEND, SMALLER, chosen_frame, scaled, told_by_name, too_large
+from replicate.images.levels import (
+    MEND,
+    SMALLER,
+    Summary,
+    chosen_frame,
+    told_by_name,
+    too_large,
+)
+from replicate.images.windows import DECLARED, Showing
 
 PICTURES = frozenset(
     (
@@ -53,7 +65,7 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def decode(path: Path, frame: str | None = None) -> Pixels:
+def decode(path: Path, frame: str | None = None, showing: Showing = DECLARED) -> Pixels:
     """Read an image file.
 
     Parameters
@@ -63,6 +75,8 @@ def decode(path: Path, frame: str | None = None) -> Pixels:
     frame
         Which of several frames: ``first``, ``middle``, ``last`` or a number from 1. None is the
         middle one of DICOM and the first of other files (further pages are often thumbnails).
+    showing
+        How values beyond 8 bits are shown.
 
     Returns
     -------
@@ -76,33 +90,89 @@ def decode(path: Path, frame: str | None = None) -> Pixels:
     UsageError
         `frame` is not one of the words, or beyond the last.
     """
+    found = _read_quickly(path, frame)
+    return decode_apart(path, frame, showing) if found is None else _shown(path, found, showing)
+
+
+def summarised(path: Path, frame: str | None = None) -> Summary | None:
+    """Summarise the values beyond 8 bits of an image file; None where it has none that count.
+
+    Raises
+    ------
+    ImagesError, UsageError
+        As :func:`decode`.
+    """
+    found = _read_quickly(path, frame)
+    return summarised_apart(path, frame) if found is None else _summary(path, found)
+
+
+def decode_here(path: Path, frame: str | None, showing: Showing) -> Pixels:
+    """Read an image file in this process, however long it takes; see :func:`decode`."""
+    return _shown(path, _read_here(path, frame), showing)
+
+
+def summarised_here(path: Path, frame: str | None) -> Summary | None:
+    """Summarise an image file in this process; see :func:`summarised`."""
+    return _summary(path, _read_here(path, frame))
+
+
+def _shown(path: Path, found: Pixels | Deep, showing: Showing) -> Pixels:
+    if not isinstance(found, Deep):
+        return found
+    with _told(path):
+        return found.shown(showing)
+
+
+def _summary(path: Path, found: Pixels | Deep) -> Summary | None:
+    if not isinstance(found, Deep):
+        return None
+    with _told(path):
+        return found.summary()
+
+
+def _told(path: Path) -> AbstractContextManager[None]:
+    """Turn what decoders raise on a file into an error that names it."""
+    if not is_dicom(path):
+        return told_by_name(path)
+    from replicate.images import dicom
+
+    return told_by_name(path, dicom.MEND, dicom.BROKEN)
+
+
+def _read_quickly(path: Path, frame: str | None) -> Pixels | Deep | None:
+    """Read an image file whose reading takes a bounded time; return None of others."""
     try:
         if path.stat().st_size == 0:
             raise ImagesError(f"{path}: the file is empty (0 bytes).", MEND)
         if is_dicom(path):
-            from replicate.images.dicom import decode_dicom
+            from replicate.images import dicom
 
-            return decode_dicom(path, frame or "middle")
+            return dicom.read_quickly(path, frame or "middle")
         content = read_bounded(path) if frame in (None, "first", "1") else None
     except OSError as error:
         raise ImagesError(f"{path}: {error.strerror}.", "Check the path and its rights.") from error
-    if content is not None:
-        with _opened(path, BytesIO(content)) as picture:
-            if decodes_quickly(picture, content):
-                return _eight_bit(picture, path)
-    return decode_apart(path, frame)
+    if content is None:
+        return None
+    with _opened(path, BytesIO(content)) as picture:
+        if not decodes_quickly(picture, content):
+            return None
+    return _values(path, lambda: _opened(path, BytesIO(content)))
 
 
-def decode_here(path: Path, frame: str | None = None) -> Pixels:
-    """Read an image file in this process, however long it takes; see :func:`decode`."""
+def _read_here(path: Path, frame: str | None) -> Pixels | Deep:
     if is_dicom(path):
-        from replicate.images.dicom import decode_dicom_here
+        from replicate.images import dicom
 
-        return decode_dicom_here(path, frame or "middle")
-    with _opened(path, path) as picture:
-        picture.seek(_frame_index(path, picture, frame or "first"))
-        too_large(path, picture.width * picture.height)
-        return _eight_bit(picture, path)
+        return dicom.read_here(path, frame or "middle")
+
+    @contextmanager
+    def opened() -> Iterator[Image.Image]:
+        with _opened(path, path) as picture:
+            picture.seek(_frame_index(path, picture, frame or "first"))
+            too_large(path, picture.width * picture.height)
+            yield picture
+
+    return _values(path, opened)
 
 
 #: Beginnings of files that are no pictures of a set, and would be run or drawn by a program.
@@ -154,10 +224,73 @@ def _upright(picture: Image.Image) -> Image.Image:
 _BAND = 2**20
 
 
-def _eight_bit(picture: Image.Image, path: Path) -> Pixels:
+def _values(path: Path, opened: Callable[[], AbstractContextManager[Image.Image]]) -> Pixels | Deep:
+    """Return the pixels of a picture, which can be opened as often as needed."""
+    with opened() as picture:
+        if picture.mode.startswith(("I", "F")):
+            return Deep(np.asarray(_upright(picture)), str(path))
+        other = _OTHER_BYTE.get(_raw_mode(picture))
+        if other is None:
+            return _eight_bit(picture)
+        clear = picture.info.get("transparency")
+        upper = np.asarray(_upright(picture))
+    with opened() as picture:
+        _unpack_as(picture, other)
+        lower = np.asarray(_upright(picture))
+    return Deep(_deep_colours(upper, lower, other, clear), str(path))
+
+
+#: How 16-bit colours are unpacked, of which Pillow keeps the upper byte -> what keeps the lower.
+#: Four bytes of grey and alpha come out as they are.
+_OTHER_BYTE = {
+    f"{colours};16{order}": f"{colours};16{other}"
+    for colours in ("RGB", "RGBA", "RGBX")
+    for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
+} | {"LA;16B": "RGBA"}
+
+
+def _raw_mode(picture: Image.Image) -> str:
+    """Return how a picture is unpacked; empty where its parts are so in several ways."""
+    found = {
+        tile[3] if isinstance(tile[3], str) else str(tile[3][0] if tile[3] else "")
+        for tile in getattr(picture, "tile", ())
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
+def _unpack_as(picture: Any, raw_mode: str) -> None:
+    """Have a picture that was opened and not read yet unpacked in another way."""
+    tiles = []
+    for tile in picture.tile:
+        arguments = raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:])
+        changed = (*tile[:3], arguments)
+        tiles.append(type(tile)(*changed) if hasattr(tile, "_fields") else changed)
+    picture.tile = tiles
+
+
+def _deep_colours(
+    upper: NDArray[np.uint8], lower: NDArray[np.uint8], other: str, clear: object
+) -> NDArray[np.uint16]:
+    """Put 16-bit colours together, what is transparent on black; grey stays grey."""
+    values = upper.astype(np.uint16)
+    values <<= 8
+    values |= lower
+    if other == "RGBA":  # grey and alpha, each with both its bytes
+        pairs = lower.astype(np.uint16)
+        values = np.stack(
+            [pairs[..., 0] << 8 | pairs[..., 1], pairs[..., 2] << 8 | pairs[..., 3]], -1
+        )
+    if values.shape[-1] in (2, 4) and not other.startswith("RGBX"):
+        # Alpha may have as few bits as the colours: the highest there is is opaque.
+        alpha = values[..., -1:] / max(1, int(values[..., -1].max(initial=0)))
+        values = np.rint(values[..., :-1] * alpha).astype(np.uint16)
+    if isinstance(clear, tuple) and values.shape[-1] == len(clear):
+        values[(values == np.array(clear)).all(axis=-1)] = 0
+    return values[..., 0] if values.shape[-1] == 1 else values[..., :3]
+
+
+def _eight_bit(picture: Image.Image) -> Pixels:
     upright = _upright(picture)
-    if upright.mode.startswith(("I", "F")):
-        return scaled(np.asarray(upright), str(path))
     width, height = upright.size
     step = max(1, _BAND // max(1, width))
     if height <= step:

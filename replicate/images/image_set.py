@@ -19,6 +19,9 @@ Pixels = NDArray[np.uint8]
 
 PARTS = ("train", "val", "test")
 
+#: What groups can be of (``grouped_by``).
+PATIENTS, GROUPS, COPIES = "patients", "groups", "copies"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
@@ -40,6 +43,8 @@ class ImageSet:
         SHA-256 (hexadecimal) of image ``i`` as stored, without decoding it where that is possible.
     groups
         Patient or other unit of each image that must not be torn apart; None where unknown.
+    grouped_by
+        What `groups` are of, where that was told: ``patients``, ``groups``, ``copies``.
     parts
         The set's own split, ``train``, ``val`` or ``test`` for each image; None without one.
     source
@@ -57,6 +62,7 @@ class ImageSet:
     read: Callable[[int], Pixels] = field(repr=False)
     fingerprint: Callable[[int], str] = field(repr=False)
     groups: tuple[str, ...] | None = None
+    grouped_by: tuple[str, ...] = ()
     parts: tuple[str, ...] | None = None
     source: str = ""
     phantom: bool = False
@@ -83,8 +89,14 @@ class ImageSet:
             "n": len(self),
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": len(set(self.groups)) if self.groups else None,
+            "grouped_by": list(self.grouped_by),
             "notes": [note.to_dict() for note in self.notes],
         }
+
+    @property
+    def unit(self) -> str:
+        """What groups are called: copies of one image are no patient."""
+        return COPIES if self.grouped_by == (COPIES,) else "patients or groups"
 
     @cached_property
     def content(self) -> str:

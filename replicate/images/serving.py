@@ -7,14 +7,16 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from db.errors import MedtlError, UsageError
-from replicate.images.decoding import decode_here
+from replicate.images.decoding import decode_here, summarised_here
 from replicate.images.levels import SMALLER
+from replicate.images.windows import Showing, Window
 
 #: Address space of the process: the largest picture that is decoded, in double precision.
 MEMORY = 4 * 2**30
@@ -25,12 +27,11 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     for line in requests:
         request = json.loads(line)
         path, body = Path(request["path"]), b""
+        answer: dict[str, Any]
         # Its default action ends the process, wherever it is.
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
-            pixels = decode_here(path, request["frame"])
-            answer: dict[str, Any] = {"shape": pixels.shape}
-            body = np.ascontiguousarray(pixels).tobytes()
+            answer, body = _done(path, request)
         except MedtlError as error:
             usage = isinstance(error, UsageError)
             answer = {"message": error.message, "hint": error.hint, "usage": usage}
@@ -41,6 +42,17 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         answers.write(json.dumps({**answer, "bytes": len(body)}).encode() + b"\n")
         answers.write(body)
         answers.flush()
+
+
+def _done(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return the pixels of a file that is to be shown in some way, else a summary of its values."""
+    if "showing" not in request:
+        found = summarised_here(path, request["frame"])
+        return {"summary": found and asdict(found)}, b""
+    window, within = request["showing"]["window"], request["showing"]["within"]
+    showing = Showing(window and Window(**window), within and tuple(within))
+    pixels = decode_here(path, request["frame"], showing)
+    return {"shape": pixels.shape}, np.ascontiguousarray(pixels).tobytes()
 
 
 def main() -> None:

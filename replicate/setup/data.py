@@ -9,7 +9,7 @@ from typing import Any
 from db.errors import UsageError
 from db.literature import Study
 from db.vocabulary import fold
-from replicate.images.image_set import ImageSet
+from replicate.images.image_set import COPIES, ImageSet
 from replicate.setup.files import Setup, Source, datasets
 from replicate.setup.ledger import Account
 from replicate.spec import Fidelity
@@ -169,8 +169,12 @@ def fit_split(account: Account, images: ImageSet, asked: Mapping[str, Any], *, f
             account.assume("split.kind", "hold-out", reason, "found")
     elif free and _whole_parts(images) and not asked.keys() & _OTHER_SPLITS:
         account.assume("split.kind", "official", "the set has parts of its own", "found")
-    if not images.groups and account.value("split.by") == "group" and "split.by" not in asked:
-        account.assume("split.by", "image", "no patients or groups are known", "found")
+    if account.value("split.by") == "group" and "split.by" not in asked:
+        if not images.groups:
+            account.assume("split.by", "image", "no patients or groups are known", "found")
+        elif images.unit == COPIES:
+            reason = "copies must not stand on both sides; patients are not known"
+            account.assume("split.by", "group", reason, "found")
 
 
 def _whole_parts(images: ImageSet) -> bool:

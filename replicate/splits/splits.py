@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from db.errors import ImagesError, UsageError
 from db.wording import plural
-from replicate.images.image_set import PARTS, ImageSet
+from replicate.images.image_set import COPIES, PARTS, PATIENTS, ImageSet
 from replicate.spec import Split
 
 Indices = NDArray[np.int64]
@@ -31,8 +31,6 @@ _NONE = np.empty(0, dtype=np.int64)
 COMPENSATED = 1000
 #: And in so many rounds.
 ROUNDS = 4
-#: How the sentence on groups begins.
-GROUPS = "patients or groups"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,12 +71,15 @@ class Shared:
         Number of groups with images in more than one part.
     tested
         Number of test groups that are in train or val too.
+    unit
+        What the groups are called.
     """
 
     known: bool
     groups: tuple[int, int, int]
     shared: int
     tested: int
+    unit: str = "patients or groups"
 
     @property
     def state(self) -> Literal["unknown", "none shared", "shared"]:
@@ -95,7 +96,8 @@ class Shared:
         parts = zip(("training", "validation", "test"), self.groups, strict=True)
         sizes = ", ".join(f"{count:,} in {part}" for part, count in parts if count)
         end = f"{self.shared:,} shared, {self.tested:,} of them in test" if self.shared else ""
-        return f"{GROUPS}: {sizes}; {end or 'none shared'}"
+        text = f"{self.unit}: {sizes}; {end or 'none shared'}"
+        return f"{text}; {PATIENTS} not known" if self.unit == COPIES else text
 
 
 def shared_groups(images: ImageSet, fold: Fold) -> Shared:
@@ -106,7 +108,7 @@ def shared_groups(images: ImageSet, fold: Fold) -> Shared:
     train, val, test = ({names[i] for i in part} for part in fold.parts.values())
     shared = (train & val) | (train & test) | (val & test)
     tested = test & (train | val)
-    return Shared(True, (len(train), len(val), len(test)), len(shared), len(tested))
+    return Shared(True, (len(train), len(val), len(test)), len(shared), len(tested), images.unit)
 
 
 def make_folds(images: ImageSet, split: Split, seed: int) -> list[Fold]:

@@ -9,8 +9,11 @@ them from the disk.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +23,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from replicate.images.image_set import ImageSet
+from replicate.networks.folding import folded
 from replicate.networks.network import Backbone
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Preprocessing
 from replicate.training.compute import Compute, is_out_of_memory
-from replicate.training.pixels import decoders, stream
+from replicate.training.device_memory import images_a_pass, mover
+from replicate.training.pixels import Indices, ahead, decoder, decoders, stream
 from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when the way from pixels to features changes.
-VERSION = 1
-#: Images in one forward pass. Fixed, so that features do not depend on a run's batch size.
-BATCH = 32
+VERSION = 2
+#: Images in one forward pass. Fixed, so that features do not depend on a run's batch size; small,
+#: so that what a pass holds stays in the processor's own memory and many passes fit beside another.
+BATCH = 16
 _CHUNK_BYTES = 64 * 2**20
 
 
@@ -73,7 +79,10 @@ def extract(
 ) -> Kept:
     """Run every image through the blocks in front of a boundary, or read what that gave before.
 
-    The blocks are put in evaluation mode, and stay in it.
+    The blocks are put in evaluation mode, and stay in it; the passes go through a copy in which
+    BatchNorm is folded into convolutions. On the CPU each pass runs on one thread, as many beside
+    each other as torch has threads: the bits are the same on any number of them, and no thread
+    waits for another in the middle of a layer, which on a busy machine takes most of the time.
 
     Parameters
     ----------
@@ -102,7 +111,8 @@ def extract(
     if boundary is not None:
         shape = _row_shape(front, normalise, preprocessing.size, compute)
     row_bytes = 4 * int(np.prod(shape))
-    chunk = BATCH * max(1, min(16, _CHUNK_BYTES // (BATCH * row_bytes)))
+    each = images_a_pass(compute, preprocessing.size, BATCH)
+    chunk = each * max(1, min(32, _CHUNK_BYTES // (each * row_bytes)))
     table = Table(len(images), shape, "float32", chunk)
     recipe: dict[str, Any] = {
         "kind": "features",
@@ -114,28 +124,36 @@ def extract(
         "state": state_hash(front),
         "normalisation": [normalise.scale.flatten().tolist(), normalise.shift.flatten().tolist()],
         "boundary": "pooled" if boundary is None else boundary,
-        "precision": compute.precision,
-        "device": compute.kind,
+        **_arithmetic(compute, each),
         "torch": torch.__version__,
     }
-    run = _Run(front, normalise, compute, report, len(images))
 
     def produce(start: int) -> Generator[NDArray[np.float32], None, None]:
         rest = np.arange(start, table.count, dtype=np.int64)
-        batches = np.split(rest, range(BATCH, len(rest), BATCH))
-        rows = np.empty((min(chunk, len(rest)), *shape), dtype=np.float32)
+        batches = np.split(rest, range(each, len(rest), each))
+        # On the device: rows are copied back a chunk at a time, so that no pass waits for a copy.
+        rows = torch.empty((min(chunk, len(rest)), *shape), device=compute.device)
         filled = 0
-        for pixels in stream(images, batches, preprocessing, compute.workers):
-            rows[filled : filled + len(pixels)] = run(pixels)
-            filled += len(pixels)
-            start += len(pixels)
+        for made in _passes(front, normalise, images, batches, preprocessing, compute, report):
+            rows[filled : filled + len(made)] = made
+            filled += len(made)
+            start += len(made)
             report(Progress("features", start, table.count, "images"))
             if filled == chunk or start == table.count:
-                yield rows[:filled]
+                yield rows[:filled].cpu().numpy()
                 filled = 0
 
     entry = Entry(cache / "features", recipe, table)
     return entry.obtain(produce, "features", report)
+
+
+def _arithmetic(compute: Compute, each: int) -> dict[str, Any]:
+    """Return what of the device decides bits: a part of the key."""
+    found: dict[str, Any] = {"precision": compute.precision, "device": compute.kind}
+    if compute.kind == "cuda":
+        half = str(compute.half) if compute.precision == "amp" else None
+        found |= {"pass": each, "half": half, "loose": compute.loose}
+    return found
 
 
 def state_hash(module: nn.Module) -> str:
@@ -148,6 +166,36 @@ def state_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def _passes(
+    front: nn.Module,
+    normalise: Normalise,
+    images: ImageSet,
+    batches: Sequence[Indices],
+    preprocessing: Preprocessing,
+    compute: Compute,
+    report: Report,
+) -> Generator[Tensor, None, None]:
+    """Yield what the frozen blocks make of each batch, in order."""
+    decode, lanes = decoder(images, preprocessing), torch.get_num_threads()
+    with compute.one_thread() if compute.kind == "cpu" else nullcontext():
+        front = without_batchnorm(front, normalise, preprocessing.size, compute)
+        run = _Run(front, normalise, compute, report, len(images), len(batches[0]))
+        if compute.kind == "cpu":
+            # Each thread has a setting of its own of how many help it.
+            one = partial(torch.set_num_threads, 1)
+            yield from ahead(lambda batch: run(decode(batch)), batches, lanes, begin=one)
+        else:
+            yield from map(run, stream(images, batches, preprocessing, compute.workers))
+
+
+def without_batchnorm(
+    front: nn.Module, normalise: Normalise, size: int, compute: Compute
+) -> nn.Module:
+    """Return frozen blocks with BatchNorm folded into convolutions, as far as it can be."""
+    noise = torch.randint(256, (1, size, size, 3), generator=torch.Generator().manual_seed(0))
+    return folded(front, normalise(noise.to(compute.device, torch.uint8)))
+
+
 def _row_shape(
     front: nn.Module, normalise: Normalise, size: int, compute: Compute
 ) -> tuple[int, ...]:
@@ -158,36 +206,54 @@ def _row_shape(
 
 @dataclass(eq=False, slots=True)
 class _Run:
-    """A forward pass that halves the batch where memory runs out, and stays with the half."""
+    """A forward pass, of any number of threads at a time.
+
+    Where memory runs out the passes take turns, which changes no bit; where it runs out even so
+    the batch is halved. Both stay so.
+    """
 
     front: nn.Module
     normalise: Normalise
     compute: Compute
     report: Report
     total: int
-    most: int = BATCH
+    most: int
+    short: bool = False
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    move: Callable[[NDArray[Any]], Tensor] = field(init=False)
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        parts: list[NDArray[np.float32]] = []
+    def __post_init__(self) -> None:
+        self.move = mover(self.compute)
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
+        parts: list[Tensor] = []
         start = 0
         while start < len(pixels):
-            part = pixels[start : start + self.most]
+            alone, part = self.short, pixels[start : start + self.most]
             try:
-                parts.append(self._forward(part))
+                with self.turn if alone else nullcontext():
+                    parts.append(self._forward(part))
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or self.most == 1:
+                if not is_out_of_memory(error) or (alone and len(part) == 1):
                     raise
-                self.most = (min(self.most, len(part)) + 1) // 2
-                if self.compute.kind == "cuda":
-                    torch.cuda.empty_cache()
-                words = f"memory is short: {self.most} images at a time from here on"
-                self.report(Progress("features", 0, self.total, "images", words))
+                self._spare(len(part), alone)
                 continue
             start += len(part)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _spare(self, tried: int, alone: bool) -> None:
+        self.short = True
+        if self.compute.kind == "cuda":
+            torch.cuda.empty_cache()
+        if not alone:
+            return
+        fewer = (tried + 1) // 2
+        if fewer < self.most:
+            self.most = fewer
+            words = f"memory is short: {self.most} images at a time from here on"
+            self.report(Progress("features", 0, self.total, "images", words))
+
+    def _forward(self, pixels: NDArray[np.uint8]) -> Tensor:
         with torch.inference_mode(), self.compute.autocast():
-            found = self.front(self.normalise(self.compute.to_device(pixels)))
-            rows: NDArray[np.float32] = found.float().cpu().numpy()
-        return rows
+            found: Tensor = self.front(self.normalise(self.move(pixels))).float()
+        return found

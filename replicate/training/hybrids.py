@@ -27,8 +27,7 @@ from db.errors import ReplicationError
 from replicate.notes import Note
 from replicate.spec import Head
 from replicate.splits.splits import Fold
-
-Floats = NDArray[np.float64]
+from replicate.training.classifiers import Arrays, Floats, arrays_of, of_all_classes, softmax
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -45,6 +44,8 @@ class Classified:
         Shares; the latter None without validation images. They are shown, never used.
     notes
         What a reader of the result should know.
+    kind, arrays
+        The classifier itself, as of :func:`replicate.training.classifiers.arrays_of`.
     """
 
     probabilities: Floats
@@ -52,6 +53,8 @@ class Classified:
     train_accuracy: float
     val_accuracy: float | None
     notes: tuple[Note, ...]
+    kind: str
+    arrays: Arrays
 
 
 def classify(
@@ -115,6 +118,7 @@ def classify(
         accuracy(said(train), train),
         accuracy(of_val, fold.val) if len(fold.val) else None,
         tuple(notes),
+        *arrays_of(pipeline),
     )
 
 
@@ -153,11 +157,5 @@ def _probabilities(pipeline: Any, features: NDArray[np.float32], classes: int) -
         found = np.asarray(pipeline.predict_proba(features), dtype=np.float64)
     else:
         values = np.asarray(pipeline.decision_function(features), dtype=np.float64)
-        if values.ndim == 1:
-            values = np.stack((np.zeros_like(values), values), axis=1)
-        values -= values.max(axis=1, keepdims=True)
-        found = np.exp(values)
-    whole = np.zeros((len(features), classes))
-    whole[:, pipeline.classes_] = found
-    rows: Floats = whole / whole.sum(axis=1, keepdims=True)
-    return rows
+        found = softmax(values)
+    return of_all_classes(found, pipeline.classes_, classes)

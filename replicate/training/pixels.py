@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,12 @@ from replicate.spec import Preprocessing
 from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when decoding or preparing changes what comes out.
-VERSION = 1
+VERSION = 2
 _CHUNK_BYTES = 32 * 2**20
+
+Indices = NDArray[np.int64]
+Batch = NDArray[np.uint8]
+Made = TypeVar("Made")
 
 
 def decoders() -> dict[str, Any]:
@@ -33,21 +37,13 @@ def decoders() -> dict[str, Any]:
     return {"version": VERSION, **versions}
 
 
-def stream(
-    images: ImageSet,
-    batches: Sequence[NDArray[np.int64]],
-    preprocessing: Preprocessing,
-    workers: int,
-) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield decoded batches in order, each of shape (n, size, size, 3).
+def decoder(images: ImageSet, preprocessing: Preprocessing) -> Callable[[Indices], Batch]:
+    """Return what decodes a batch of images, to shape (n, size, size, 3).
 
-    Threads suffice: Pillow and NumPy let go of the interpreter while they decode and resize. No
-    more than `workers` + 2 batches are held at a time, however many images there are. An image
-    that cannot be read raises an ImagesError, which names it, in its turn: after all batches
-    before it.
+    An image that cannot be read raises an ImagesError, which names it.
     """
 
-    def decode(batch: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def decode(batch: Indices) -> Batch:
         size = preprocessing.size
         pixels = np.empty((len(batch), size, size, 3), dtype=np.uint8)
         for place, index in enumerate(batch.tolist()):
@@ -62,14 +58,45 @@ def stream(
                 ) from error
         return pixels
 
+    return decode
+
+
+def stream(
+    images: ImageSet, batches: Sequence[Indices], preprocessing: Preprocessing, workers: int
+) -> Generator[Batch, None, None]:
+    """Yield decoded batches in order, each of shape (n, size, size, 3).
+
+    Threads suffice: Pillow and NumPy let go of the interpreter while they decode and resize.
+    """
+    return ahead(decoder(images, preprocessing), batches, workers)
+
+
+def ahead(
+    work: Callable[[Indices], Made],
+    batches: Sequence[Indices],
+    workers: int,
+    begin: Callable[[], None] | None = None,
+) -> Generator[Made, None, None]:
+    """Yield what is made of each batch, in order, by threads that run ahead a little.
+
+    No more than `workers` + 2 batches are held at a time, however many there are. What a batch
+    raises is raised in its turn: after all batches before it.
+
+    Parameters
+    ----------
+    workers
+        How many threads; 0 makes each batch when it is asked for.
+    begin
+        Called once in each thread before anything else.
+    """
     if not workers:
-        yield from map(decode, batches)
+        yield from map(work, batches)
         return
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    waiting: deque[Future[NDArray[np.uint8]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode", initializer=begin)
+    waiting: deque[Future[Made]] = deque()
     try:
         for batch in batches:
-            waiting.append(pool.submit(decode, batch))
+            waiting.append(pool.submit(work, batch))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:

@@ -153,7 +153,7 @@ def test_deflated_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     header.save_as(deflated)
     monkeypatch.setattr(dicom, "_INFLATED", 1000)
     with pytest.raises(ImagesError, match=r"deflated\.dcm: inflates to more than"):
-        dicom.decode_dicom_here(deflated, "middle")
+        dicom.read_here(deflated, "middle")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"])

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from db.errors import ImagesError, ReplicationError
 from replicate.images.image_set import ImageSet, Pixels
 from replicate.images.prepare import prepared
+from replicate.networks.backbones import build
+from replicate.networks.builders import find_builder
 from replicate.networks.network import Backbone
 from replicate.progress import Progress
 from replicate.spec import Preprocessing
@@ -111,6 +113,29 @@ def test_state_hash_knows_names_and_values() -> None:
     assert state_hash(first) != state_hash(second)
 
 
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet18", "DenseNet121", "Inception v3"])
+@pytest.mark.parametrize("depth", [None, 3])
+def test_the_bits_do_not_depend_on_threads(tmp_path: Path, name: str, depth: int | None) -> None:
+    images, square = toy_images(21), Preprocessing(size=80)
+    torch.manual_seed(0)
+    backbone = build(find_builder(name))
+    found = []
+    for threads in (1, 2, 3, 8):
+        compute = Compute("cpu", threads=threads)
+        with compute.session():
+            folder = tmp_path / str(threads)
+            found.append(features(folder, depth, images, backbone, square, compute).rows)
+    assert all((rows == found[0]).all() for rows in found)
+    assert np.ptp(found[0]) > 0
+
+
+def test_a_first_part_gives_the_bits_of_the_whole(tmp_path: Path) -> None:
+    """Images are passed in the same batches wherever a run that was cut off goes on."""
+    with pytest.raises(ImagesError):
+        features(tmp_path / "cut", images=broken_at(69, OSError("bad stream")))
+    assert (features(tmp_path / "cut").rows == features(tmp_path / "whole").rows).all()
+
+
 class Hungry(nn.Module):
     """Runs out of memory for more than a few images."""
 
@@ -130,11 +155,14 @@ def hungry(most: int) -> Backbone:
     return backbone
 
 
-def test_out_of_memory_halves_the_batch_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("most", "said"), [(10, ["8"]), (3, ["8", "4", "2"])])
+def test_out_of_memory_halves_the_batch_and_says_so(
+    tmp_path: Path, most: int, said: list[str]
+) -> None:
     seen: list[Progress] = []
-    found = features(tmp_path, backbone=hungry(10), report=seen)
+    found = features(tmp_path, backbone=hungry(most), report=seen)
     assert found.rows == pytest.approx(by_hand(pretrained()().eval(), None).numpy(), abs=1e-5)
-    assert [p.message.split(":")[1].split()[0] for p in seen if p.message] == ["16", "8"]
+    assert [p.message.split(":")[1].split()[0] for p in seen if p.message] == said
 
 
 def test_out_of_memory_with_a_single_image(tmp_path: Path) -> None:
