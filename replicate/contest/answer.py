@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from db.wording import capital, method_words, plural
+from db.wording import capital, fixed, method_words, plural
 from metaanalysis.stats.record import plain
 from replicate.contest.belief import Belief
 from replicate.contest.statistics import Friedman, PairedTest
@@ -165,12 +165,13 @@ def belief_words(one: PairedTest) -> str:
     beats = "they beat" if better.startswith("pretrained") else f"{better} beats"
     return (
         f"; that {beats} {worse} by more than {held.rope:.2g} is wrong with probability "
-        f"{_probability(held.p_wrong)} (equal {_probability(held.p_equal)})"
+        f"{probability(held.p_wrong)} (equal {probability(held.p_equal)})"
     )
 
 
-def _probability(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def probability(value: float | None) -> str:
+    """Return a probability to three decimals."""
+    return "< 0.001" if value is not None and value < 0.001 else fixed(value)
 
 
 def compared_rows(comparisons: Mapping[str, Sequence[PairedTest]]) -> list[dict[str, Any]]:

@@ -247,7 +247,7 @@ def _say(summary: Summary, rows: Sequence[Mapping[str, Any]], form: str) -> None
 
 
 def _say_compared(summary: Summary, form: str) -> None:
-    from replicate.contest.answer import compared_rows
+    from replicate.contest.answer import compared_rows, probability
     from replicate.contest.summary import AMONG_METHODS
 
     rows = compared_rows(summary.comparisons)
@@ -269,7 +269,8 @@ def _say_compared(summary: Summary, form: str) -> None:
         row |= {
             "difference": _signed(row["difference"]),
             "ci_low": UNKNOWN if row["ci_low"] is None else f"{low} to {high}",
-            **{name: fixed(row[name]) for name in ("p_holm", "p_wrong", "p_equal")},
+            "p_holm": fixed(row["p_holm"]),
+            **{name: probability(row[name]) for name in ("p_wrong", "p_equal")},
         }
     for question, found in groupby(rows, key=lambda row: row["question"]):
         heading(f"Difference: {question}")
