@@ -24,7 +24,7 @@ from medtl_meta.cli.replicate.ledger import summary, write_ledger
 from medtl_meta.cli.terminal import secho
 from replicate.notes import Note
 from replicate.record import COSTS
-from replicate.verdicts.words import Code
+from replicate.verdicts.words import Code, standing_words
 
 #: Metrics that a short view shows.
 SHOWN = ("accuracy", "balanced_accuracy", "auc", "sensitivity", "specificity")
@@ -249,7 +249,9 @@ def verdict_sentences(record: Record) -> list[str]:
                 f"reported {reported['value']:.3f}, replicated {one['replicated']['value']:.3f}"
             )
             metric += f" ({values})"
-        together.setdefault((one["verdict"], one["reason"]), []).append(metric)
+        standing = standing_words(one) if reported is not None else ""
+        said = f"{one['reason']} {standing}".strip()
+        together.setdefault((one["verdict"], said), []).append(metric)
     texts = [
         f"{', '.join(metrics)}: {verdict}. {reason}"
         for (verdict, reason), metrics in together.items()
