@@ -85,6 +85,12 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Hold out this share for testing.",
     ),
     ("--validation", Finite(0, 1, max_open=True), "SHARE", "Share for validation."),
+    (
+        "--threshold",
+        str,
+        "RULE",
+        "Of two classes, chosen on validation images: youden, sensitivity=0.95, specificity=0.9.",
+    ),
     ("--positive", str, "CLASS", "Class whose sensitivity is meant."),
     ("--max-images", whole(2), "N", "Use a sample of so many images."),
 )
