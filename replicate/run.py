@@ -126,10 +126,11 @@ def replicate(
 
     compute = (running.get("compute") or choose()).with_precision(spec.training.precision)
     database, progress = running.get("database"), running.get("progress", silent)
+    cache = running.get("cache") or cache_folder()
     folder = (running.get("runs") or runs_folder()) / spec.id
     with locked(folder), _recorded(database, spec, ledger, task):
         sweep(folder, RESULT)
-        jobs = _jobs(spec, task, compute, running.get("cache") or cache_folder(), progress)
+        jobs = _jobs(spec, task, compute, cache, progress)
         places = [
             folder / f"seed-{job.seed}" / f"fold-{job.fold.repeat}-{job.fold.number}"
             for job in jobs
@@ -142,7 +143,7 @@ def replicate(
         first = [job.fold for job in jobs if job.seed == spec.seeds[0]]
         shared = tuple(shared_groups(task, fold).sentence for fold in first)
         progress(Progress("leakage", 0, 0, "images", f"{capital(shared[0])}."))
-        leakage = inspect_leakage(task, [job.fold for job in jobs])
+        leakage = inspect_leakage(task, [job.fold for job in jobs], cache=cache)
         around = environment(compute)
         network = _networks(spec, builder, found)
         fitted = [

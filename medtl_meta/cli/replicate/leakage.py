@@ -74,6 +74,7 @@ def leakage(
     """
     from db.errors import UsageError
     from replicate.images.opening import open_images
+    from replicate.places import cache_folder
     from replicate.spec import Split
     from replicate.splits.leakage import THRESHOLD, inspect_leakage
     from replicate.splits.splits import make_folds
@@ -95,6 +96,7 @@ def leakage(
         threshold=THRESHOLD if given["threshold"] is None else given["threshold"],
         turned=given["turned"],
         progress=_counter(),
+        cache=cache_folder(),
     )
     told = [f"{images.name}: {len(images)} images. {images.source}.", *map(str, images.notes)]
     remark(" ".join(told))
