@@ -29,7 +29,7 @@ from replicate.networks.builders import Builder, check_size, find_builder
 from replicate.outcome import Earlier, RunResult, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
-from replicate.record import RESULT
+from replicate.record import RESULT, reruns_of
 from replicate.setup.ledger import completed
 from replicate.spec import Ledger, Spec, settings_of
 from replicate.splits.leakage import inspect_leakage
@@ -289,6 +289,7 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     """Write the outcome; return it with the verdicts, which need the study's rows."""
     from db.replications import RunValue
     from db.runs import finish_run, keep_verdicts
+    from metaanalysis.query import run_details
     from replicate.verdicts.compare import compare_run
 
     split = "cross-validation" if result.spec.split.kind == "k-fold" else "test"
@@ -309,4 +310,5 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     )
     comparison = compare_run(database, result.id)
     keep_verdicts(database, result.id, [value.to_dict() for value in comparison.values])
-    return replace(result, comparison=comparison, literature=database.data_hash)
+    reruns = tuple(reruns_of(run_details(database, result.id)["run"]))
+    return replace(result, comparison=comparison, literature=database.data_hash, reruns=reruns)
