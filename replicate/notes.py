@@ -18,10 +18,28 @@ WORDS: Mapping[str, str] = {
     "links passed over": "Links passed over, which lead nowhere or to what is read already: "
     "{count:,}, the first {first}.",
     "folder entered": "The classes are the folders in {folder}.",
-    "one class in any case": "{others} and {kept} are one class: they differ in case only.",
+    "published form": "Read as a table of {form}, whose columns it has.",
+    "missing words": "{count:,} cells of the column {column} are empty: they say {words}.",
+    "no class": "Images without a class left out: {count:,}; the column {column} says {words}.",
+    "uncertain left out": "Images of an uncertain label (-1) left out: {count:,}; --uncertain "
+    "positive or negative takes them.",
+    "uncertain taken": "Images of an uncertain label (-1), taken as {taken}: {count:,}.",
+    "not mentioned": "Images of which nothing says whether they have {finding}, taken as "
+    "without: {count:,}.",
+    "several findings": "Images of several findings left out: {count:,}; --finding NAME takes "
+    "all, and tells one finding from all others.",
+    "no finding named": "Images of which no finding is named left out: {count:,}.",
+    "other views": "Images of other views than {taken} left out: {views}.",
+    "rows of one image": "Lines that repeat an image with the same class: {count:,}.",
+    "copies grouped": "Near copies stay together: {images:,} images in {clusters:,} clusters, the "
+    "largest of {largest:,} (at most {threshold} of 256 bits differ).",
+    "no copies": "No near copies were found to keep together (at most {threshold} of 256 bits "
+    "differ).",
+    "one class in any case": "{others} and {kept} are one class: only case or space differ.",
     "classes left out": "{classes:images of} left out: the task has no such class.",
-    "window chosen": "The window {window} shows {count:,} of {of:,} images.",
-    "one range": "{count:,} {kind} do not say how their values are shown: in all of them {low:g} "
+    "window chosen": "The window {window} (centre {centre:g}, width {width:g}) shows {count:,} of "
+    "{of:,} images.",
+    "one range": "{count:,} images ({kind}) do not say how they are shown: in all of them {low:g} "
     "is black and {high:g} white, the 0.5th and 99.5th percentile of {measured:,} of them.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
@@ -36,6 +54,7 @@ WORDS: Mapping[str, str] = {
     "tensors left out": "Of the file of weights, {count} tensors are no part of the feature "
     "extraction and were left out, first {first}",
     # Training.
+    "random weights, frozen": "Random weights, frozen: a control, which nothing was transferred to",
     "no class weights": "k-NN knows no class weights: it was fitted without them",
     "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "
     "the softmax of its decision values",

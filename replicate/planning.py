@@ -15,6 +15,7 @@ from db.database import Database, open_database
 from db.errors import NotFoundError, UsageError, WeightsError
 from db.literature import Study
 from replicate.images.image_set import ImageSet
+from replicate.images.reading import USUAL, Reading, taken
 from replicate.places import runs_folder
 from replicate.record import RESULT, Finished, read_record
 from replicate.setup.data import address_of
@@ -49,12 +50,15 @@ class Plan:
         Whether the study has no setup of its own: what its record holds is taken.
     estimate
         What it takes; None where that was not asked for, or the number of images is not known.
+    reading
+        How images are read that are not there yet.
     """
 
     specified: Specified
     images: ImageSet | None
     from_record: bool = False
     estimate: Estimate | None = None
+    reading: Reading = USUAL
 
     @property
     def waits_for_images(self) -> bool:
@@ -102,7 +106,7 @@ class Plan:
         """
         if self.images is not None:
             return self
-        from replicate.images.opening import open_images
+        from replicate.splits.copies import read_images
 
         source = self.specified.source
         if source is None or source.images is None:
@@ -111,7 +115,8 @@ class Plan:
                 f"No images are given, and the setup's own cannot be fetched by name{layout}.",
                 "Give them with --images; --images phantom tries the setup on made images.",
             )
-        found = open_images(source.images, size=self.specified.spec.preprocessing.size)
+        size = self.specified.spec.preprocessing.size
+        found = read_images(source.images, size=size, reading=self.reading)
         return replace(self, images=found)
 
     def run(self, **running: Unpack[Running]) -> RunResult:
@@ -204,8 +209,7 @@ def make_plan(
     name: str | None = None,
     images: str | Path | ImageSet | None = None,
     *,
-    source: str | None = None,
-    allow_outside: bool = False,
+    data: str | None = None,
     opening: Opening = open_database,
     chosen: str = "chosen by the caller",
     **words: Any,
@@ -219,17 +223,16 @@ def make_plan(
         study.
     images
         A set, or where it is (see :func:`replicate.images.opening.open_images`).
-    source
-        Which of the setup's sources the images are.
-    allow_outside
-        Whether the images may lie outside their set's folder, too.
+    data
+        Which of the setup's sources the images are; by default that which their content shows.
     opening
         Opens the database that has the study.
     chosen
         What the ledger says of the caller's settings.
     words
         These, by the names of the command line's options (``epochs=5``, ``tl="fine-tuning"``,
-        ``unfreeze="blocks:2"``); see :data:`replicate.setup.overrides.OPTIONS`.
+        ``unfreeze="blocks:2"``); see :data:`replicate.setup.overrides.OPTIONS`, and for how images
+        are read (``allow_outside=True``) :class:`replicate.images.reading.Reading`.
 
     Raises
     ------
@@ -240,30 +243,27 @@ def make_plan(
     ImagesError
         No such images.
     """
+    reading, words = taken(words)
     settings = overrides(words)
     found = None
-    if isinstance(images, ImageSet):
-        found = images
-    elif images is not None:
-        from replicate.images.opening import open_images
+    if images is not None:
+        from replicate.splits.copies import read_images
 
-        found = open_images(
-            images, size=settings.get("preprocessing.size"), allow_outside=allow_outside
-        )
+        found = read_images(images, size=settings.get("preprocessing.size"), reading=reading)
     if name is None:
         if found is None:
             raise UsageError(
                 "Give a setup, or images to run without a study.",
                 "medtl-meta replicate setups lists the setups; --images phantom needs no files.",
             )
-        if source is not None:
-            raise UsageError("--source names a source of a setup, and there is none.")
-        return Plan(specify_free(found, overrides=settings, chosen=chosen), found)
+        if data is not None:
+            raise UsageError("--data names a source of a setup, and there is none.")
+        return Plan(specify_free(found, overrides=settings, chosen=chosen), found, reading=reading)
     setup, study, from_record = find_setup(name, opening)
     specified = specify(
-        setup, study=study, source=source, images=found, overrides=settings, chosen=chosen
+        setup, study=study, source=data, images=found, overrides=settings, chosen=chosen
     )
-    return Plan(specified, found, from_record=from_record)
+    return Plan(specified, found, from_record=from_record, reading=reading)
 
 
 def find_setup(name: str, opening: Opening = open_database) -> tuple[Setup, Study | None, bool]:

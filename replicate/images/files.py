@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,18 @@ from db.errors import ImagesError
 from replicate.digests import file_digests
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
-from replicate.images.image_set import ImageSet
-from replicate.images.ranges import showings
-from replicate.images.windows import Showing
+from replicate.images.image_set import COPIES, GROUPS, PATIENTS, ImageSet
+from replicate.images.ranges import head_of, showings
+from replicate.images.windows import Head, Showing
 from replicate.notes import Note
+
+#: Key that images share -> what groups by it are of.
+_OF = {
+    "patient": PATIENTS,
+    "DICOM PatientID": PATIENTS,
+    "group": GROUPS,
+    "near copy": COPIES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +66,13 @@ def of_files(
     entries: Sequence[Entry],
     source: str,
     notes: Sequence[Note] = (),
+    *,
+    positive: str | None = None,
     window: str | None = None,
 ) -> ImageSet:
     """Make an image set of files; sorts them by name, so that no file system's order matters.
 
-    Classes that differ in case only are one, which a note says.
+    Classes that differ in case or space only are one, which a note says; `positive` is the last.
     Groups join what shares a patient, a group id or a near-copy id; DICOM without any of these
     is grouped by PatientID. They are unknown (None) where no image has any. `window` shows what
     takes one; what says nothing of its window shares a range (:mod:`replicate.images.ranges`).
@@ -76,14 +87,17 @@ def of_files(
     entries, spelt = one_case(sorted(entries, key=lambda entry: entry.name))
     if not entries:
         raise ImagesError(f"{name}: holds no image.", "Images are PNG, JPEG, BMP, TIFF or DICOM.")
-    classes = sorted({entry.label for entry in entries})
+    known = {entry.label for entry in entries}
+    classes = sorted(known, key=lambda label: (label == positive, label))
     if len(classes) == 1:
         raise ImagesError(
             f"{name}: all {len(entries)} images are of one class ({classes[0]}).",
-            "There is nothing to tell apart: give at least two classes.",
+            " ".join([*map(str, notes), "Nothing to tell apart: give at least two classes."]),
         )
-    groups, about = _groups(entries)
-    shown, told = showings([(entry.name, entry.path, entry.frame) for entry in entries], window)
+    head = cache(head_of)
+    groups, kinds, about = _groups(entries, head)
+    triples = [(entry.name, entry.path, entry.frame) for entry in entries]
+    shown, told = showings(triples, window, head)
     digest = file_digests([entry.path for entry in entries])
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
@@ -95,6 +109,7 @@ def of_files(
         read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
         fingerprint=lambda i: _fingerprint(entries[i], shown[i], digest),
         groups=groups,
+        grouped_by=kinds,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
         notes=(*notes, *spelt, *told),
@@ -102,24 +117,29 @@ def of_files(
 
 
 def one_case(entries: Sequence[Entry]) -> tuple[list[Entry], list[Note]]:
-    """Give classes that differ in case only one name, the most frequent; say which they were."""
+    """Give classes that differ in case or space only one name, the most frequent; say which."""
     spellings: dict[str, Counter[str]] = {}
     for entry in entries:
-        spellings.setdefault(entry.label.casefold(), Counter())[entry.label] += 1
+        spellings.setdefault(_one_spaced(entry.label).casefold(), Counter())[entry.label] += 1
     kept: dict[str, str] = {}
     notes = []
     for found in spellings.values():
         first, *others = sorted(found, key=lambda label: (-found[label], label))
+        first = _one_spaced(first)
         kept |= dict.fromkeys(found, first)
         if others:
             notes.append(Note("one class in any case", {"kept": first, "others": others}))
-    if not notes:
-        return list(entries), []
     return [replace(entry, label=kept[entry.label]) for entry in entries], notes
 
 
-def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
-    """Return the groups and a sentence on how they are known."""
+def _one_spaced(label: str) -> str:
+    return " ".join(label.split())
+
+
+def _groups(
+    entries: Sequence[Entry], head: Callable[[Path], Head]
+) -> tuple[tuple[str, ...] | None, tuple[str, ...], str]:
+    """Return the groups, what they are of, and a sentence on how they are known."""
     patients = [entry.patient for entry in entries]
     kinds = {
         "patient": patients,
@@ -127,24 +147,20 @@ def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
         "near copy": [f"copy {entry.near}" if entry.near else None for entry in entries],
     }
     if not any(any(keys) for keys in kinds.values()):
-        kinds = {"DICOM PatientID": _dicom_patients(entries)}
+        kinds = {"DICOM PatientID": _dicom_patients(entries, head)}
     known = {kind: keys for kind, keys in kinds.items() if any(keys)}
     if not known:
-        return None, "patients not known"
+        return None, (), "patients not known"
     groups = grouped([entry.name for entry in entries], *known.values())
     words = [
         f"{kind} known for {sum(key is not None for key in keys)} of {len(keys)} images"
         for kind, keys in known.items()
     ]
-    return groups, f"{len(set(groups))} groups: {', '.join(words)}"
+    kinds_of = tuple(dict.fromkeys(_OF[kind] for kind in known))
+    return groups, kinds_of, f"{len(set(groups))} groups: {', '.join(words)}"
 
 
-def _dicom_patients(entries: Sequence[Entry]) -> list[str | None]:
+def _dicom_patients(entries: Sequence[Entry], head: Callable[[Path], Head]) -> list[str | None]:
     """Return the PatientID of each DICOM; none at all where anonymising left only one."""
-    files = [entry for entry in entries if is_dicom(entry.path)]
-    if not files:
-        return []
-    from replicate.images.dicom import patient_of
-
-    keys = [patient_of(entry.path) if is_dicom(entry.path) else None for entry in entries]
+    keys = [head(entry.path).patient if is_dicom(entry.path) else None for entry in entries]
     return keys if len({key for key in keys if key}) > 1 else []

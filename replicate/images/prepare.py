@@ -12,7 +12,7 @@ from replicate.images.image_set import Pixels
 from replicate.spec import Preprocessing
 
 #: Part of every key: raised when decoding or preparing changes what comes out.
-VERSION = 1
+VERSION = 2
 #: Of a longer image only the middle is looked at: what is cut off at both ends anyway is not
 #: enlarged first.
 _LONGEST = 8

@@ -11,7 +11,7 @@ import click
 
 from medtl_meta.cli.options import format_option, remark, whole
 from medtl_meta.cli.output import write_rows
-from medtl_meta.cli.replicate.settings import outside_option
+from medtl_meta.cli.replicate.settings import reading_options
 from medtl_meta.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ FOLD_COLUMNS = ("repeat", "fold", "tested", "exact", "near", "groups")
 )
 @click.option("--pairs", is_flag=True, help="List the pairs instead of counting them.")
 @click.option("--limit", "-n", type=whole(1), help="List at most so many pairs.")
-@outside_option
+@reading_options
 @format_option
 def leakage(
     where: str,
@@ -73,15 +73,16 @@ def leakage(
       medtl-meta replicate leakage ./covid_ct --split-by image --folds 5
     """
     from db.errors import UsageError
-    from replicate.images.opening import open_images
+    from replicate.images.reading import taken
     from replicate.places import cache_folder
     from replicate.spec import Split
+    from replicate.splits.copies import read_images
     from replicate.splits.leakage import THRESHOLD, inspect_leakage
     from replicate.splits.splits import make_folds
 
     if folds is not None and split_by is None:
         raise UsageError("--folds: goes with --split-by.", "Say --split-by patient or image.")
-    images = open_images(where, allow_outside=bool(given["allow_outside"]))
+    images = read_images(where, reading=taken(given["reading"])[0], progress=_counter())
     divided = []
     if split_by is not None:
         split = Split(
@@ -127,11 +128,14 @@ def leakage(
 
 def _counts(found: Leakage) -> list[dict[str, Any]]:
     """Return a row for exact copies, for near ones, and for groups in several parts or classes."""
+    from replicate.images.image_set import COPIES
+
     rows: list[dict[str, Any]] = [
         {"finding": name, "clusters": copies.groups, **asdict(copies)}
         for name, copies in (("exact copies", found.exact), ("near copies", found.near))
     ]
-    shared = {"finding": "patients (groups)", "clusters": found.groups}
+    finding = "groups of copies" if found.unit == COPIES else "patients (groups)"
+    shared: dict[str, Any] = {"finding": finding, "clusters": found.groups}
     if found.groups is not None:
         shared["images"] = found.images
         for way in ("across_parts", "across_classes"):

@@ -13,6 +13,9 @@ from db.vocabulary import Lexicon
 from db.wording import RECOMMENDED_IS
 from medtl_meta.cli.options import Finite, applied, opened, remark, whole
 from medtl_meta.cli.replicate.ledger import CHOSEN
+from replicate.images.presets import PRESET
+from replicate.images.reading import COLUMNS, UNCERTAIN
+from replicate.images.windows import CT_WINDOWS
 from replicate.setup import overrides as known
 
 if TYPE_CHECKING:
@@ -29,7 +32,12 @@ def _listed(lexicon: Lexicon) -> str:
 #: Option, its type, placeholder, help; the name without dashes is its key in the mapping.
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--backbone", str, "NAME", "Network, by the literature's, torchvision's or timm's name."),
-    ("--tl", str, "TYPE", f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS})."),
+    (
+        "--tl",
+        str,
+        "TYPE",
+        f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS}), frozen random (a control).",
+    ),
     ("--seeds", str, "A,B,...", "One run with each seed."),
     ("--weights", str, "W", "Start weights: pretrained, random or a path."),
     ("--head", str, "KIND", f"Classifier: {_listed(known.HEAD)}."),
@@ -126,15 +134,47 @@ def spec_options(
     return gathered("words", *options)
 
 
-#: Gives a command ``--allow-outside``.
-outside_option = click.option(
-    "--allow-outside",
-    is_flag=True,
-    default=None,
-    help="Read files outside a set's folder too, where its CSV or links lead to them.",
+#: How images are read; the names are the fields of :class:`replicate.images.reading.Reading`.
+_READING = (
+    click.option(
+        "--allow-outside",
+        is_flag=True,
+        default=None,
+        help="Read files outside a set's folder too, where its CSV or links lead to them.",
+    ),
+    click.option(
+        "--columns",
+        metavar="USE=COLUMN,...",
+        help="Columns of the CSV: image=image_id,class=dx,group=lesion_id; class=MEL|NV|BCC are "
+        f"columns of which one holds 1.  Uses: {', '.join(COLUMNS)}.",
+    ),
+    click.option("--preset", metavar="FORM", help=f"Published form of the CSV: {_listed(PRESET)}."),
+    click.option(
+        "--finding", metavar="NAME", help="Tell one finding (or class) of the CSV from all others."
+    ),
+    click.option(
+        "--uncertain",
+        metavar="HOW",
+        help=f"Images whose label is -1: {_listed(UNCERTAIN)}.  [default: {UNCERTAIN.terms[0]}]",
+    ),
+    click.option(
+        "--group-copies",
+        is_flag=True,
+        default=None,
+        help="Keep near copies on one side of a split, as patients are.",
+    ),
+    click.option(
+        "--window",
+        metavar="WINDOW",
+        help="What grey beyond 8 bits is shown by: centre and width (-600,1500), or, for CT, "
+        f"{', '.join(CT_WINDOWS)}.  [default: the file's own, else one range for the set]",
+    ),
 )
 
-#: Gives a command ``--images`` and ``--source``, among its ``words``.
+#: Gives a command the options on how images are read, as one keyword argument, ``reading``.
+reading_options = gathered("reading", *_READING)
+
+#: Gives a command ``--images`` and ``--data``, among its ``words``.
 images_option = gathered(
     "words",
     click.option(
@@ -142,8 +182,8 @@ images_option = gathered(
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
-    click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
-    outside_option,
+    click.option("--data", metavar="NAME", help="Which of the setup's sources the images are."),
+    *_READING,
 )
 
 #: Gives a command the options on where it computes, which change no result: as one keyword
