@@ -30,7 +30,7 @@ from replicate.networks.builders import Builder, check_size, find_builder
 from replicate.outcome import Earlier, RunResult, environment_of
 from replicate.places import cache_folder, runs_folder
 from replicate.progress import Progress, Report, silent
-from replicate.record import RESULT
+from replicate.record import RESULT, reruns_of
 from replicate.setup.ledger import completed
 from replicate.spec import Ledger, Spec, settings_of
 from replicate.splits.leakage import inspect_leakage
@@ -127,10 +127,11 @@ def replicate(
 
     compute = (running.get("compute") or choose()).with_precision(spec.training.precision)
     database, progress = running.get("database"), running.get("progress", silent)
+    cache = running.get("cache") or cache_folder()
     folder = (running.get("runs") or runs_folder()) / spec.id
     with locked(folder), _recorded(database, spec, ledger, task):
         sweep(folder, RESULT)
-        jobs = _jobs(spec, task, compute, running.get("cache") or cache_folder(), progress)
+        jobs = _jobs(spec, task, compute, cache, progress)
         places = [
             folder / f"seed-{job.seed}" / f"fold-{job.fold.repeat}-{job.fold.number}"
             for job in jobs
@@ -143,7 +144,7 @@ def replicate(
         first = [job.fold for job in jobs if job.seed == spec.seeds[0]]
         shared = tuple(shared_groups(task, fold).sentence for fold in first)
         progress(Progress("leakage", 0, 0, "images", f"{capital(shared[0])}."))
-        leakage = inspect_leakage(task, [job.fold for job in jobs])
+        leakage = inspect_leakage(task, [job.fold for job in jobs], cache=cache)
         around = environment(compute)
         network = _networks(spec, builder, found)
         fitted = [
@@ -294,6 +295,7 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     """Write the outcome; return it with the verdicts, which need the study's rows."""
     from db.replications import RunValue
     from db.runs import finish_run, keep_verdicts
+    from metaanalysis.query import run_details
     from replicate.verdicts.compare import compare_run
 
     split = "cross-validation" if result.spec.split.kind == "k-fold" else "test"
@@ -314,4 +316,5 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     )
     comparison = compare_run(database, result.id)
     keep_verdicts(database, result.id, [value.to_dict() for value in comparison.values])
-    return replace(result, comparison=comparison, literature=database.data_hash)
+    reruns = tuple(reruns_of(run_details(database, result.id)["run"]))
+    return replace(result, comparison=comparison, literature=database.data_hash, reruns=reruns)

@@ -205,6 +205,13 @@ compute_options = gathered(
     ),
     click.option("--workers", type=whole(0), metavar="N", help="Threads that decode images."),
     click.option(
+        "--threads",
+        type=whole(1),
+        metavar="N",
+        help="Threads of the CPU. The last bits of what is trained depend on how many, those of "
+        "features do not.  [default: one for each core]",
+    ),
+    click.option(
         "--deterministic/--fast",
         default=True,
         show_default=True,
