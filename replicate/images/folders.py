@@ -63,9 +63,8 @@ def open_folder(folder: Path, *, reading: Reading = USUAL) -> ImageSet:
     found.check(tree.path)
     # A table above the classes names files by their path from there.
     base = folder if (folder / METADATA).is_file() else tree.path
-    entries = [
-        replace(entry, name=entry.path.relative_to(base).as_posix()) for entry in found.entries
-    ]
+    above = len((base / "x").as_posix()) - 1
+    entries = [replace(entry, name=entry.path.as_posix()[above:]) for entry in found.entries]
     notes = found.notes(whole, tree, base)
     if (base / METADATA).is_file():
         listing = read_listing(within.checked(base / METADATA), within, reading, labelled=False)
@@ -155,17 +154,22 @@ class _Reading:
         parts = {} if part else exact_parts(k for k, one in tree.below.items() if one.every_image())
         if "train" not in parts.values() or len({*parts.values()}) < 2:
             parts = {}
-        seen: set[Path] = set()
+        if any(one.linked for one in tree.walk()):
+            images = self._once(images)
+        for path in images:
+            own = parts.get(path.relative_to(tree.path).parts[0]) if parts else part
+            self.entries.append(Entry("", path, label, own))
+
+    def _once(self, images: list[Path]) -> list[Path]:
+        """Return images without those that a link leads to again."""
         root, real_root = self.within.folder, self.within.real(self.within.folder)
         reals = {path: self.within.real(self.within.checked(path)) for path in images}
+        kept: dict[Path, Path] = {}
         # What lies there itself goes before links to it.
         for path in sorted(images, key=lambda p: reals[p] != real_root / p.relative_to(root)):
-            if reals[path] in seen:
+            if kept.setdefault(reals[path], path) is not path:
                 self.again.append(path)
-                continue
-            seen.add(reals[path])
-            own = parts.get(path.relative_to(tree.path).parts[0], part)
-            self.entries.append(Entry("", path, label, own))
+        return list(kept.values())
 
     def check(self, folder: Path) -> None:
         """Refuse parts that do not train, that know other classes, or that not all images have."""

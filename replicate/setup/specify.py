@@ -32,7 +32,16 @@ from replicate.setup.fidelity import SCALE, Departure, FidelityNote, Reduction
 from replicate.setup.files import PATHS, Setup, Source, among, backing, setup_names
 from replicate.setup.ledger import Account
 from replicate.spec import Ledger, Spec
-from replicate.terms import FEATURES, HYBRID, HYBRID_HEADS, RANDOM, RECOMMENDED, SCRATCH, TL_TYPES
+from replicate.terms import (
+    CONTROL,
+    FEATURES,
+    HYBRID,
+    HYBRID_HEADS,
+    RANDOM,
+    RECOMMENDED,
+    SCRATCH,
+    TL_TYPES,
+)
 
 #: What a study that says "fine-tuned" can have done.
 TUNED = ("fine-tuning", SCRATCH, RECOMMENDED)
@@ -186,6 +195,8 @@ class _Layers:
         before = said.value if said is not None else FEATURES
         follows = self._consequences()
         asked = {**follows, **self.asked}
+        if asked.get("transfer.tl_type") == CONTROL:
+            asked |= _control(asked)
         tl_type = asked.get("transfer.tl_type", before)
         if tl_type not in TL_TYPES:
             raise UsageError(f"no such TL type {tl_type!r}.", f"Known: {', '.join(TL_TYPES)}.")
@@ -250,6 +261,8 @@ class _Layers:
         # The share that a network documents goes with the way of resizing that it documents.
         if account.value("preprocessing.resize") != "crop" and account[share].origin == "house":
             account.assume(share, *COMMON[share], "house")
+        if tl_type in (FEATURES, HYBRID) and account.value("network.weights") == "random":
+            account.choose("transfer.tl_type", CONTROL, f"a {tl_type} of random weights, ")
 
     def network(self) -> str | None:
         """Settle which network is built; return why it is another than was asked for."""
@@ -304,6 +317,18 @@ class _Layers:
         assert self.study is not None
         fact = self.study.values[field]
         return among(fact.value, fact.where)
+
+
+def _control(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what frozen random weights are, but for their name: a feature extractor of a kind."""
+    weights = asked.get("network.weights", "random")
+    if weights != "random":
+        raise UsageError(
+            f"{CONTROL}: the weights are to be {weights}.",
+            "Leave out --weights, or say --weights random.",
+        )
+    kind = HYBRID if asked.get("transfer.head.kind") in HYBRID_HEADS else FEATURES
+    return {"transfer.tl_type": kind, "network.weights": "random"}
 
 
 def _reduced(

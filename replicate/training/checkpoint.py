@@ -1,6 +1,6 @@
-"""What a fold keeps on disk: a checkpoint while it is trained, and its result when it is done.
+"""What a fold keeps on disk: a checkpoint while it is trained, its result and its model after.
 
-Both appear whole or not at all, and say which spec, seed, fold and images they belong to.
+All appear whole or not at all, and say which spec, seed, fold and images they belong to.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from db.errors import ReplicationError
 from db.files import replace_file
 from replicate.training.job import Job
 
 #: Raised when training changes so that an older checkpoint would not go on as it began.
-VERSION = 3
+VERSION = 4
 CHECKPOINT = "checkpoint.pt"
 RESULT = "fold.npz"
-_ARRAYS = ("probabilities", "labels", "indices")
+MODEL = "model.safetensors"
+_ARRAYS = ("probabilities", "labels", "indices", "val_probabilities", "val_indices")
 _BROKEN = (
     *(RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError),
     *(pickle.UnpicklingError, zipfile.BadZipFile),
@@ -99,11 +101,19 @@ class FoldFiles:
             if not path.is_file():
                 return None
             with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in _ARRAYS}
                 record = json.loads(stored["record"].tobytes())
-            found, facts = record["identity"], record["facts"]
-        self._check(path, found)
+                found, facts = record["identity"], record["facts"]
+                # Before the arrays: those of another version are others, and not damaged.
+                self._check(path, found)
+                arrays = {name: stored[name] for name in _ARRAYS}
         return arrays, facts
+
+    def save_model(self, tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> None:
+        """Write what training made of a model; `told` is what must be known to use it."""
+        from safetensors.torch import save
+
+        metadata = {"identity": json.dumps(dict(self.identity)), **told}
+        self._write(MODEL, io.BytesIO(save(dict(tensors), metadata)))
 
     def _check(self, path: Path, found: Mapping[str, Any]) -> None:
         other = [name for name, value in self.identity.items() if found.get(name) != value]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from db.errors import ReplicationError
 from db.files import sweep
@@ -28,10 +28,12 @@ from replicate.networks.proof import Proof, prove, snapshot
 from replicate.notes import Note
 from replicate.progress import Progress
 from replicate.spec import Unfreezing
+from replicate.terms import CONTROL
 from replicate.training import checkpoint
 from replicate.training.features import Normalise, extract, without_batchnorm
 from replicate.training.heads import torch_head
 from replicate.training.job import Job
+from replicate.training.keeping import LAYERS, Made, learnt
 from replicate.training.loop import Feed, Phase, State
 from replicate.training.pixels import decoded
 
@@ -95,6 +97,7 @@ def fit(
     folder: Path,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     environment: Mapping[str, Any] | None = None,
+    keep: bool = True,
 ) -> Fitted:
     """Train on a fold's training images and predict its test images.
 
@@ -112,6 +115,9 @@ def fit(
         Least time between two checkpoints.
     environment
         Versions and machine, JSON-able: kept with the fold, since a later sitting can have others.
+    keep
+        Whether the model is kept too: what of it is not in its start weights. A head takes
+        kilobytes, a network all of whose layers were trained four bytes a parameter.
 
     Raises
     ------
@@ -126,16 +132,18 @@ def fit(
     job.check()
     job = replace(job, compute=job.compute.with_precision(job.spec.training.precision))
     with locked(folder), job.compute.session():
-        sweep(folder, checkpoint.CHECKPOINT, checkpoint.RESULT)
+        sweep(folder, checkpoint.CHECKPOINT, checkpoint.RESULT, checkpoint.MODEL)
         files = checkpoint.FoldFiles(folder, checkpoint.identity(job))
         finished = files.load_result()
         if finished is None:
             work = _Work(job, network)
-            if job.spec.transfer.tl_type == "feature extractor hybrid":
+            if job.spec.transfer.hybrid:
                 arrays, facts = work.hybrid()
             else:
                 arrays, facts = work.gradients(files, checkpoint_seconds)
             facts["environment"] = None if environment is None else dict(environment)
+            if keep:
+                files.save_model(*work.model())
             files.save_result(arrays, facts)
             finished = arrays, facts
     return _fitted(*finished, job)
@@ -154,7 +162,8 @@ class _Work:
             torch.cuda.reset_peak_memory_stats(self.compute.device)
         self.backbone = make()
         self.backbone.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.before = snapshot(self.backbone)
+        self.before = self.after = snapshot(self.backbone)
+        self.made: Made
 
     def hybrid(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Fit a classifier on cached features."""
@@ -187,7 +196,8 @@ class _Work:
         }
         facts = self._facts(frozen, [line], len(self.job.fold.train))
         facts["notes"] += [asdict(note) for note in found.notes]
-        return self._arrays(found.probabilities), facts
+        self.made = Made.of_arrays(found.kind, found.arrays)
+        return self._arrays(found.probabilities, found.val_probabilities), facts
 
     def gradients(
         self, files: checkpoint.FoldFiles, checkpoint_seconds: float
@@ -230,10 +240,19 @@ class _Work:
         begun = time.perf_counter()
         with phase.threads():
             phase.recalibrate()
-            logits = phase.logits(self.job.fold.test).double().cpu()
+            tested, validated = (
+                torch.softmax(phase.logits(part).double().cpu(), 1).numpy()
+                for part in (self.job.fold.test, self.job.fold.val)
+            )
         testing = time.perf_counter() - begun
         facts = self._facts(frozen, state.history, state.images, head, testing=testing)
-        return self._arrays(torch.softmax(logits, 1).numpy()), facts
+        self.made = Made(LAYERS, head.state_dict())
+        return self._arrays(tested, validated), facts
+
+    def model(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Return the fitted model as it is kept."""
+        drawn = self.spec.network.weights == "random"
+        return learnt(self.backbone, self.made, None if drawn else self.before, self.after)
 
     def _phases(self) -> list[tuple[str, Unfreezing, int]]:
         """Return name, unfreezing and epochs of each phase."""
@@ -292,12 +311,16 @@ class _Work:
             blank = torch.zeros((1, 3, size, size), device=self.compute.device)
             return bool(front(blank).numel() <= LARGEST_ACTIVATIONS * blank.numel())
 
-    def _arrays(self, probabilities: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    def _arrays(
+        self, probabilities: NDArray[np.float64], of_val: NDArray[np.float64]
+    ) -> dict[str, NDArray[Any]]:
         test = np.asarray(self.job.fold.test, dtype=np.int64)
         return {
             "probabilities": probabilities,
             "labels": self.images.labels[test],
             "indices": test,
+            "val_probabilities": of_val,
+            "val_indices": np.asarray(self.job.fold.val, dtype=np.int64),
         }
 
     def _facts(
@@ -329,9 +352,12 @@ class _Work:
             },
             "images_per_second": speed,
             "peak_memory_bytes": self.compute.peak_memory(),
-            "notes": [asdict(note) for note in self.backbone.notes],
+            "notes": [asdict(note) for note in (*self.backbone.notes, *self._control())],
             "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
+
+    def _control(self) -> list[Note]:
+        return [Note(CONTROL)] if self.spec.transfer.tl_type == CONTROL else []
 
     def _proven(self, frozen: Frozen) -> Proof:
         """Return the proof that frozen parts are as they were at the start.
@@ -341,7 +367,8 @@ class _Work:
         ReplicationError
             They are not, although the BatchNorm policy says that they should.
         """
-        proof = prove(self.before, snapshot(self.backbone), frozen)
+        self.after = snapshot(self.backbone)
+        proof = prove(self.before, self.after, frozen)
         if not proof.holds and self.spec.transfer.batchnorm != "none":
             raise ReplicationError(
                 f"Frozen layers changed in training: {proof.sentence}",

@@ -27,8 +27,7 @@ from db.errors import ReplicationError
 from replicate.notes import Note
 from replicate.spec import Head
 from replicate.splits.splits import Fold
-
-Floats = NDArray[np.float64]
+from replicate.training.classifiers import Arrays, Floats, arrays_of, of_all_classes, softmax
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,16 +38,23 @@ class Classified:
     ----------
     probabilities
         Of the test images, shape (n, classes), rows sum to 1.
+    val_probabilities
+        The same of the validation images.
     train_accuracy, val_accuracy
         Shares; the latter None without validation images. They are shown, never used.
     notes
         What a reader of the result should know.
+    kind, arrays
+        The classifier itself, as of :func:`replicate.training.classifiers.arrays_of`.
     """
 
     probabilities: Floats
+    val_probabilities: Floats
     train_accuracy: float
     val_accuracy: float | None
     notes: tuple[Note, ...]
+    kind: str
+    arrays: Arrays
 
 
 def classify(
@@ -97,15 +103,22 @@ def classify(
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         notes.append(Note("not converged", {"head": head.kind}))
 
-    def accuracy(rows: NDArray[np.int64]) -> float:
-        said = _probabilities(pipeline, features[rows], classes).argmax(axis=1)
-        return float(np.mean(said == labels[rows]))
+    def said(rows: NDArray[np.int64]) -> Floats:
+        if not len(rows):
+            return np.empty((0, classes))
+        return _probabilities(pipeline, features[rows], classes)
 
+    def accuracy(probabilities: Floats, rows: NDArray[np.int64]) -> float:
+        return float(np.mean(probabilities.argmax(axis=1) == labels[rows]))
+
+    of_val = said(fold.val)
     return Classified(
-        _probabilities(pipeline, features[fold.test], classes),
-        accuracy(train),
-        accuracy(fold.val) if len(fold.val) else None,
+        said(fold.test),
+        of_val,
+        accuracy(said(train), train),
+        accuracy(of_val, fold.val) if len(fold.val) else None,
         tuple(notes),
+        *arrays_of(pipeline),
     )
 
 
@@ -144,11 +157,5 @@ def _probabilities(pipeline: Any, features: NDArray[np.float32], classes: int) -
         found = np.asarray(pipeline.predict_proba(features), dtype=np.float64)
     else:
         values = np.asarray(pipeline.decision_function(features), dtype=np.float64)
-        if values.ndim == 1:
-            values = np.stack((np.zeros_like(values), values), axis=1)
-        values -= values.max(axis=1, keepdims=True)
-        found = np.exp(values)
-    whole = np.zeros((len(features), classes))
-    whole[:, pipeline.classes_] = found
-    rows: Floats = whole / whole.sum(axis=1, keepdims=True)
-    return rows
+        found = softmax(values)
+    return of_all_classes(found, pipeline.classes_, classes)

@@ -25,6 +25,7 @@ class Code(StrEnum):
     OF_BACKBONE = "of another backbone"
     OF_TL_TYPE = "of another TL type"
     NOT_FROM_RANDOM = "not from random weights"
+    NOT_A_CONTROL = "not a control"
     OF_CLASSES = "of another number of classes"
     OF_ABSENT_CLASS = "of a class that the run lacks"
     # What decides.
@@ -62,6 +63,7 @@ _SENTENCES: Mapping[Code, str] = {
     Code.NO_INTERVAL: "The replicated value has no interval.",
     Code.OF_BACKBONE: "of {reported}",
     Code.OF_TL_TYPE: "of {reported}",
+    Code.NOT_A_CONTROL: "of an arm that learns or transfers; frozen random weights do neither",
     Code.NOT_FROM_RANDOM: "of an arm that is not said to start from random weights",
     Code.OF_CLASSES: "of {reported} classes (the run has {run})",
     Code.OF_ABSENT_CLASS: "of {reported} (the run has no such class)",

@@ -29,6 +29,23 @@ SAVE_PLAIN = (
 )
 
 
+def read_described(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return tensors and texts of a .safetensors file that says what it holds.
+
+    Raises
+    ------
+    WeightsError
+        As of :func:`read_tensors`; the file is of another kind, or says nothing.
+    """
+    import safetensors
+
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"{path}: is no .safetensors file.", "Models are kept in such files.")
+    tensors = read_tensors(path)
+    with safetensors.safe_open(path, framework="pt") as opened:
+        return tensors, dict(opened.metadata() or {})
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name, in the file's order, in memory.
 

@@ -22,7 +22,7 @@ from replicate.setup.ledger import completed
 from replicate.setup.of_study import from_study
 from replicate.setup.specify import Specified, specify, specify_free
 from replicate.spec import LedgerLine, settings_of
-from replicate.terms import TL_TYPES
+from replicate.terms import CONTROL, TL_TYPES
 
 
 def pictures(name: str, *classes: str, phantom: bool = False) -> ImageSet:
@@ -163,6 +163,43 @@ def test_images_are_prepared_as_the_network_documents_it(what: str) -> None:
     for name in ("resize", "crop_share", "interpolation"):
         path = f"preprocessing.{name}"
         assert entry(specified, path).origin == ("chosen" if path in chosen else "house")
+
+
+CONTROLS: dict[str, dict[str, Any]] = {
+    "linear": {"transfer.tl_type": "feature extractor", "network.weights": "random"},
+    "svm": {"transfer.tl_type": "feature extractor hybrid", "network.weights": "random"},
+    "mlp": {"transfer.tl_type": CONTROL, "transfer.head.kind": "mlp"},
+    "lda": {"transfer.tl_type": CONTROL, "transfer.head.kind": "lda", "network.weights": "random"},
+}
+
+
+@pytest.mark.parametrize("head", CONTROLS)
+@pytest.mark.parametrize("of", ["free", "karri2017", "karri2017-random", "deepak2019"])
+def test_frozen_random_weights_are_a_control_under_a_name_of_their_own(head: str, of: str) -> None:
+    if of == "free":
+        specified = specify_free(pictures("mine", "a", "b"), overrides=CONTROLS[head])
+    else:
+        specified = specify(read_setup(of), overrides=CONTROLS[head])
+    accounted(specified)
+    transfer = specified.spec.transfer
+    assert transfer.tl_type == CONTROL
+    assert (transfer.head.kind, transfer.hybrid) == (head, head in ("svm", "lda"))
+    assert (specified.spec.network.weights, transfer.unfreezing.kind) == ("random", "none")
+    assert entry(specified, "transfer.tl_type").mark == "assumed"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"network.weights": "pretrained"},
+        {"network.weights": "mine.pth"},
+        {"transfer.unfreezing.kind": "blocks", "transfer.unfreezing.amount": 1},
+    ],
+    ids=str,
+)
+def test_a_control_neither_transfers_nor_learns(more: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        specify_free(pictures("mine", "a", "b"), overrides={"transfer.tl_type": CONTROL, **more})
 
 
 def test_what_a_setup_says_of_resizing_wins() -> None:
