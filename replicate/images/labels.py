@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.errors import UsageError
 from db.wording import listed
-from replicate.images.tables import Line, Table, is_missing
+from replicate.images.tables import SHOWN, Line, Table, is_missing
 from replicate.notes import Note
 
 _WHOLE = re.compile(r"[+-]?\d+\.0*")
@@ -112,9 +112,11 @@ def _named(word: str | None, among: Sequence[str]) -> int | None:
     return next((at for at, one in enumerate(among) if one.casefold() == wanted), None)
 
 
-def _unknown(finding: str, known: Iterable[str]) -> UsageError:
+def _unknown(finding: str, known: Sequence[str]) -> UsageError:
+    more = [f"{len(known) - SHOWN} more"] if len(known) > SHOWN else []
     return UsageError(
-        f"--finding {finding}: the table has no such finding.", f"It has {listed(sorted(known))}."
+        f"--finding {finding}: the table has no such finding.",
+        f"It has {listed([*known[:SHOWN], *more])}.",
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from db.errors import ImagesError
 from replicate.images.columns import Columns, columns_of
@@ -125,7 +125,7 @@ class _Files:
 
     within: Within
     folder: Path
-    _index: dict[str, list[Path]] | None = None
+    _index: dict[str, list[tuple[str, Path]]] | None = None
 
     def of(self, name: str) -> list[tuple[str, Path]]:
         """Return the files that a name can mean, each by its path from the table's folder.
@@ -140,17 +140,20 @@ class _Files:
         if rest and first not in ("", ".", "..") and is_there(self.folder / rest):
             return [(rest, self.folder / rest)]
         if self._index is None:
-            self._index = {}
-            for found in self.within.tree().every_image():
-                near = PurePosixPath(found.relative_to(self.within.folder).as_posix())
-                for key in {near.name, near.stem, str(near.with_suffix(""))}:
-                    self._index.setdefault(key, []).append(found)
-        known = self._index.get(name) or self._index.get(rest) or [path]
-        return [(self._name(one), one) for one in known]
+            self._index = self._indexed()
+        return self._index.get(name) or self._index.get(rest) or [(name, path)]
 
-    def _name(self, path: Path) -> str:
-        near = path.is_relative_to(self.folder)
-        return path.relative_to(self.folder).as_posix() if near else path.as_posix()
+    def _indexed(self) -> dict[str, list[tuple[str, Path]]]:
+        """Return all images below the set's folder by the names that a table can have for them."""
+        found: dict[str, list[tuple[str, Path]]] = {}
+        inside, above = (f"{folder.as_posix()}/" for folder in (self.folder, self.within.folder))
+        for path in self.within.tree().every_image():
+            # Plain text: a set has a hundred thousand of them.
+            full = path.as_posix()
+            bare = full.removeprefix(above).removesuffix(path.suffix)
+            for key in {path.name, path.stem, bare}:
+                found.setdefault(key, []).append((full.removeprefix(inside), path))
+        return found
 
 
 @dataclass
