@@ -1,10 +1,11 @@
 """What reruns of one setup differ by: ``python benchmarks/rerun_spread.py [OUT]``; ``--rule`` fits.
 
 Each row of ``rerun_spread.csv`` is one setup on one real image set, run anew with 10 or 20 seeds (6
-where convolutional layers learn): each with another division of the images (``hold-out``, ``k-fold``), or
-with the same one (``seeds``). It goes on where it stopped; the image sets are those of the folder
-``MEDTL_META_IMAGES``, caches and runs go to OUT. With ``--rule`` it prints the constants of
-``replicate/verdicts/reruns.py`` from the CSV, and how often they hold on sets they were not fitted to.
+where convolutional layers learn): each with another division of the images (``hold-out``,
+``k-fold``), or all with one (``seeds``). It goes on where it stopped; the image sets are those of
+the folder ``MEDTL_META_IMAGES``, caches and runs go to OUT. With ``--rule`` it prints the constants
+of ``replicate/verdicts/reruns.py`` from the CSV, with ``--table`` the README's table: how often
+they hold on image sets that they were not fitted to.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ import numpy as np
 
 from db.errors import MedtlError
 from db.files import replace_file
+from metaanalysis.audit.binomial import Z95
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
 from replicate.images.task import task_images
 from replicate.spec import Data, Network, Spec, Split, nested
 from replicate.splits.splits import make_folds
+from replicate.verdicts.reruns import towards_half
 
 TABLE = Path(__file__).with_name("rerun_spread.csv")
 SETS = (
@@ -180,8 +183,78 @@ def measure(out: Path) -> None:
         write(found)
 
 
+def fitted(found: Sequence[Mapping[str, str]]) -> tuple[float, float]:
+    """Return a and b of SD² = a² p (1 - p) / n + b², by the gamma likelihood of variances."""
+    from scipy.optimize import minimize
+
+    x = np.array([towards_half(float(row["mean"]), float(row["n"])) for row in found])
+    variance = np.array([max(float(row["sd"]), 1e-4) ** 2 for row in found])
+    df = np.array([float(row["reruns"]) - 1 for row in found])
+
+    def deviance(logs: Any) -> float:
+        expected = np.exp(2 * logs[0]) * x + np.exp(2 * logs[1])
+        return float(np.sum(df * (np.log(expected) + variance / expected)))
+
+    starts = ([np.log(a), np.log(b)] for a in (0.5, 1.0) for b in (0.003, 0.02))
+    best = min(
+        (minimize(deviance, one, method="Nelder-Mead") for one in starts), key=lambda r: r.fun
+    )
+    return tuple(float(round(value, 3)) for value in np.exp(best.x))
+
+
+def rule(found: Sequence[Mapping[str, str]]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return the constants by division and metric."""
+    return {
+        division: {metric: fitted(_of(found, division, metric)) for metric in METRICS.values()}
+        for division in _SPLITS
+    }
+
+
+def _of(found: Sequence[Mapping[str, str]], division: str, metric: str) -> list[Mapping[str, str]]:
+    return [row for row in found if (row["division"], row["metric"]) == (division, metric)]
+
+
+def held(found: Sequence[Mapping[str, str]]) -> float:
+    """Return the share of differences of two reruns within the rule fitted to all other sets."""
+    shares = []
+    for name in sorted({row["dataset"] for row in found}):
+        a, b = fitted([row for row in found if row["dataset"] != name])
+        own = []
+        for row in found:
+            if row["dataset"] == name:
+                spread = a * a * towards_half(float(row["mean"]), float(row["n"])) + b * b
+                values = np.array(row["values"].split(), dtype=float)
+                apart = [abs(one - other) for one, other in itertools.combinations(values, 2)]
+                own.append(np.mean(np.array(apart) <= Z95 * (2 * spread) ** 0.5 + 1e-9))
+        shares.append(np.mean(own))
+    return float(np.mean(shares))
+
+
+def table(found: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Yield the table of this folder's README."""
+    yield "| reruns | metric | setups | a | b | margin at 0.90, n = 100 | n = 1,000 | held |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for division, of in rule(found).items():
+        for metric, (a, b) in of.items():
+            own = _of(found, division, metric)
+            at = (Z95 * (2 * (a * a * towards_half(0.9, n) + b * b)) ** 0.5 for n in (100, 1000))
+            cells = [division, metric, str(len(own)), f"{a:.3f}", f"{b:.3f}"]
+            cells += [*(f"{one:.3f}" for one in at), f"{held(own):.3f}"]
+            yield f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
-    """Measure."""
+    """Measure, or say what was measured."""
+    if "--table" in sys.argv:
+        print("\n".join(table(rows())))
+        return
+    if "--rule" in sys.argv:
+        for division, of in rule(rows()).items():
+            print(f'    "{division}": {{')
+            print(
+                "".join(f'        "{name}": {one},\n' for name, one in of.items()), end="    },\n"
+            )
+        return
     given = [word for word in sys.argv[1:] if not word.startswith("-")]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     measure(Path(given[0]) if given else Path(tempfile.gettempdir()) / "rerun-spread")

@@ -9,7 +9,7 @@ import click
 #: Heading -> options as they are typed; an option of none of them stands under the last.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Images": (
-        "--images", "--modality", "--source", "--data", "--positive", "--max-images", "--columns",
+        "--images", "--modality", "--data", "--positive", "--max-images", "--columns",
         "--preset", "--finding", "--uncertain", "--group-copies", "--allow-outside", "--window",
     ),
     "Network and transfer": (

@@ -174,7 +174,7 @@ _READING = (
 #: Gives a command the options on how images are read, as one keyword argument, ``reading``.
 reading_options = gathered("reading", *_READING)
 
-#: Gives a command ``--images`` and ``--source``, among its ``words``.
+#: Gives a command ``--images`` and ``--data``, among its ``words``.
 images_option = gathered(
     "words",
     click.option(
@@ -182,7 +182,7 @@ images_option = gathered(
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
-    click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
+    click.option("--data", metavar="NAME", help="Which of the setup's sources the images are."),
     *_READING,
 )
 
