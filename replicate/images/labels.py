@@ -99,6 +99,12 @@ def labels_of(table: Table, rule: Rule) -> Labels:
     return found
 
 
+def as_written(table: Table, place: int) -> list[str | None]:
+    """Return what a column says, None where it says nothing."""
+    cells = (line.cells[place] for line in table.lines)
+    return [None if is_missing(cell) else cell for cell in cells]
+
+
 def plain(cell: str) -> str:
     """Return a cell with single spaces, and ``1.0`` as ``1``."""
     return cell.partition(".")[0] if _WHOLE.fullmatch(cell) else " ".join(cell.split())

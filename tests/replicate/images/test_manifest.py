@@ -217,6 +217,15 @@ def test_files_are_found_without_suffix_and_folder(folder: Path, picture: Write)
         read(folder, "file,class\n0,a\nscans/1.png,b\n")
 
 
+@pytest.mark.parametrize("name", ["other/0.png", "other/0", "more/0.png", "0.jpg", "scan/0.png"])
+def test_a_folder_that_is_named_is_not_left_for_another(
+    folder: Path, picture: Write, name: str
+) -> None:
+    picture(folder / "more" / "1.png", 9)
+    with pytest.raises(ImagesError, match=f"column file: {name} does not exist"):
+        read(folder, f"file,class\n{name},a\nscans/1.png,b\n")
+
+
 @pytest.mark.parametrize("words", [{"columns": "class=x"}, {"preset": "isic"}, {"finding": "x"}])
 def test_what_only_a_table_has(folder: Path, words: dict[str, str]) -> None:
     for where in (folder, "phantom:xray?n=40"):
