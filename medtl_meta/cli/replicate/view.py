@@ -134,7 +134,9 @@ def leakage_sentences(record: Record) -> list[str]:
     if "sentences" not in leakage:
         return []
     split, folds = spec["split"], leakage["folds"]
-    kind = f"{split['kind']} by {split['by']}" if split["kind"] != "official" else "official parts"
+    # Groups that are only copies of each other are not patients, nor any unit of a study.
+    by = "copies" if split["by"] == "group" and leakage.get("unit") == "copies" else split["by"]
+    kind = f"{split['kind']} by {by}" if split["kind"] != "official" else "official parts"
     seeds, models = plural(len(spec["seeds"]), "seed"), plural(len(folds), "model")
     texts = [f"Split: {kind}, {seeds}, {models}."]
     grouped, copied = leakage["groups"] is not None, leakage["near"]["groups"] > 0
