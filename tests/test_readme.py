@@ -1,6 +1,5 @@
 """What the README shows is what happens: its commands are run, its Python is executed."""
 
-from replicate.verdicts.reruns import margin_of
 from __future__ import annotations
 
 import csv
@@ -16,6 +15,7 @@ import pytest
 
 from db.database import open_database
 from metaanalysis.figures import FIGURES
+from replicate.verdicts.reruns import margin_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
