@@ -47,6 +47,9 @@ _ASKED = (
 #: Of the environment, what is said in one line.
 _MACHINE = ("system", "release", "machine", "cpu", "cores")
 
+#: Splits of which there is no more to say than what they take.
+WHOLE = {"official": "official parts", "external": "external, tested on another set"}
+
 Record = Mapping[str, Any]
 
 
@@ -131,7 +134,9 @@ def leakage_sentences(record: Record) -> list[str]:
     if "sentences" not in leakage:
         return []
     split, folds = spec["split"], leakage["folds"]
-    kind = f"{split['kind']} by {split['by']}" if split["kind"] != "official" else "official parts"
+    kind = f"{split['kind']} by {split['by']}"
+    if split["kind"] in WHOLE:
+        kind = WHOLE[split["kind"]]
     seeds, models = plural(len(spec["seeds"]), "seed"), plural(len(folds), "model")
     texts = [f"Split: {kind}, {seeds}, {models}."]
     grouped, copied = leakage["groups"] is not None, leakage["near"]["groups"] > 0
