@@ -43,8 +43,8 @@ WORDS: Mapping[str, str] = {
     "is black and {high:g} white, the 0.5th and 99.5th percentile of {measured:,} of them.",
     "trained on": "Trained on {count:,} images of {name}.",
     "tested on": "Tested on {count:,} images of {name}.",
-    "groups called alike": "Groups that are called the same in both sets, and taken for "
-    "different ones: {count:,}.",
+    "groups called alike": "Patients or groups that are called the same in both sets, and taken "
+    "for the same: {count:,}.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
     "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",

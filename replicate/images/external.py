@@ -16,8 +16,7 @@ from db.vocabulary import fold_case as fold
 from replicate.images.image_set import External, ImageSet
 from replicate.notes import Note
 
-#: Stands before names of images and groups of the set that is tested on: two sets may call
-#: different images and patients alike.
+#: Stands before the names of tested images: two sets may call different images alike.
 TESTED = "test set: "
 
 
@@ -128,9 +127,13 @@ def _classes(ours: ImageSet, other: ImageSet, named: Mapping[str, str]) -> dict[
 
 
 def _groups(ours: ImageSet, other: ImageSet) -> tuple[str, ...] | None:
-    """Return the groups of both; images of a set without any are each their own."""
+    """Return the groups of both; images of a set without any are each their own.
+
+    Groups of one name are one, and shared: sets are made of each other, and a false alarm costs
+    less than patients on both sides.
+    """
     if ours.groups is None and other.groups is None:
         return None
     own = ours.groups or ours.ids
-    theirs = other.groups or other.ids
-    return (*own, *(f"{TESTED}{name}" if name else "" for name in theirs))
+    theirs = other.groups or tuple(f"{TESTED}{name}" for name in other.ids)
+    return (*own, *theirs)

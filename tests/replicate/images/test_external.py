@@ -68,10 +68,12 @@ def test_classes_go_by_name_or_by_map(
     left = [note.values["classes"] for note in task.notes if note.code == "classes left out"]
     assert left == ([out] if out else [])
     shared = shared_groups(task, fold)
-    assert shared.state == ("none shared" if any(grouped) else "unknown")
+    both = len(set(theirs.groups or ()) & set(ours.groups or ()))
+    assert shared.state == ("shared" if both else "none shared" if any(grouped) else "unknown")
     assert shared.groups[2] == (len({task.groups[i] for i in fold.test}) if task.groups else 0)
     alike = [note.values["count"] for note in task.notes if note.code == "groups called alike"]
     assert bool(alike) == all(grouped)
+    assert shared.tested == sum(alike)
 
 
 def test_copies_across_the_two_sets_are_told() -> None:
