@@ -91,7 +91,7 @@ def plan(
     name: str | None = None,
     images: str | Path | ImageSet | None = None,
     *,
-    source: str | None = None,
+    data: str | None = None,
     database: Database | None = None,
     **words: Any,
 ) -> Plan:
@@ -99,7 +99,7 @@ def plan(
 
     Parameters
     ----------
-    name, images, source
+    name, images, data
         As of :func:`replicate.planning.make_plan`.
     database
         An open database, which has the study; None opens the default one.
@@ -114,14 +114,14 @@ def plan(
     """
     from replicate.planning import make_plan
 
-    return make_plan(name, images, source=source, opening=lambda: lent(database), **words)
+    return make_plan(name, images, data=data, opening=lambda: lent(database), **words)
 
 
 def replicate(
     name: str | None = None,
     images: str | Path | ImageSet | None = None,
     *,
-    source: str | None = None,
+    data: str | None = None,
     database: Database | None = None,
     **words: Any,
 ) -> RunResult:
@@ -129,7 +129,7 @@ def replicate(
 
     Parameters
     ----------
-    name, images, source, database, **words
+    name, images, data, database, **words
         As of :func:`plan`. ``plan(...).run(...)`` says more of where and on what.
 
     Returns
@@ -143,7 +143,7 @@ def replicate(
         It cannot run; what has been done stays for the next try.
     """
     with lent(database) as opened:
-        return plan(name, images, source=source, database=opened, **words).run(database=opened)
+        return plan(name, images, data=data, database=opened, **words).run(database=opened)
 
 
 def compare(what: str | int | None = None, *, database: Database | None = None) -> list[Comparison]:

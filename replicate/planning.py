@@ -209,7 +209,7 @@ def make_plan(
     name: str | None = None,
     images: str | Path | ImageSet | None = None,
     *,
-    source: str | None = None,
+    data: str | None = None,
     opening: Opening = open_database,
     chosen: str = "chosen by the caller",
     **words: Any,
@@ -223,8 +223,8 @@ def make_plan(
         study.
     images
         A set, or where it is (see :func:`replicate.images.opening.open_images`).
-    source
-        Which of the setup's sources the images are.
+    data
+        Which of the setup's sources the images are; by default that which their content shows.
     opening
         Opens the database that has the study.
     chosen
@@ -256,12 +256,12 @@ def make_plan(
                 "Give a setup, or images to run without a study.",
                 "medtl-meta replicate setups lists the setups; --images phantom needs no files.",
             )
-        if source is not None:
-            raise UsageError("--source names a source of a setup, and there is none.")
+        if data is not None:
+            raise UsageError("--data names a source of a setup, and there is none.")
         return Plan(specify_free(found, overrides=settings, chosen=chosen), found, reading=reading)
     setup, study, from_record = find_setup(name, opening)
     specified = specify(
-        setup, study=study, source=source, images=found, overrides=settings, chosen=chosen
+        setup, study=study, source=data, images=found, overrides=settings, chosen=chosen
     )
     return Plan(specified, found, from_record=from_record, reading=reading)
 

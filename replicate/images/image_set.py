@@ -53,6 +53,8 @@ class ImageSet:
         Whether they are synthetic: never evidence on medicine.
     notes
         What was left out, passed over or put together when they were read.
+    published
+        Name of the published set whose file they are, by its checksum; None where that is not so.
     """
 
     name: str
@@ -67,6 +69,7 @@ class ImageSet:
     source: str = ""
     phantom: bool = False
     notes: tuple[Note, ...] = ()
+    published: str | None = None
 
     def __post_init__(self) -> None:
         # What is made of a set has its hashes too: no file is read twice for them.
@@ -109,6 +112,18 @@ class ImageSet:
             line = (name, str(self.labels[index]), group, part, self.fingerprint(index))
             digest.update("\0".join(line).encode() + b"\n")
         return digest.hexdigest()
+
+    @cached_property
+    def pictures(self) -> str:
+        """SHA-256 over all images with their classes, whatever else is said of them.
+
+        Names, parts and groups, which a user may add or change, are no part of it.
+        """
+        lines = sorted(
+            f"{self.classes[label].casefold()}\0{self.fingerprint(index)}"
+            for index, label in enumerate(self.labels.tolist())
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> ImageSet:
         """Return the images at the given places, in that order; classes stay as they are."""

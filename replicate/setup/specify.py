@@ -26,10 +26,11 @@ from replicate.setup.defaults import (
     HIDDEN,
     TIED_TO_HEAD,
     TIED_TO_TL_TYPE,
+    VALIDATION,
     house_defaults,
 )
 from replicate.setup.fidelity import SCALE, Departure, FidelityNote, Reduction
-from replicate.setup.files import PATHS, Setup, Source, among, backing, setup_names
+from replicate.setup.files import PATHS, Setting, Setup, Source, among, backing, setup_names
 from replicate.setup.ledger import Account
 from replicate.spec import Ledger, Spec
 from replicate.terms import (
@@ -103,8 +104,8 @@ def specify(
     database
         Where the setup's study is looked up; None opens the default one.
     source
-        Which of the setup's sources the images are; by default recognised by the classes of
-        `images`, or the setup's first.
+        Which of the setup's sources the images are; by default the one that the content of
+        `images` shows, or the setup's first where no images are given.
     images
         The images, where they are at hand.
     overrides
@@ -134,12 +135,18 @@ def specify(
     enter(account, data, study, asked)
     level = data.fidelity if setup.study is not None else None
     if images is not None:
-        fit_split(account, images, asked, free=setup.study is None and not setup.settings)
+        fit_split(account, images, asked, free=data.source is None)
     spec, ledger = account.settle(
         study=setup.study,
         setup=setup.key if setup.key in setup_names() else None,
         fidelity=level,
     )
+    rule = spec.evaluation.threshold
+    if rule and data.known and len(data.known) != 2:
+        raise UsageError(
+            f"--threshold {rule}: {data.name} has {len(data.known)} classes.",
+            "A threshold tells two classes apart; of more, the most probable one is called.",
+        )
     note = None
     if level is not None:
         departures = (*account.departures, *layers.departures_of_spec(spec))
@@ -211,8 +218,7 @@ class _Layers:
             tied |= set(TIED_TO_HEAD)
         if tl_type == HYBRID != before:
             tied |= {path for path in PATHS if path.startswith("augmentation.")}
-        source = self.data.source
-        for settings in (setup.settings, source.settings if source else {}):
+        for settings in (setup.settings, self._of_source()):
             for path, setting in settings.items():
                 default = account.value(path)
                 if setting.reported is not None and study is not None:
@@ -234,6 +240,14 @@ class _Layers:
                 account.choose(path, value, because)
         self._fit(tl_type, asked)
         return planned
+
+    def _of_source(self) -> dict[str, Setting]:
+        """Return what the source of the images says; how to split where they say it is theirs."""
+        source = self.data.source
+        said = dict(source.settings) if source else {}
+        if self.data.grouped:
+            said.pop("split.by", None)
+        return said
 
     def _consequences(self) -> dict[str, Any]:
         """Return what the caller's choices imply and does not say."""
@@ -257,6 +271,11 @@ class _Layers:
             account.assume(phase, half, reason, "house")
         if account.value("transfer.head.kind") == "mlp" and account.value(hidden) is None:
             account.assume(hidden, HIDDEN, "house default: an mlp needs a hidden layer", "house")
+        watched = {"training.patience": "training stops by", "evaluation.threshold": "is chosen on"}
+        used = [f"{path}: {how} them" for path, how in watched.items() if account.value(path)]
+        if used and account["split.validation"].origin == "house":
+            reason = f"house default: a tenth; {used[0]}"
+            account.assume("split.validation", VALIDATION, reason, "house")
         share = "preprocessing.crop_share"
         # The share that a network documents goes with the way of resizing that it documents.
         if account.value("preprocessing.resize") != "crop" and account[share].origin == "house":

@@ -27,6 +27,7 @@ from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.setup.specify import specify_free
 from replicate.spec import Ledger, Spec
+from replicate.terms import CONTROL
 from replicate.training.compute import Compute
 from tests.replicate import processes
 
@@ -41,6 +42,14 @@ SPEC: dict[str, Any] = {
     "training": {"epochs": 2},
     "split": {"kind": "k-fold", "folds": 2},
     "seeds": [0, 1],
+}
+
+
+CONTROL_OF: dict[str, Any] = {
+    "network.name": "LeNet5",
+    "transfer.tl_type": CONTROL,
+    "preprocessing.size": 32,
+    "training.epochs": 2,
 }
 
 
@@ -84,6 +93,26 @@ def test_a_run_is_finished_once_and_read_again(images: ImageSet, folders: dict[s
     assert "Resumed: 3 of 4 models were done." in messages
 
 
+@pytest.mark.parametrize("head", ["linear", "lda"])
+def test_frozen_random_weights_are_said_to_be_a_control(
+    head: str, images: ImageSet, folders: dict[str, Any]
+) -> None:
+    chosen = {**CONTROL_OF, "transfer.head.kind": head, "seeds": [0, 1]}
+    specified = specify_free(images, overrides=chosen)
+    with open_database(folders["runs"].parent / "mine.sqlite") as database:
+        result = replicate(
+            specified.spec, images, ledger=specified.ledger, database=database, **folders
+        )
+        (row,) = listed(database)
+    assert (row["tl_type"], row["state"]) == (CONTROL, "finished")
+    assert all(CONTROL in [note.code for note in one.notes] for one in result.fitted)
+    # Each seed draws a network of its own, of which nothing is trained.
+    assert len({one.proof.frozen_parameters for one in result.fitted}) == 1
+    assert all(one.proof.state == "unchanged" and not one.proof.trained for one in result.fitted)
+    first, second = (one.predictions.probabilities for one in result.fitted)
+    assert not np.allclose(first, second)
+
+
 def test_what_is_found_becomes_part_of_the_name(images: ImageSet, folders: dict[str, Any]) -> None:
     spec = Spec.model_validate({**SPEC, "split": {"kind": "hold-out"}, "seeds": [0]})
     result = replicate(spec, images, **folders)
@@ -122,6 +151,40 @@ def test_rows_hold_what_the_result_holds(
         assert "torch" in outcome["environment"]
         assert result.comparison is not None
         assert {value.verdict.verdict for value in result.comparison.values} == {"not comparable"}
+
+
+def test_a_rerun_that_differs_is_told_with_both_results(
+    images: ImageSet,
+    folders: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    spec = Spec.model_validate({**SPEC, "seeds": [0]})
+    with open_database(str(tmp_path / "own.sqlite")) as database:
+        first = replicate(spec, images, database=database, **folders)
+        assert first.reruns == ()
+        # Another machine: the same settings, and other bits.
+        monkeypatch.setattr("replicate.training.loop.rate_factor", lambda *_: 0.01)
+        words = {**folders, "runs": tmp_path / "elsewhere"}
+        words["compute"] = replace(folders["compute"], threads=2)
+        again = replicate(spec, images, database=database, **words)
+        assert again.evaluation.metrics != first.evaluation.metrics
+        (told,) = again.reruns
+        assert told["apart"] == {"torch.threads": [1, 2]}
+        assert told["different"] > 0
+        pooled = {v["metric"]: (v["first"], v["value"]) for v in told["values"]}
+        for place, result in enumerate((first, again)):
+            value = result.evaluation.pooled("auc").value
+            assert pooled["AUC"][place] == pytest.approx(value, abs=1e-8)
+        assert [row["state"] for row in listed(database)] == ["finished"]
+        (stored,) = database.rows(
+            "SELECT value FROM run_metric WHERE metric = 'AUC' "
+            "AND seed IS NULL AND fold IS NULL AND class_label IS NULL"
+        )
+        assert stored["value"] == first.evaluation.pooled("auc").value
+        # A third one that is as the first finds it, and what differed.
+        assert [*replicate(spec, images, database=database, **folders).reruns] == [told]
+        assert len(replicate(spec, images, database=database, **words).reruns) == 1
 
 
 def test_a_stop_by_hand_and_a_fault_are_written_down(

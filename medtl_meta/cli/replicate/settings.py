@@ -85,6 +85,12 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Hold out this share for testing.",
     ),
     ("--validation", Finite(0, 1, max_open=True), "SHARE", "Share for validation."),
+    (
+        "--threshold",
+        str,
+        "RULE",
+        "Of two classes, chosen on validation images: youden, sensitivity=0.95, specificity=0.9.",
+    ),
     ("--positive", str, "CLASS", "Class whose sensitivity is meant."),
     ("--max-images", whole(2), "N", "Use a sample of so many images."),
 )
@@ -174,7 +180,7 @@ _READING = (
 #: Gives a command the options on how images are read, as one keyword argument, ``reading``.
 reading_options = gathered("reading", *_READING)
 
-#: Gives a command ``--images`` and ``--source``, among its ``words``.
+#: Gives a command ``--images`` and ``--data``, among its ``words``.
 images_option = gathered(
     "words",
     click.option(
@@ -182,7 +188,7 @@ images_option = gathered(
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
-    click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
+    click.option("--data", metavar="NAME", help="Which of the setup's sources the images are."),
     *_READING,
 )
 
@@ -198,6 +204,13 @@ compute_options = gathered(
         help="Where to compute: auto (the fastest), cuda, cuda:1, mps, cpu.",
     ),
     click.option("--workers", type=whole(0), metavar="N", help="Threads that decode images."),
+    click.option(
+        "--threads",
+        type=whole(1),
+        metavar="N",
+        help="Threads of the CPU. The last bits of what is trained depend on how many, those of "
+        "features do not.  [default: one for each core]",
+    ),
     click.option(
         "--deterministic/--fast",
         default=True,
