@@ -150,8 +150,9 @@ def probabilities(
     scaled /= arrays["scale"].astype(features.dtype)
     how = {"linear": _linear, "svm": _svm, "k-nn": _neighbours, "trees": _trees}[kind]
     parts = [how(arrays, scaled[start : start + _ROWS]) for start in range(0, len(scaled), _ROWS)]
-    return of_all_classes(np.concatenate([*parts, np.empty((0, len(arrays["classes"])))]),
-                          arrays["classes"], classes)
+    return of_all_classes(
+        np.concatenate([*parts, np.empty((0, len(arrays["classes"])))]), arrays["classes"], classes
+    )
 
 
 def softmax(values: Floats) -> Floats:
