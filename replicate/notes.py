@@ -18,7 +18,22 @@ WORDS: Mapping[str, str] = {
     "links passed over": "Links passed over, which lead nowhere or to what is read already: "
     "{count:,}, the first {first}.",
     "folder entered": "The classes are the folders in {folder}.",
-    "one class in any case": "{others} and {kept} are one class: they differ in case only.",
+    "published form": "Read as a table of {form}, whose columns it has.",
+    "missing words": "{count:,} cells of the column {column} are empty: they say {words}.",
+    "no class": "Images without a class left out: {count:,}; the column {column} says {words}.",
+    "uncertain left out": "Images of an uncertain label (-1) left out: {count:,}; --uncertain "
+    "positive or negative takes them.",
+    "uncertain taken": "Images of an uncertain label (-1), taken as {taken}: {count:,}.",
+    "not mentioned": "Images of which nothing says whether they have {finding}, taken as "
+    "without: {count:,}.",
+    "several findings": "Images of several findings left out: {count:,}; --finding NAME takes "
+    "all, and tells one finding from all others.",
+    "no finding named": "Images of which no finding is named left out: {count:,}.",
+    "other views": "Images of other views than {taken} left out: {views}.",
+    "rows of one image": "Lines that repeat an image with the same class: {count:,}.",
+    "copies grouped": "Near copies stay together: {images:,} images in {clusters:,} clusters, the "
+    "largest of {largest:,} (at most {threshold} of 256 bits differ).",
+    "one class in any case": "{others} and {kept} are one class: only case or space differ.",
     "classes left out": "{classes:images of} left out: the task has no such class.",
     "window chosen": "The window {window} shows {count:,} of {of:,} images.",
     "one range": "{count:,} {kind} do not say how their values are shown: in all of them {low:g} "
@@ -32,6 +47,9 @@ WORDS: Mapping[str, str] = {
     "area pooled over folds": "The AUC of {pooled:.3f} orders the scores of all folds "
     "together, though each comes from a model of its own scale; the mean of the folds' own is "
     "{mean:.3f}.",
+    # Weights.
+    "tensors left out": "Of the file of weights, {count} tensors are no part of the feature "
+    "extraction and were left out, first {first}",
     # Training.
     "no class weights": "k-NN knows no class weights: it was fitted without them",
     "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "

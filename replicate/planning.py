@@ -15,6 +15,7 @@ from db.database import Database, open_database
 from db.errors import NotFoundError, UsageError, WeightsError
 from db.literature import Study
 from replicate.images.image_set import ImageSet
+from replicate.images.reading import taken
 from replicate.places import runs_folder
 from replicate.record import RESULT, Finished, read_record
 from replicate.setup.data import address_of
@@ -205,7 +206,6 @@ def make_plan(
     images: str | Path | ImageSet | None = None,
     *,
     source: str | None = None,
-    allow_outside: bool = False,
     opening: Opening = open_database,
     chosen: str = "chosen by the caller",
     **words: Any,
@@ -221,15 +221,14 @@ def make_plan(
         A set, or where it is (see :func:`replicate.images.opening.open_images`).
     source
         Which of the setup's sources the images are.
-    allow_outside
-        Whether the images may lie outside their set's folder, too.
     opening
         Opens the database that has the study.
     chosen
         What the ledger says of the caller's settings.
     words
         These, by the names of the command line's options (``epochs=5``, ``tl="fine-tuning"``,
-        ``unfreeze="blocks:2"``); see :data:`replicate.setup.overrides.OPTIONS`.
+        ``unfreeze="blocks:2"``); see :data:`replicate.setup.overrides.OPTIONS`, and for how images
+        are read (``allow_outside=True``) :class:`replicate.images.reading.Reading`.
 
     Raises
     ------
@@ -240,6 +239,7 @@ def make_plan(
     ImagesError
         No such images.
     """
+    reading, words = taken(words)
     settings = overrides(words)
     found = None
     if isinstance(images, ImageSet):
@@ -247,9 +247,7 @@ def make_plan(
     elif images is not None:
         from replicate.images.opening import open_images
 
-        found = open_images(
-            images, size=settings.get("preprocessing.size"), allow_outside=allow_outside
-        )
+        found = open_images(images, size=settings.get("preprocessing.size"), reading=reading)
     if name is None:
         if found is None:
             raise UsageError(

@@ -15,6 +15,7 @@ from replicate.contest.grid import Cell, Entrant, cells, hold
 from replicate.contest.summary import summarise
 from replicate.images.image_set import ImageSet
 from replicate.images.opening import open_images
+from replicate.images.reading import USUAL, Reading
 from replicate.networks.builders import builder_for, check_size
 from replicate.run import Running, check_words, replicate
 from replicate.setup.overrides import TL_TYPE
@@ -49,7 +50,7 @@ def contest_cells(
     design: Design | None = None,
     *,
     modalities: Sequence[str] = (),
-    allow_outside: bool = False,
+    reading: Reading = USUAL,
 ) -> list[Cell]:
     """Return the runs of a contest: TL types x backbones x seeds on every image set.
 
@@ -61,8 +62,8 @@ def contest_cells(
         None takes the defaults of :class:`Design`.
     modalities
         Of each set in turn, for the reader; none, or as many as there are sets.
-    allow_outside
-        Whether images may lie outside their set's folder, too.
+    reading
+        How all of them are read.
 
     Raises
     ------
@@ -80,9 +81,7 @@ def contest_cells(
     size = design.settings.get("preprocessing.size", Preprocessing().size)
     entrants = [
         Entrant(
-            one
-            if isinstance(one, ImageSet)
-            else open_images(one, size=size, allow_outside=allow_outside),
+            one if isinstance(one, ImageSet) else open_images(one, size=size, reading=reading),
             modality,
         )
         for one, modality in zip_longest(images, modalities)
@@ -120,7 +119,7 @@ def hold_contest(
     design: Design | None = None,
     *,
     modalities: Sequence[str] = (),
-    allow_outside: bool = False,
+    reading: Reading = USUAL,
     metric: str = "auc",
     folder: Path | None = None,
     each: Callable[[dict[str, Any]], None] | None = None,
@@ -130,7 +129,7 @@ def hold_contest(
 
     Parameters
     ----------
-    images, design, modalities, allow_outside
+    images, design, modalities, reading
         As of :func:`contest_cells`.
     metric
         That the summary compares: ``auc``, ``accuracy`` or ``balanced_accuracy``.
@@ -154,7 +153,7 @@ def hold_contest(
     check_words(running)
     metric, rows = Lexicon("metric", CONTEST_METRICS).resolve(metric), []
     for row in run_cells(
-        contest_cells(images, design, modalities=modalities, allow_outside=allow_outside),
+        contest_cells(images, design, modalities=modalities, reading=reading),
         folder=folder,
         **running,
     ):

@@ -57,11 +57,13 @@ def of_files(
     entries: Sequence[Entry],
     source: str,
     notes: Sequence[Note] = (),
+    *,
+    positive: str | None = None,
     window: str | None = None,
 ) -> ImageSet:
     """Make an image set of files; sorts them by name, so that no file system's order matters.
 
-    Classes that differ in case only are one, which a note says.
+    Classes that differ in case or space only are one, which a note says; `positive` is the last.
     Groups join what shares a patient, a group id or a near-copy id; DICOM without any of these
     is grouped by PatientID. They are unknown (None) where no image has any. `window` shows what
     takes one; what says nothing of its window shares a range (:mod:`replicate.images.ranges`).
@@ -76,11 +78,12 @@ def of_files(
     entries, spelt = one_case(sorted(entries, key=lambda entry: entry.name))
     if not entries:
         raise ImagesError(f"{name}: holds no image.", "Images are PNG, JPEG, BMP, TIFF or DICOM.")
-    classes = sorted({entry.label for entry in entries})
+    known = {entry.label for entry in entries}
+    classes = sorted(known, key=lambda label: (label == positive, label))
     if len(classes) == 1:
         raise ImagesError(
             f"{name}: all {len(entries)} images are of one class ({classes[0]}).",
-            "There is nothing to tell apart: give at least two classes.",
+            " ".join([*map(str, notes), "Nothing to tell apart: give at least two classes."]),
         )
     groups, about = _groups(entries)
     shown, told = showings([(entry.name, entry.path, entry.frame) for entry in entries], window)
@@ -101,20 +104,23 @@ def of_files(
 
 
 def one_case(entries: Sequence[Entry]) -> tuple[list[Entry], list[Note]]:
-    """Give classes that differ in case only one name, the most frequent; say which they were."""
+    """Give classes that differ in case or space only one name, the most frequent; say which."""
     spellings: dict[str, Counter[str]] = {}
     for entry in entries:
-        spellings.setdefault(entry.label.casefold(), Counter())[entry.label] += 1
+        spellings.setdefault(_one_spaced(entry.label).casefold(), Counter())[entry.label] += 1
     kept: dict[str, str] = {}
     notes = []
     for found in spellings.values():
         first, *others = sorted(found, key=lambda label: (-found[label], label))
+        first = _one_spaced(first)
         kept |= dict.fromkeys(found, first)
         if others:
             notes.append(Note("one class in any case", {"kept": first, "others": others}))
-    if not notes:
-        return list(entries), []
     return [replace(entry, label=kept[entry.label]) for entry in entries], notes
+
+
+def _one_spaced(label: str) -> str:
+    return " ".join(label.split())
 
 
 def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from db.errors import ImagesError
 from replicate.images.files import Entry, of_files, one_case
 from replicate.images.image_set import ImageSet
-from replicate.images.manifest import METADATA, fault, is_there, read_table
+from replicate.images.manifest import METADATA, Listing, is_there, read_listing
 from replicate.images.masks import class_folders, images_of_class
 from replicate.images.naming import (
     exact_parts,
@@ -20,6 +20,8 @@ from replicate.images.naming import (
     is_for_masks,
     parts_among,
 )
+from replicate.images.reading import USUAL, Reading
+from replicate.images.tables import Table
 from replicate.images.within import Tree, Within
 from replicate.notes import Note
 
@@ -30,7 +32,7 @@ _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8}(?=\.(gz|bz2|xz|zip)$))?\.[a-z0-9_~-]{1,1
 _KINDS = 8
 
 
-def open_folder(folder: Path, *, allow_outside: bool = False) -> ImageSet:
+def open_folder(folder: Path, *, reading: Reading = USUAL) -> ImageSet:
     """Open a folder with one subfolder a class, or one a part with one a class in each.
 
     Parts are called ``train``, ``val``, ``test`` and what else people call them
@@ -39,7 +41,8 @@ def open_folder(folder: Path, *, allow_outside: bool = False) -> ImageSet:
     Segmentations beside or under images are left out (see :mod:`replicate.images.masks`), as is
     what is no image; `notes` count all of it. A ``metadata.csv`` with columns ``file`` (relative
     to the folder) and ``split``, ``patient_id``, ``group_id`` or ``near_dup_group`` gives parts and
-    groups. Links are followed; those that lead out of the folder only with `allow_outside`.
+    groups. Links are followed; those that lead out of the folder only with
+    `reading.allow_outside`.
 
     Raises
     ------
@@ -47,29 +50,30 @@ def open_folder(folder: Path, *, allow_outside: bool = False) -> ImageSet:
         No class, one class, a class without images, parts beside classes, folds, or a metadata.csv
         that contradicts the folder; a link that leads out of it.
     """
-    within = Within(folder, allow_outside)
+    within = Within(folder, reading.allow_outside)
     whole = within.tree()
-    reading = _Reading(within)
-    tree = reading.entered(whole)
+    found = _Reading(within)
+    tree = found.entered(whole)
     if not tree.below:
         raise ImagesError(
             f"{folder}: has no subfolders, so no classes.",
             "Put the images of each class into a folder of its own, or name them in a CSV.",
         )
-    reading.read(tree)
-    reading.check(tree.path)
+    found.read(tree)
+    found.check(tree.path)
     # A table above the classes names files by their path from there.
     base = folder if (folder / METADATA).is_file() else tree.path
-    entries = [
-        replace(entry, name=entry.path.relative_to(base).as_posix()) for entry in reading.entries
-    ]
-    notes = reading.notes(whole, tree, base)
+    above = len((base / "x").as_posix()) - 1
+    entries = [replace(entry, name=entry.path.as_posix()[above:]) for entry in found.entries]
+    notes = found.notes(whole, tree, base)
     if (base / METADATA).is_file():
-        entries, unlisted = _described(within, base, entries)
+        listing = read_listing(within.checked(base / METADATA), within, reading, labelled=False)
+        entries, unlisted = _described(listing, entries)
+        notes += listing.notes
         if unlisted:
             notes.append(Note("unlisted images", {"table": METADATA, "count": unlisted}))
     name = folder.name or folder.absolute().name
-    return of_files(name, entries, f"folder {name}", notes)
+    return of_files(name, entries, f"folder {name}", notes, window=reading.window)
 
 
 @dataclass
@@ -150,17 +154,22 @@ class _Reading:
         parts = {} if part else exact_parts(k for k, one in tree.below.items() if one.every_image())
         if "train" not in parts.values() or len({*parts.values()}) < 2:
             parts = {}
-        seen: set[Path] = set()
+        if any(one.linked for one in tree.walk()):
+            images = self._once(images)
+        for path in images:
+            own = parts.get(path.relative_to(tree.path).parts[0]) if parts else part
+            self.entries.append(Entry("", path, label, own))
+
+    def _once(self, images: list[Path]) -> list[Path]:
+        """Return images without those that a link leads to again."""
         root, real_root = self.within.folder, self.within.real(self.within.folder)
         reals = {path: self.within.real(self.within.checked(path)) for path in images}
+        kept: dict[Path, Path] = {}
         # What lies there itself goes before links to it.
         for path in sorted(images, key=lambda p: reals[p] != real_root / p.relative_to(root)):
-            if reals[path] in seen:
+            if kept.setdefault(reals[path], path) is not path:
                 self.again.append(path)
-                continue
-            seen.add(reals[path])
-            own = parts.get(path.relative_to(tree.path).parts[0], part)
-            self.entries.append(Entry("", path, label, own))
+        return list(kept.values())
 
     def check(self, folder: Path) -> None:
         """Refuse parts that do not train, that know other classes, or that not all images have."""
@@ -225,13 +234,12 @@ def _kind(path: Path) -> str:
     return found[0] if found else "without suffix"
 
 
-def _described(within: Within, base: Path, entries: list[Entry]) -> tuple[list[Entry], int]:
+def _described(listing: Listing, entries: list[Entry]) -> tuple[list[Entry], int]:
     """Add parts and groups from metadata.csv; return how many images it does not name too."""
-    place = within.checked(base / METADATA)
-    rows = {row.name: row for row in read_table(place)}
+    rows = {row.name: row for row in listing.entries}
     known = {entry.name: entry for entry in entries}
     for row in rows.values():
-        _agrees(place, row, known)
+        _agrees(listing.table, row, known)
     # Class, part and place are those of the folder.
     described = [
         replace(told, path=entry.path, label=entry.label, part=told.part or entry.part)
@@ -242,20 +250,20 @@ def _described(within: Within, base: Path, entries: list[Entry]) -> tuple[list[E
     partless = [entry.name for entry in described if entry.part is None]
     if partless and len(partless) < len(described):
         raise ImagesError(
-            f"{place}: gives a split to some images and none to {partless[0]}.",
+            f"{listing.table.path}: gives a split to some images and none to {partless[0]}.",
             "Give all images a split, or none.",
         )
     return described, len(known.keys() - rows.keys())
 
 
-def _agrees(place: Path, row: Entry, known: Mapping[str, Entry]) -> None:
+def _agrees(table: Table, row: Entry, known: Mapping[str, Entry]) -> None:
     entry = known.get(row.name)
     if entry is None:
         if is_there(row.path):
             return  # an image outside the class folders, or a mask: passed over, and counted
         hint = "Restore the file or take its line out."
-        raise fault(place, row.line, "file", f"{row.name} does not exist", hint)
+        raise table.fault(row.line, "file", f"{row.name} does not exist", hint)
     for column, said, there in (("class", row.label, entry.label), ("split", row.part, entry.part)):
         if said and there and said.casefold() != there.casefold():
             what = f"{said}, but the file lies in {there}"
-            raise fault(place, row.line, column, what, "Mend the table or move the file.")
+            raise table.fault(row.line, column, what, "Mend the table or move the file.")

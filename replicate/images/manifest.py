@@ -1,148 +1,114 @@
-"""A CSV that says of each image its class and, where known, its part and its patient."""
+"""A table that says of each image its class and, where known, its part and its patient."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 
 from db.errors import ImagesError
+from replicate.images.columns import Columns, columns_of
 from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
+from replicate.images.labels import Labels, labels_of
+from replicate.images.naming import exact_parts
+from replicate.images.reading import USUAL, Reading
+from replicate.images.tables import Line, Table, is_missing, read_table
 from replicate.images.within import ALLOW, Within
+from replicate.notes import Note
 
-#: The table that a class folder may hold; most bytes of one.
+#: The table that a class folder may hold.
 METADATA = "metadata.csv"
-MOST = 256 * 2**20
-
-#: What a part is called in folders and tables -> what it is called here.
-PART_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-
-#: Column -> the headings under which it is found; the first is what messages call it.
-HEADINGS = {
-    "file": ("file", "path", "filename", "image"),
-    "label": ("class", "label"),
-    "part": ("split", "part"),
-    "patient": ("patient_id", "patient"),
-    "group": ("group_id", "group"),
-    "near": ("near_dup_group",),
-    "frame": ("frame",),
-}
+#: Use of a column -> the field of an entry that it fills.
+_FIELDS = {"part": "part", "patient": "patient", "group": "group", "copy": "near", "frame": "frame"}
 
 
-def open_manifest(path: Path, *, allow_outside: bool = False) -> ImageSet:
+def open_manifest(path: Path, *, reading: Reading = USUAL) -> ImageSet:
     """Open the images that a CSV names, relative to its folder and below it.
 
     Columns: ``file`` and ``class`` (or ``label``); optional ``split`` (train, val, test),
     ``patient_id`` or ``group_id`` (images that must not be torn apart), ``near_dup_group``
-    (further images that belong together) and ``frame`` (of several in a file). Comma, semicolon
-    or tab; UTF-8. Other columns are not read. What lies outside the folder, by its path or by a
-    link, is read only with `allow_outside`.
+    (further images that belong together) and ``frame`` (of several in a file); others with
+    `reading`. Comma, semicolon or tab; UTF-8. A file may be named without its suffix
+    or sub-folder. Images without a class are left out; what else was decided stands in the notes
+    of the set. What lies outside the folder, by its path or by a link, is read only with
+    `reading.allow_outside`.
 
     Raises
     ------
     ImagesError
         With line and column: a cell is missing or unknown, a file does not exist, occurs twice or
         lies outside the folder.
+    UsageError
+        A column or finding was named that the table does not have.
     """
-    within = Within(path.parent, allow_outside)
-    rows = read_table(path)
+    within = Within(path.parent, reading.allow_outside)
+    listing = read_listing(path, within, reading)
+    table, rows, called = listing.table, listing.entries, listing.heading
     for row in rows:
-        if not row.label:
-            raise fault(path, row.line, "class", "is empty", "Give every image a class.")
         if not within.holds(row.path):
             what = f"{row.name} lies outside the folder of the table"
-            raise fault(path, row.line, "file", what, ALLOW)
+            raise table.fault(row.line, called("image"), what, ALLOW)
         if not is_there(row.path):
             hint = f"Looked for {row.path}."
-            raise fault(path, row.line, "file", f"{row.name} does not exist", hint)
+            raise table.fault(row.line, called("image"), f"{row.name} does not exist", hint)
         if not is_image(row.path):
-            raise fault(path, row.line, "file", f"{row.name} is no kind of image that can be read")
+            what = f"{row.name} is no kind of image that can be read"
+            raise table.fault(row.line, called("image"), what)
     parts = [row.part is not None for row in rows]
     if any(parts) and not all(parts):
-        raise fault(
-            path,
-            rows[parts.index(False)].line,
-            "split",
-            "is empty, and other rows have one",
-            "Give all images a split, or none.",
-        )
+        hint = "Give all images a split, or none."
+        what = "is empty, and other rows have one"
+        raise table.fault(rows[parts.index(False)].line, called("part"), what, hint)
     # Named by file and frame: others may be of the same file.
     entries = [
         row if row.frame is None else replace(row, name=f"{row.name}#{row.frame}") for row in rows
     ]
-    return of_files(path.stem, entries, f"manifest {path.name}")
+    source = f"manifest {path.name}"
+    notes, positive = listing.notes, listing.positive
+    return of_files(path.stem, entries, source, notes, positive=positive, window=reading.window)
 
 
-def read_table(path: Path) -> list[Entry]:
-    """Read the table of a manifest, or the metadata.csv of a class folder.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The images that a table names, each called by its file, relative to the table's folder."""
 
-    Entries are named by their files as the table writes them, relative to its folder.
+    table: Table
+    columns: Columns
+    entries: list[Entry]
+    notes: list[Note]
+    positive: str | None
+
+    def heading(self, use: str) -> str:
+        """Return what the column of a use is called."""
+        return self.table.heading[self.columns.places[use]]
+
+
+def read_listing(
+    path: Path, within: Within, reading: Reading = USUAL, *, labelled: bool = True
+) -> Listing:
+    """Read the table of a manifest, or the metadata.csv of a class folder, which need no classes.
 
     Raises
     ------
-    ImagesError
-        With line and column.
+    ImagesError, UsageError
+        As of :func:`open_manifest`, but files are not looked at.
     """
-    try:
-        size = path.stat().st_size
-        if size > MOST:
-            raise ImagesError(f"{path}: {size:,} bytes are more than {MOST:,}.", "Split the table.")
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            text = stream.read()
-    except UnicodeDecodeError as error:
-        raise ImagesError(f"{path}: is not UTF-8 text.", "Save it as CSV in UTF-8.") from error
-    except OSError as error:
-        raise ImagesError(f"{path}: {error.strerror}.", "Check the path and its rights.") from error
-    if not text:
-        raise ImagesError(f"{path}: the file is empty.", "Its first line names the columns.")
-    if "\0" in text:
-        raise ImagesError(f"{path}: holds NUL characters.", "Save it as CSV in UTF-8.")
-    first = io.StringIO(text).readline()
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
-    try:
-        return _rows(path, reader)
-    except csv.Error as error:
-        raise ImagesError(f"{path}:{reader.line_num}: {error}.", "Mend the line.") from error
-
-
-def _rows(path: Path, reader: Any) -> list[Entry]:
-    heading = [name.strip().lower() for name in next(reader, [])]
-    columns = {
-        name: heading.index(found)
-        for name, words in HEADINGS.items()
-        if (found := next((word for word in words if word in heading), None)) is not None
-    }
-    if "file" not in columns:
-        raise ImagesError(
-            f"{path}:1: there is no column file.", f"It has {', '.join(heading) or 'none'}."
-        )
-    if path.name != METADATA and "label" not in columns:
-        raise ImagesError(
-            f"{path}:1: there is no column class (or label).", f"It has {', '.join(heading)}."
-        )
-    rows: list[Entry] = []
-    seen: dict[tuple[str, str | None], int] = {}
-    rows.extend(
-        _row(path, reader.line_num, cells, columns, seen)
-        for cells in reader
-        if any(cell.strip() for cell in cells)
-    )
-    if not rows:
+    table = read_table(path)
+    columns = columns_of(table, reading, labelled=labelled)
+    if not table.lines:
         raise ImagesError(f"{path}: names no image.", "Each line below the first is one image.")
-    return rows
+    labels = labels_of(table, columns.rule) if columns.rule else None
+    lines = _Lines(table, columns, _Files(within, path.parent))
+    entries = list(lines.entries(labels, labelled=labelled))
+    notes = [*columns.notes, *lines.notes(), *(labels.notes if labels and labelled else ())]
+    if not entries:
+        why = " ".join(map(str, notes))
+        raise ImagesError(f"{path}: no image is left.", why or "Give every image a class.")
+    return Listing(table, columns, entries, notes, labels.positive if labels else None)
 
 
 def is_there(path: Path) -> bool:
@@ -153,33 +119,133 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def _row(
-    path: Path,
-    line: int,
-    cells: list[str],
-    columns: Mapping[str, int],
-    seen: dict[tuple[str, str | None], int],
-) -> Entry:
-    values: dict[str, Any] = dict.fromkeys(HEADINGS)
-    for name, place in columns.items():
-        if place < len(cells):
-            values[name] = cells[place].strip() or None
-    file = (values.pop("file") or "").replace("\\", "/")
-    if not file:
-        raise fault(path, line, "file", "is empty")
-    key = (file, values["frame"])
-    if key in seen:
-        raise fault(path, line, "file", f"{file} is already in line {seen[key]}")
-    seen[key] = line
-    part = values["part"]
-    if part is not None:
-        if part.lower() not in PART_NAMES:
-            raise fault(path, line, "split", f"no such part {part!r}", "Use train, val or test.")
-        part = PART_NAMES[part.lower()]
-    values |= {"part": part, "label": values["label"] or ""}
-    return Entry(file, path.parent / file, line=line, **values)
+@dataclass
+class _Files:
+    """Where the files are that a table names."""
+
+    within: Within
+    folder: Path
+    _index: dict[str, list[Path]] | None = None
+
+    def of(self, name: str) -> list[tuple[str, Path]]:
+        """Return the files that a name can mean, each by its path from the table's folder.
+
+        As it is written; else without its first folder, where tables name their own set there;
+        else below the folder, by a name without folder, suffix or either.
+        """
+        path = self.folder / name
+        if not name or is_there(path):
+            return [(name, path)]
+        first, _, rest = name.partition("/")
+        if rest and first not in ("", ".", "..") and is_there(self.folder / rest):
+            return [(rest, self.folder / rest)]
+        if self._index is None:
+            self._index = {}
+            for found in self.within.tree().every_image():
+                near = PurePosixPath(found.relative_to(self.within.folder).as_posix())
+                for key in {near.name, near.stem, str(near.with_suffix(""))}:
+                    self._index.setdefault(key, []).append(found)
+        known = self._index.get(name) or self._index.get(rest) or [path]
+        return [(self._name(one), one) for one in known]
+
+    def _name(self, path: Path) -> str:
+        near = path.is_relative_to(self.folder)
+        return path.relative_to(self.folder).as_posix() if near else path.as_posix()
 
 
-def fault(path: Path, line: int, column: str, what: str, hint: str = "") -> ImagesError:
-    """Return the error on a cell of a table."""
-    return ImagesError(f"{path}:{line}: column {column}: {what}.", hint)
+@dataclass
+class _Lines:
+    """The lines of a table, read one after the other."""
+
+    table: Table
+    columns: Columns
+    files: _Files
+    seen: dict[tuple[str, str | None], tuple[int, str]] = field(default_factory=dict)
+    missing: dict[str, Counter[str]] = field(default_factory=dict)
+    repeated: int = 0
+    views: Counter[str] = field(default_factory=Counter)
+
+    def entries(self, labels: Labels | None, *, labelled: bool) -> Iterator[Entry]:
+        """Yield the images that have a class, or all."""
+        place = self.columns.places.get("part")
+        cells = {line.cells[place] for line in self.table.lines} if place is not None else set()
+        parts = exact_parts(cells)
+        classes = labels.of_line if labels else [None] * len(self.table.lines)
+        for line, label in zip(self.table.lines, classes, strict=True):
+            if (label is not None or not labelled) and self._in_view(line):
+                entry = self._entry(line, label or "", parts)
+                if entry is not None:
+                    yield entry
+
+    def notes(self) -> list[Note]:
+        """Return what was decided."""
+        found = [
+            Note("missing words", {"count": of.total(), "column": column, "words": sorted(of)})
+            for column, of in self.missing.items()
+        ]
+        if self.repeated:
+            found.append(Note("rows of one image", {"count": self.repeated}))
+        if self.views:
+            taken = [view.upper() for view in self.columns.form.views]
+            found.append(Note("other views", {"taken": taken, "views": dict(self.views)}))
+        return found
+
+    def _in_view(self, line: Line) -> bool:
+        place, wanted = self.columns.places.get("view"), self.columns.form.views
+        if place is None or not wanted or line.cells[place].casefold().startswith(wanted):
+            return True
+        self.views[line.cells[place] or "not named"] += 1
+        return False
+
+    def _entry(self, line: Line, label: str, parts: dict[str, str]) -> Entry | None:
+        cells = {use: line.cells[place] for use, place in self.columns.places.items()}
+        written = cells["image"].replace("\\", "/")
+        if not written:
+            raise self._fault(line, "image", "is empty")
+        if (folder := cells.get("folder", "")) and not is_missing(folder):
+            written = f"{folder}/{written}"
+        values = {name: self._known(use, cells.get(use)) for use, name in _FIELDS.items()}
+        if (part := values["part"]) is not None:
+            if part not in parts:
+                hint = "Use train, val or test."
+                raise self._fault(line, "part", f"no such part {part!r}", hint)
+            values["part"] = parts[part]
+        pattern = self.columns.form.patient
+        if pattern is not None and (told := re.search(pattern, written)):
+            values["patient"] = values["patient"] or told[0]
+        found = self.files.of(written)
+        if len(found) > 1:
+            what = f"{written} can be {found[0][0]} and {found[1][0]}"
+            raise self._fault(line, "image", what, "Write it with its folder and suffix.")
+        ((name, path),) = found
+        if self._again(line, (name, values["frame"]), label):
+            return None
+        return Entry(name, path, label, line=line.number, **values)
+
+    def _again(self, line: Line, key: tuple[str, str | None], label: str) -> bool:
+        """Tell whether a line repeats an image of a form that does."""
+        if key not in self.seen:
+            self.seen[key] = (line.number, label)
+            return False
+        number, other = self.seen[key]
+        if not self.columns.form.repeated:
+            raise self._fault(line, "image", f"{key[0]} is already in line {number}")
+        if label != other:
+            what = f"{key[0]} is {label} here and {other} in line {number}"
+            raise self._fault(line, "image", what, "Give an image one class.")
+        self.repeated += 1
+        return True
+
+    def _known(self, use: str, cell: str | None) -> str | None:
+        """Return a cell that says something; count the words for nothing."""
+        if not cell:
+            return None
+        if is_missing(cell):
+            column = self.table.heading[self.columns.places[use]]
+            self.missing.setdefault(column, Counter())[cell] += 1
+            return None
+        return cell
+
+    def _fault(self, line: Line, use: str, what: str, hint: str = "") -> ImagesError:
+        column = self.table.heading[self.columns.places[use]]
+        return self.table.fault(line.number, column, what, hint)

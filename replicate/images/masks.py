@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from replicate.images.naming import is_for_images, is_for_masks, key_of, masked_by
+from replicate.images.naming import is_for_images, is_for_masks, is_marked, key_of, masked_by
 from replicate.images.within import Tree
 
 #: Share of a folder's files that must have their image, to be segmentations.
@@ -61,17 +61,19 @@ def _places(path: Path, start: Path) -> Iterator[tuple[object, ...]]:
 def images_of_class(tree: Tree) -> tuple[list[Path], int]:
     """Return the images below a class, and how many segmentations lie among them."""
     pictures, masks = _outside_mask_folders(tree)
-    stems = {folder: set[str]() for folder in {path.parent for path in pictures}}
+    if not any(is_marked(path.name) for path in pictures):
+        return pictures, masks
+    # Also those beside its folder: IMD003_lesion/IMD003_lesion.bmp, IMD003_Image/IMD003.bmp.
+    inside: dict[Path, set[str]] = {}
+    beside: dict[Path, set[str]] = {}
     for path in pictures:
-        stem = path.stem.casefold()
-        stems[path.parent].add(stem)
-        # Also those beside its folder: IMD003_lesion/IMD003_lesion.bmp, IMD003_Image/IMD003.bmp.
+        inside.setdefault(path.parent, set()).add(path.stem.casefold())
         if path.parent != tree.path:
-            stems.setdefault(path.parent.parent / "*", set()).add(stem)
+            beside.setdefault(path.parent.parent, set()).add(path.stem.casefold())
     kept = []
     for path in pictures:
-        near = stems[path.parent] | stems.get(path.parent.parent / "*", set())
-        if near.isdisjoint(masked_by(path.stem)):
+        near = inside[path.parent], beside.get(path.parent.parent, set())
+        if not any(name in one for name in masked_by(path.stem) for one in near):
             kept.append(path)
     return kept, masks + len(pictures) - len(kept)
 

@@ -41,6 +41,7 @@ _RUN_ON = re.compile(
     "^(training|train|testing|test|validation|valid|val)"
     "(sets?|data|datasets?|images?|imgs?|samples?)$"
 )
+_MARK = re.compile("|".join((*_MASKS, *_FINDINGS, "truth")), re.IGNORECASE)
 _FOLD = re.compile(r"(k?fold|cv|split)[\s_.-]*\d+|\d+(st|nd|rd|th)[\s_.-]*fold", re.IGNORECASE)
 
 
@@ -129,6 +130,11 @@ def is_for_images(folder: str) -> bool:
     return not _IMAGES.isdisjoint(words_of(folder))
 
 
+def is_marked(name: str) -> bool:
+    """Tell whether a name has a word of segmentations, or part of one: quickly."""
+    return _MARK.search(name) is not None
+
+
 def key_of(stem: str) -> tuple[str, ...]:
     """Return what an image and its segmentation have in common: their name without such words."""
     own = words_of(stem)
@@ -138,8 +144,12 @@ def key_of(stem: str) -> tuple[str, ...]:
 def masked_by(stem: str) -> Iterable[str]:
     """Yield the names that the image can have whose segmentation is so called, in small letters.
 
-    ``12_lesion_mask_1``: ``12``, ``12_lesion``; ``mask_12``: ``12``.
+    ``12_lesion_mask_1``: ``12``, ``12_lesion``; ``mask_12``: ``12``; ``mask``: ``image``.
     """
+    if not is_marked(stem):
+        return
+    if _MASKS.issuperset(word for word in words_of(stem) if not word.isdigit()):
+        yield from _IMAGES
     name = stem.casefold()
     marks = _MASKS | _FINDINGS
     cuts = [found.start() for found in re.finditer(r"[\s_.-]+|(?<=[a-z\d])(?=[A-Z])", stem)]

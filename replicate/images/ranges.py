@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -31,7 +31,7 @@ _PICTURES = "pictures of more than 8 bits"
 
 
 def showings(
-    images: Sequence[Image], window: str | None
+    images: Sequence[Image], window: str | None, known: Mapping[str, Range] | None = None
 ) -> tuple[tuple[Showing, ...], tuple[Note, ...]]:
     """Return what shows each image of a set, and what is to be said of it.
 
@@ -39,6 +39,8 @@ def showings(
     ----------
     window
         That of the user, which goes before all; see :meth:`replicate.images.windows.Window.of`.
+    known
+        Ranges that are not measured here, by what shares them: those that a model was trained with.
 
     Raises
     ------
@@ -59,7 +61,10 @@ def showings(
     for image, (kind, _), own in zip(images, kinds, windowed, strict=True):
         if kind is not None and not own:
             members.setdefault(kind, []).append(image)
-    measured = {kind: _measured(alike) for kind, alike in members.items()}
+    known = known or {}
+    measured = {
+        kind: known[kind] if kind in known else _measured(alike) for kind, alike in members.items()
+    }
     notes = [
         _note(kind, members[kind], within)
         for kind, within in measured.items()

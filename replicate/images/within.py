@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Tree:
     others: list[Path] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
     below: dict[str, Tree] = field(default_factory=dict)
+    #: Whether links lead to it, or to an image in it.
+    linked: bool = False
 
     def walk(self) -> Iterator[Tree]:
         """Yield the folder and every folder below it."""
@@ -94,8 +96,9 @@ class Within:
             raise ImagesError(f"{folder}: {error.strerror}.", "Check its rights.") from error
         tree = Tree(folder)
         for entry in entries:
-            path = folder / entry.name
-            if not entry.is_dir():
+            path, link = folder / entry.name, entry.is_symlink()
+            # Without a link the system has said already what it is.
+            if not (_told(path.is_dir) if link else entry.is_dir()):
                 self._sort(tree, path, entry)
             elif not entry.name.startswith((".", "__")):
                 real = self.real(self.checked(path))
@@ -104,18 +107,22 @@ class Within:
                     tree.links.append(path)
                 else:
                     tree.below[entry.name] = self._below(path, (*above, real), visits)
+                    tree.below[entry.name].linked |= link
         return tree
 
     def _sort(self, tree: Tree, path: Path, entry: os.DirEntry[str]) -> None:
         """Put what is no folder where it belongs; what lies outside is not opened here."""
         # A link to a file that has gone is an image that cannot be read, not one less.
-        gone = entry.is_symlink() and not path.exists()
-        named = path.suffix.lower() in PICTURES | DICOM and not entry.name.startswith(".")
-        if named and (gone or entry.is_file()):
+        link = entry.is_symlink()
+        gone = link and not _told(path.exists)
+        there = _told(path.is_file) if link else entry.is_file()
+        dot, suffix = entry.name.startswith("."), path.suffix.lower()
+        if (suffix in PICTURES or suffix in DICOM) and not dot and (gone or there):
             tree.images.append(path)
+            tree.linked |= link
         elif gone:
             tree.links.append(path)
-        elif entry.is_file() and self.holds(path) and is_image(path):
+        elif there and self.holds(path) and is_image(path):
             tree.images.append(path)
         elif entry.name.lower() not in LITTER:
             tree.others.append(path)
@@ -131,3 +138,11 @@ class Within:
         except (OSError, RuntimeError):  # too long, or links in a circle: no file either
             return path
         return self._known[parent] / path.name
+
+
+def _told(question: Callable[[], bool]) -> bool:
+    """Return the answer; no where the system has none, of a link into a locked folder."""
+    try:
+        return question()
+    except OSError:
+        return False

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from replicate.notes import Note
+
 #: Modules whose weights make a layer; normalisation has parameters but is not counted as one.
 LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -40,7 +42,14 @@ class Backbone(nn.Module):
         Number of features after global average pooling.
     expects
         How its weights want their images.
+
+    Attributes
+    ----------
+    notes
+        What is to be said of its weights.
     """
+
+    notes: tuple[Note, ...] = ()
 
     def __init__(self, name: str, blocks: nn.Sequential, width: int, expects: Input) -> None:
         super().__init__()

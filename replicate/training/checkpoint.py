@@ -1,4 +1,4 @@
-"""What a fold keeps on disk: a checkpoint while it is trained, its result and model when it is done.
+"""What a fold keeps on disk: a checkpoint while it is trained, then its result and its model.
 
 All appear whole or not at all, and say which spec, seed, fold and images they belong to.
 """

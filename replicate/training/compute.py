@@ -33,12 +33,13 @@ class Compute:
     device
         ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     precision
-        ``float32``, or ``amp``: float16 with scaled gradients on CUDA, bfloat16 on a CPU. A run
-        takes it from its spec, as it does change results.
+        ``float32``, or ``amp``: bfloat16 on a CPU and where CUDA has it, else float16 with scaled
+        gradients. A run takes it from its spec, as it does change results.
     workers
         Threads that decode images ahead of the model; 0 decodes in between.
     deterministic
-        Only algorithms that give the same bits each time.
+        Only algorithms that give the same bits each time. Else cuDNN tries which are quickest, and
+        CUDA multiplies in TF32.
     threads
         Threads of one operation on the CPU; None leaves torch's setting.
     """
@@ -62,20 +63,30 @@ class Compute:
         """Return the context in which a forward pass runs."""
         if self.precision == "float32":
             return nullcontext()
-        dtype = torch.bfloat16 if self.kind == "cpu" else torch.float16
-        return torch.autocast(self.kind, dtype=dtype)
+        return torch.autocast(self.kind, dtype=self.half)
+
+    @property
+    def half(self) -> torch.dtype:
+        """What ``amp`` computes in; gradients in bfloat16 need no scaling."""
+        if self.kind == "cpu" or (self.kind == "cuda" and torch.cuda.is_bf16_supported()):
+            return torch.bfloat16
+        return torch.float16
+
+    @property
+    def loose(self) -> bool:
+        """Whether numbers may differ from those of a deterministic run by more than their order."""
+        return self.kind == "cuda" and not self.deterministic
 
     def scaler(self) -> torch.amp.GradScaler:
         """Return a scaler of gradients; it does nothing where float16 is not at work."""
-        return torch.amp.GradScaler("cuda", enabled=self.kind == "cuda" and self.precision == "amp")
+        scales = self.kind == "cuda" and self.precision == "amp" and self.half == torch.float16
+        return torch.amp.GradScaler("cuda", enabled=scales)
 
     def to_device(self, values: NDArray[np.generic]) -> Tensor:
-        """Bring an array to the device; to CUDA through pinned memory, without waiting."""
+        """Bring an array to the device; `device_memory.mover` does it for one after another."""
         # A read-only memory map makes torch warn: it gets a writable array or a copy.
         writable = values if values.flags.writeable else values.copy()
         tensor = torch.from_numpy(np.ascontiguousarray(writable))
-        if self.kind == "cuda":
-            return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
     @contextmanager
@@ -95,6 +106,8 @@ class Compute:
                 back.enter_context(_threads(self.threads))
             if self.deterministic:
                 _make_deterministic(back)
+            elif self.kind == "cuda":
+                _make_quick(back)
             with torch.random.fork_rng(devices=devices), _worded_faults():
                 yield
 
@@ -167,6 +180,17 @@ def _make_deterministic(back: ExitStack) -> None:
     ):
         back.callback(setattr, place, name, getattr(place, name))
         setattr(place, name, value)
+
+
+def _make_quick(back: ExitStack) -> None:
+    """Let CUDA take whatever is quickest; `back` puts torch's settings back."""
+    for place, name in (
+        (torch.backends.cudnn, "benchmark"),
+        (torch.backends.cudnn, "allow_tf32"),
+        (torch.backends.cuda.matmul, "allow_tf32"),
+    ):
+        back.callback(setattr, place, name, getattr(place, name))
+        setattr(place, name, True)
 
 
 def available() -> list[str]:

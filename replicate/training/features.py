@@ -28,6 +28,7 @@ from replicate.networks.network import Backbone
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Preprocessing
 from replicate.training.compute import Compute, is_out_of_memory
+from replicate.training.device_memory import images_a_pass, mover
 from replicate.training.pixels import Indices, ahead, decoder, decoders, stream
 from replicate.training.store import Entry, Kept, Table
 
@@ -110,7 +111,8 @@ def extract(
     if boundary is not None:
         shape = _row_shape(front, normalise, preprocessing.size, compute)
     row_bytes = 4 * int(np.prod(shape))
-    chunk = BATCH * max(1, min(32, _CHUNK_BYTES // (BATCH * row_bytes)))
+    each = images_a_pass(compute, preprocessing.size, BATCH)
+    chunk = each * max(1, min(32, _CHUNK_BYTES // (each * row_bytes)))
     table = Table(len(images), shape, "float32", chunk)
     recipe: dict[str, Any] = {
         "kind": "features",
@@ -122,15 +124,15 @@ def extract(
         "state": state_hash(front),
         "normalisation": [normalise.scale.flatten().tolist(), normalise.shift.flatten().tolist()],
         "boundary": "pooled" if boundary is None else boundary,
-        "precision": compute.precision,
-        "device": compute.kind,
+        **_arithmetic(compute, each),
         "torch": torch.__version__,
     }
 
     def produce(start: int) -> Generator[NDArray[np.float32], None, None]:
         rest = np.arange(start, table.count, dtype=np.int64)
-        batches = np.split(rest, range(BATCH, len(rest), BATCH))
-        rows = np.empty((min(chunk, len(rest)), *shape), dtype=np.float32)
+        batches = np.split(rest, range(each, len(rest), each))
+        # On the device: rows are copied back a chunk at a time, so that no pass waits for a copy.
+        rows = torch.empty((min(chunk, len(rest)), *shape), device=compute.device)
         filled = 0
         for made in _passes(front, normalise, images, batches, preprocessing, compute, report):
             rows[filled : filled + len(made)] = made
@@ -138,11 +140,20 @@ def extract(
             start += len(made)
             report(Progress("features", start, table.count, "images"))
             if filled == chunk or start == table.count:
-                yield rows[:filled]
+                yield rows[:filled].cpu().numpy()
                 filled = 0
 
     entry = Entry(cache / "features", recipe, table)
     return entry.obtain(produce, "features", report)
+
+
+def _arithmetic(compute: Compute, each: int) -> dict[str, Any]:
+    """Return what of the device decides bits: a part of the key."""
+    found: dict[str, Any] = {"precision": compute.precision, "device": compute.kind}
+    if compute.kind == "cuda":
+        half = str(compute.half) if compute.precision == "amp" else None
+        found |= {"pass": each, "half": half, "loose": compute.loose}
+    return found
 
 
 def state_hash(module: nn.Module) -> str:
@@ -163,12 +174,12 @@ def _passes(
     preprocessing: Preprocessing,
     compute: Compute,
     report: Report,
-) -> Generator[NDArray[np.float32], None, None]:
+) -> Generator[Tensor, None, None]:
     """Yield what the frozen blocks make of each batch, in order."""
     decode, lanes = decoder(images, preprocessing), torch.get_num_threads()
     with compute.one_thread() if compute.kind == "cpu" else nullcontext():
         front = without_batchnorm(front, normalise, preprocessing.size, compute)
-        run = _Run(front, normalise, compute, report, len(images))
+        run = _Run(front, normalise, compute, report, len(images), len(batches[0]))
         if compute.kind == "cpu":
             # Each thread has a setting of its own of how many help it.
             one = partial(torch.set_num_threads, 1)
@@ -206,12 +217,16 @@ class _Run:
     compute: Compute
     report: Report
     total: int
-    most: int = BATCH
+    most: int
     short: bool = False
     turn: threading.Lock = field(default_factory=threading.Lock)
+    move: Callable[[NDArray[Any]], Tensor] = field(init=False)
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        parts: list[NDArray[np.float32]] = []
+    def __post_init__(self) -> None:
+        self.move = mover(self.compute)
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
+        parts: list[Tensor] = []
         start = 0
         while start < len(pixels):
             alone, part = self.short, pixels[start : start + self.most]
@@ -224,7 +239,7 @@ class _Run:
                 self._spare(len(part), alone)
                 continue
             start += len(part)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _spare(self, tried: int, alone: bool) -> None:
         self.short = True
@@ -238,8 +253,7 @@ class _Run:
             words = f"memory is short: {self.most} images at a time from here on"
             self.report(Progress("features", 0, self.total, "images", words))
 
-    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _forward(self, pixels: NDArray[np.uint8]) -> Tensor:
         with torch.inference_mode(), self.compute.autocast():
-            found = self.front(self.normalise(self.compute.to_device(pixels)))
-            rows: NDArray[np.float32] = found.float().cpu().numpy()
-        return rows
+            found: Tensor = self.front(self.normalise(self.move(pixels))).float()
+        return found

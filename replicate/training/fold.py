@@ -194,7 +194,7 @@ class _Work:
             "seconds": seconds,
         }
         facts = self._facts(frozen, [line], len(self.job.fold.train))
-        facts["notes"] = [asdict(note) for note in found.notes]
+        facts["notes"] += [asdict(note) for note in found.notes]
         self.made = Made.of_arrays(found.kind, found.arrays)
         return self._arrays(found.probabilities), facts
 
@@ -344,7 +344,7 @@ class _Work:
             },
             "images_per_second": speed,
             "peak_memory_bytes": self.compute.peak_memory(),
-            "notes": [],
+            "notes": [asdict(note) for note in self.backbone.notes],
             "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
 

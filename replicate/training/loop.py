@@ -21,6 +21,7 @@ from replicate.networks.freezing import Frozen
 from replicate.spec import Augmentation
 from replicate.training.augmentation import augmented
 from replicate.training.compute import Compute
+from replicate.training.device_memory import mover, resident
 from replicate.training.features import Normalise
 from replicate.training.job import Job
 from replicate.training.optimisation import make_optimiser, rate_factor, set_rates
@@ -45,6 +46,10 @@ class Feed:
         Frozen blocks that images pass without gradients.
     augmentation
         Changes of training images, where there are any; only with `normalise`.
+    kept
+        The rows on a CUDA device, where they fit.
+    move
+        What brings a batch of them there, where they do not.
     """
 
     rows: NDArray[Any]
@@ -52,10 +57,20 @@ class Feed:
     normalise: Normalise | None = None
     front: nn.Module | None = None
     augmentation: Augmentation | None = None
+    kept: Tensor | None = field(init=False)
+    move: Callable[[NDArray[Any]], Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Frozen: these follow from the others.
+        object.__setattr__(self, "kept", resident(self.rows, self.compute))
+        object.__setattr__(self, "move", mover(self.compute))
 
     def __call__(self, indices: Indices, generator: torch.Generator | None = None) -> Tensor:
         """Return the inputs of a batch; a generator says that it is for training."""
-        values = self.compute.to_device(self.rows[indices])
+        if self.kept is None:
+            values = self.move(self.rows[indices])
+        else:
+            values = self.kept[torch.from_numpy(indices).to(self.kept.device)]
         if self.normalise is None:
             return values
         change: Callable[[Tensor], Tensor] | None = None

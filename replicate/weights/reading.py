@@ -18,8 +18,11 @@ from replicate.images.levels import BROKEN
 from replicate.weights.claims import check_header, check_pickled
 from replicate.weights.keras import read_layers
 
-#: Keys under which training scripts put the state of a network beside other things.
+#: Keys under which training scripts put the state of a network beside other things: of several,
+#: the first of these.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
+#: Wrappers in wrappers.
+_DEEPEST = 3
 
 SAVE_PLAIN = (
     "Save plain tensors instead: torch.save(network.state_dict(), PATH), or a .safetensors file."
@@ -53,9 +56,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         object, which could run code and is not loaded.
     """
     content = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
-    if isinstance(content, Mapping):
-        inner = next((content[key] for key in WRAPPERS if key in content), None)
-        content = inner if isinstance(inner, Mapping) else content
+    for _ in range(_DEEPEST):
+        content = _unwrapped(content)
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"{path}: holds no named tensors.", SAVE_PLAIN)
     odd = next((key for key, value in content.items() if not isinstance(value, Tensor)), None)
@@ -72,6 +74,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path}: claims more numbers than it holds ({short(large)}).", SAVE_PLAIN
         )
     return {str(name): tensor for name, tensor in content.items()}
+
+
+def _unwrapped(content: object) -> object:
+    """Return what a training script wrapped: under a usual key, or the only state that is there."""
+    if not isinstance(content, Mapping):
+        return content
+    states = {key: one for key, one in content.items() if isinstance(one, Mapping) and one}
+    usual = next((states[key] for key in WRAPPERS if key in states), None)
+    if usual is not None:
+        return usual
+    tensors = [one for one in states.values() if all(isinstance(v, Tensor) for v in one.values())]
+    return tensors[0] if len(tensors) == 1 else content
 
 
 def _safetensors(path: Path) -> object:

@@ -18,6 +18,7 @@ from replicate.images import arrays
 from replicate.images.apart import SECONDS
 from replicate.images.decoding import DICOM, PICTURES
 from replicate.images.opening import open_images
+from replicate.images.reading import Reading
 from replicate.places import CACHE
 from tests.fuzz.image_sets import archive, linked, spoiled, table
 from tests.fuzz.outcome import FINE, Outcome, command, judge
@@ -162,7 +163,7 @@ def _attempt(tried: str, where: Path, files: _Files, cache: Path, outside: bool)
     seen: set[str] = set()
 
     def read() -> None:
-        images = open_images(where, allow_outside=outside)
+        images = open_images(where, reading=Reading(allow_outside=outside))
         for index in range(len(images)):
             seen.add(images.fingerprint(index))
             images.read(index)

@@ -24,7 +24,7 @@ from medtl_meta.cli.options import (
 )
 from medtl_meta.cli.output import write_rows
 from medtl_meta.cli.prose import heading
-from medtl_meta.cli.replicate.settings import outside_option, spec_options
+from medtl_meta.cli.replicate.settings import reading_options, spec_options
 from medtl_meta.cli.sections import SectionedCommand
 from medtl_meta.cli.terminal import echo, echo_json
 from replicate.setup.overrides import overrides, parse_seeds
@@ -61,7 +61,7 @@ _COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "
 @click.option(
     "--modality", multiple=True, metavar="WORD", help="Of each set in turn, for the reader."
 )
-@outside_option
+@reading_options
 @spec_options(left_out=("positive",), **_OTHERWISE)
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
 @click.option(
@@ -114,6 +114,7 @@ def contest(
         rows = contest_rows.read(earlier)
     else:
         from replicate.contest.call import Design, contest_cells
+        from replicate.images.reading import taken
 
         asked = {**words}
         networks, types = asked.pop("backbone", "MobileNetV2"), asked.pop("tl", "all")
@@ -127,7 +128,7 @@ def contest(
             given["images"],
             design,
             modalities=given["modality"],
-            allow_outside=bool(given["allow_outside"]),
+            reading=taken(given["reading"])[0],
         )
         rows = _held(cells, given["device"], _command(context), out, given["where"])
     summary = summarise(rows, given["metric"])

@@ -11,7 +11,7 @@ import click
 
 from medtl_meta.cli.options import format_option, remark, whole
 from medtl_meta.cli.output import write_rows
-from medtl_meta.cli.replicate.settings import outside_option
+from medtl_meta.cli.replicate.settings import reading_options
 from medtl_meta.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ FOLD_COLUMNS = ("repeat", "fold", "tested", "exact", "near", "groups")
 )
 @click.option("--pairs", is_flag=True, help="List the pairs instead of counting them.")
 @click.option("--limit", "-n", type=whole(1), help="List at most so many pairs.")
-@outside_option
+@reading_options
 @format_option
 def leakage(
     where: str,
@@ -74,13 +74,14 @@ def leakage(
     """
     from db.errors import UsageError
     from replicate.images.opening import open_images
+    from replicate.images.reading import taken
     from replicate.spec import Split
     from replicate.splits.leakage import THRESHOLD, inspect_leakage
     from replicate.splits.splits import make_folds
 
     if folds is not None and split_by is None:
         raise UsageError("--folds: goes with --split-by.", "Say --split-by patient or image.")
-    images = open_images(where, allow_outside=bool(given["allow_outside"]))
+    images = open_images(where, reading=taken(given["reading"])[0])
     divided = []
     if split_by is not None:
         split = Split(

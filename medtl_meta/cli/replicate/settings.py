@@ -13,6 +13,8 @@ from db.vocabulary import Lexicon
 from db.wording import RECOMMENDED_IS
 from medtl_meta.cli.options import Finite, applied, opened, remark, whole
 from medtl_meta.cli.replicate.ledger import CHOSEN
+from replicate.images.presets import PRESET
+from replicate.images.reading import COLUMNS, UNCERTAIN
 from replicate.setup import overrides as known
 
 if TYPE_CHECKING:
@@ -126,13 +128,39 @@ def spec_options(
     return gathered("words", *options)
 
 
-#: Gives a command ``--allow-outside``.
-outside_option = click.option(
-    "--allow-outside",
-    is_flag=True,
-    default=None,
-    help="Read files outside a set's folder too, where its CSV or links lead to them.",
+#: How images are read; the names are the fields of :class:`replicate.images.reading.Reading`.
+_READING = (
+    click.option(
+        "--allow-outside",
+        is_flag=True,
+        default=None,
+        help="Read files outside a set's folder too, where its CSV or links lead to them.",
+    ),
+    click.option(
+        "--columns",
+        metavar="USE=COLUMN,...",
+        help="Columns of the CSV: image=image_id,class=dx,group=lesion_id; class=MEL|NV|BCC are "
+        f"columns of which one holds 1.  Uses: {', '.join(COLUMNS)}.",
+    ),
+    click.option("--preset", metavar="FORM", help=f"Published form of the CSV: {_listed(PRESET)}."),
+    click.option(
+        "--finding", metavar="NAME", help="Tell one finding (or class) of the CSV from all others."
+    ),
+    click.option(
+        "--uncertain",
+        metavar="HOW",
+        help=f"Images whose label is -1: {_listed(UNCERTAIN)}.  [default: {UNCERTAIN.terms[0]}]",
+    ),
+    click.option(
+        "--group-copies",
+        is_flag=True,
+        default=None,
+        help="Keep near copies on one side of a split, as patients are.",
+    ),
 )
+
+#: Gives a command the options on how images are read, as one keyword argument, ``reading``.
+reading_options = gathered("reading", *_READING)
 
 #: Gives a command ``--images`` and ``--source``, among its ``words``.
 images_option = gathered(
@@ -143,7 +171,7 @@ images_option = gathered(
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
     click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
-    outside_option,
+    *_READING,
 )
 
 #: Gives a command the options on where it computes, which change no result: as one keyword

@@ -10,10 +10,13 @@ from click.testing import CliRunner
 
 from db.errors import ImagesError
 from medtl_meta.cli import cli
-from replicate.images import manifest
+from replicate.images import tables
 from replicate.images.folders import open_folder
 from replicate.images.manifest import open_manifest
 from replicate.images.opening import open_images
+from replicate.images.reading import Reading
+
+OUTSIDE = Reading(allow_outside=True)
 
 Write = Callable[..., Path]
 
@@ -52,7 +55,7 @@ def test_a_manifest_does_not_leave_its_folder(sets: Path, name: str) -> None:
     with pytest.raises(ImagesError, match=r"set\.csv:2: column file: .*outside") as caught:
         open_manifest(path)
     assert "--allow-outside" in caught.value.hint
-    assert len(open_images(path, allow_outside=True)) == 2
+    assert len(open_images(path, reading=OUTSIDE)) == 2
 
 
 @pytest.mark.parametrize(
@@ -79,14 +82,47 @@ def test_links_out_of_a_class_folder(sets: Path, way: str) -> None:
     with pytest.raises(ImagesError, match="leads out of") as caught:
         open_folder(sets / "set")
     assert "--allow-outside" in caught.value.hint
-    assert len(open_folder(sets / "set", allow_outside=True)) == (5 if way == "file" else 8)
+    assert len(open_folder(sets / "set", reading=OUTSIDE)) == (5 if way == "file" else 8)
 
 
 def test_links_that_lead_back_are_passed_over(sets: Path) -> None:
     (sets / "set" / "a" / "up").symlink_to("..")
     (sets / "set" / "a" / "self").symlink_to(".")
     (sets / "set" / "b" / "more").symlink_to("../a")
-    assert len(open_folder(sets / "set")) == 4 + 2
+    images = open_folder(sets / "set")
+    assert len(images) == 4 + 2
+    assert [note.to_dict() for note in images.notes] == [
+        {"code": "links passed over", "count": 4, "first": "a/self"}
+    ]  # also by way of b/more
+
+
+def test_what_two_links_of_a_class_lead_to_is_read_once(sets: Path, picture: Write) -> None:
+    picture(sets / "set" / "b" / "own" / "9.png", 9)
+    (sets / "set" / "b" / "also").symlink_to("own")
+    (sets / "set" / "b" / "a.png").symlink_to("2.png")
+    (sets / "set" / "b" / "gone").symlink_to("nowhere")
+    (sets / "set" / "b" / "round").symlink_to("round")
+    images = open_folder(sets / "set")
+    assert images.ids == ("a/0.png", "a/1.png", "b/2.png", "b/3.png", "b/own/9.png")
+    (found,) = images.notes
+    assert found.code == "links passed over"
+    assert found.values["count"] == 4
+
+
+def test_folders_that_all_link_to_each_other_are_read_in_no_time(sets: Path) -> None:
+    names = [f"f{number}" for number in range(12)]
+    for name in names:
+        (sets / "set" / "a" / name).mkdir()
+        for other in names:
+            (sets / "set" / "a" / name / other).symlink_to(f"../{other}")
+    assert len(open_folder(sets / "set")) == 4
+
+
+def test_folders_that_lie_too_deep(sets: Path) -> None:
+    (sets / "set" / "a" / "/".join("x" * 150)).mkdir(parents=True)
+    with pytest.raises(ImagesError, match="folders deep") as caught:
+        open_folder(sets / "set")
+    assert caught.value.hint
 
 
 def test_a_set_may_itself_be_a_link(sets: Path) -> None:
@@ -119,7 +155,7 @@ def test_tables_that_are_none(sets: Path, content: bytes) -> None:
 
 
 def test_a_table_of_any_size(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "MOST", 20)
+    monkeypatch.setattr(tables, "MOST", 20)
     with pytest.raises(ImagesError, match="are more than 20"):
         open_manifest(listed(sets, "b/2.png"))
 
