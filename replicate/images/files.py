@@ -39,7 +39,7 @@ class Entry:
     line: int = 0
 
 
-def _fingerprint(entry: Entry, showing: Showing) -> str:
+def fingerprint(entry: Entry, showing: Showing) -> str:
     """Return the SHA-256 of a file, with its frame where one is chosen, and what shows it."""
     try:
         with entry.path.open("rb") as stream:
@@ -95,7 +95,7 @@ def of_files(
         labels=np.array([places[entry.label] for entry in entries], dtype=np.int64),
         ids=tuple(entry.name for entry in entries),
         read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
-        fingerprint=lambda i: _fingerprint(entries[i], shown[i]),
+        fingerprint=lambda i: fingerprint(entries[i], shown[i]),
         groups=groups,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
