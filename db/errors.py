@@ -88,6 +88,10 @@ class ReplicationError(MedtlError):
     """A replication that cannot be started, resumed or compared as asked."""
 
 
+class InUseError(ReplicationError):
+    """Another process is at a run, or in a folder that only one may use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault in a data file, placed so that an editor can jump to it."""

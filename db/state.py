@@ -9,7 +9,7 @@ from db.reader import Reader
 from db.shape import ANOTHER, REPAIR, check_columns, check_file, newer
 
 #: The newest revision in ``db/migrations/versions`` (a test holds the two together).
-SCHEMA_HEAD = "0003"
+SCHEMA_HEAD = "0004"
 
 #: Not Alembic's default name: other software may keep its own in the same server database.
 VERSION_TABLE = "medtl_meta_version"

@@ -127,10 +127,13 @@ RUN_STATES = ("planned", "running", "finished", "failed", "interrupted")
 LEDGER_MARKS = ("reported", "assumed")
 #: How near a rerun is to the study: its own images, others of its task, or a stand-in.
 FIDELITIES = ("same data", "same task", "proxy")
+#: No transfer: what a head makes of the features of a network that has learnt nothing.
+CONTROL = "random weights, frozen"
 #: TL types of a rerun: one that does not say how far it unfreezes cannot be run.
 RUN_TL_TYPES = (
     *(term for term in TL_TYPES if term != EXTENT_UNREPORTED),
     "recommended protocol",
+    CONTROL,
 )
 
 #: The review counts the patients, not the images, of studies of these modalities (its Figure 6).

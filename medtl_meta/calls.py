@@ -94,7 +94,7 @@ def plan(
     name: str | None = None,
     images: str | Path | ImageSet | None = None,
     *,
-    source: str | None = None,
+    data: str | None = None,
     database: Database | None = None,
     **words: Any,
 ) -> Plan:
@@ -102,7 +102,7 @@ def plan(
 
     Parameters
     ----------
-    name, images, source
+    name, images, data
         As of :func:`replicate.planning.make_plan`.
     database
         An open database, which has the study; None opens the default one.
@@ -117,14 +117,14 @@ def plan(
     """
     from replicate.planning import make_plan
 
-    return make_plan(name, images, source=source, opening=lambda: lent(database), **words)
+    return make_plan(name, images, data=data, opening=lambda: lent(database), **words)
 
 
 def replicate(
     name: str | None = None,
     images: str | Path | ImageSet | None = None,
     *,
-    source: str | None = None,
+    data: str | None = None,
     database: Database | None = None,
     out: str | Path | None = None,
     **words: Any,
@@ -133,7 +133,7 @@ def replicate(
 
     Parameters
     ----------
-    name, images, source, database, **words
+    name, images, data, database, **words
         As of :func:`plan`. ``plan(...).run(...)`` says more of where and on what.
     out
         Folder to take away (see :func:`replicate.takeaway.take_away`); None writes none.
@@ -153,7 +153,7 @@ def replicate(
     if out is not None:
         check_place(Path(out))
     with lent(database) as opened:
-        made = plan(name, images, source=source, database=opened, **words).run(database=opened)
+        made = plan(name, images, data=data, database=opened, **words).run(database=opened)
     if out is not None:
         take_away(made, Path(out))
     return made

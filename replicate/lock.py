@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from db.errors import ReplicationError
+from db.errors import InUseError, ReplicationError
 from replicate.places import RUNS
 
 
@@ -18,15 +18,17 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises
     ------
+    InUseError
+        Another process holds it.
     ReplicationError
-        Another process holds it, or the folder cannot be written to.
+        The folder cannot be written to.
     """
     lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:  # an OSError too, hence first
-        raise ReplicationError(
+        raise InUseError(
             f"{folder}: another process is at this run.",
             "Wait for it, or stop it; what it has done so far is kept.",
         ) from None

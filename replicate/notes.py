@@ -33,10 +33,13 @@ WORDS: Mapping[str, str] = {
     "rows of one image": "Lines that repeat an image with the same class: {count:,}.",
     "copies grouped": "Near copies stay together: {images:,} images in {clusters:,} clusters, the "
     "largest of {largest:,} (at most {threshold} of 256 bits differ).",
+    "no copies": "No near copies were found to keep together (at most {threshold} of 256 bits "
+    "differ).",
     "one class in any case": "{others} and {kept} are one class: only case or space differ.",
     "classes left out": "{classes:images of} left out: the task has no such class.",
-    "window chosen": "The window {window} shows {count:,} of {of:,} images.",
-    "one range": "{count:,} {kind} do not say how their values are shown: in all of them {low:g} "
+    "window chosen": "The window {window} (centre {centre:g}, width {width:g}) shows {count:,} of "
+    "{of:,} images.",
+    "one range": "{count:,} images ({kind}) do not say how they are shown: in all of them {low:g} "
     "is black and {high:g} white, the 0.5th and 99.5th percentile of {measured:,} of them.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
@@ -51,6 +54,7 @@ WORDS: Mapping[str, str] = {
     "tensors left out": "Of the file of weights, {count} tensors are no part of the feature "
     "extraction and were left out, first {first}",
     # Training.
+    "random weights, frozen": "Random weights, frozen: a control, which nothing was transferred to",
     "no class weights": "k-NN knows no class weights: it was fitted without them",
     "no probabilities": "svm: has no probabilities; Brier score, log loss and calibration are of "
     "the softmax of its decision values",

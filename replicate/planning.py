@@ -15,7 +15,7 @@ from db.database import Database, open_database
 from db.errors import NotFoundError, UsageError, WeightsError
 from db.literature import Study
 from replicate.images.image_set import ImageSet
-from replicate.images.reading import taken
+from replicate.images.reading import USUAL, Reading, taken
 from replicate.places import runs_folder
 from replicate.record import RESULT, Finished, read_record
 from replicate.setup.data import address_of
@@ -50,12 +50,15 @@ class Plan:
         Whether the study has no setup of its own: what its record holds is taken.
     estimate
         What it takes; None where that was not asked for, or the number of images is not known.
+    reading
+        How images are read that are not there yet.
     """
 
     specified: Specified
     images: ImageSet | None
     from_record: bool = False
     estimate: Estimate | None = None
+    reading: Reading = USUAL
 
     @property
     def waits_for_images(self) -> bool:
@@ -103,7 +106,7 @@ class Plan:
         """
         if self.images is not None:
             return self
-        from replicate.images.opening import open_images
+        from replicate.splits.copies import read_images
 
         source = self.specified.source
         if source is None or source.images is None:
@@ -112,7 +115,8 @@ class Plan:
                 f"No images are given, and the setup's own cannot be fetched by name{layout}.",
                 "Give them with --images; --images phantom tries the setup on made images.",
             )
-        found = open_images(source.images, size=self.specified.spec.preprocessing.size)
+        size = self.specified.spec.preprocessing.size
+        found = read_images(source.images, size=size, reading=self.reading)
         return replace(self, images=found)
 
     def run(self, **running: Unpack[Running]) -> RunResult:
@@ -205,7 +209,7 @@ def make_plan(
     name: str | None = None,
     images: str | Path | ImageSet | None = None,
     *,
-    source: str | None = None,
+    data: str | None = None,
     opening: Opening = open_database,
     chosen: str = "chosen by the caller",
     **words: Any,
@@ -219,8 +223,8 @@ def make_plan(
         study.
     images
         A set, or where it is (see :func:`replicate.images.opening.open_images`).
-    source
-        Which of the setup's sources the images are.
+    data
+        Which of the setup's sources the images are; by default that which their content shows.
     opening
         Opens the database that has the study.
     chosen
@@ -242,26 +246,24 @@ def make_plan(
     reading, words = taken(words)
     settings = overrides(words)
     found = None
-    if isinstance(images, ImageSet):
-        found = images
-    elif images is not None:
-        from replicate.images.opening import open_images
+    if images is not None:
+        from replicate.splits.copies import read_images
 
-        found = open_images(images, size=settings.get("preprocessing.size"), reading=reading)
+        found = read_images(images, size=settings.get("preprocessing.size"), reading=reading)
     if name is None:
         if found is None:
             raise UsageError(
                 "Give a setup, or images to run without a study.",
                 "medtl-meta replicate setups lists the setups; --images phantom needs no files.",
             )
-        if source is not None:
-            raise UsageError("--source names a source of a setup, and there is none.")
-        return Plan(specify_free(found, overrides=settings, chosen=chosen), found)
+        if data is not None:
+            raise UsageError("--data names a source of a setup, and there is none.")
+        return Plan(specify_free(found, overrides=settings, chosen=chosen), found, reading=reading)
     setup, study, from_record = find_setup(name, opening)
     specified = specify(
-        setup, study=study, source=source, images=found, overrides=settings, chosen=chosen
+        setup, study=study, source=data, images=found, overrides=settings, chosen=chosen
     )
-    return Plan(specified, found, from_record=from_record)
+    return Plan(specified, found, from_record=from_record, reading=reading)
 
 
 def find_setup(name: str, opening: Opening = open_database) -> tuple[Setup, Study | None, bool]:

@@ -15,7 +15,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from db.wording import extent_words, method_words
-from replicate.terms import FEATURES, HYBRID, HYBRID_HEADS, RANDOM, RECOMMENDED, SCRATCH
+from replicate.terms import (
+    CONTROL,
+    FEATURES,
+    HYBRID,
+    HYBRID_HEADS,
+    RANDOM,
+    RANDOM_TL_TYPES,
+    RECOMMENDED,
+    SCRATCH,
+)
 
 TLType = Literal[
     "feature extractor",
@@ -24,6 +33,7 @@ TLType = Literal[
     "fine-tuning from scratch",
     "random initialisation",
     "recommended protocol",
+    "random weights, frozen",
 ]
 HeadKind = Literal["linear", "mlp", "svm", "random forest", "k-nn", "lda", "logistic"]
 Fidelity = Literal["same data", "same task", "proxy"]
@@ -130,6 +140,11 @@ class Transfer(Settings):
     head: Head = Head()
 
     @property
+    def hybrid(self) -> bool:
+        """Whether a classical classifier is fitted to features."""
+        return self.head.kind in HYBRID_HEADS
+
+    @property
     def words(self) -> str:
         """The TL type with its extent, such as ``fine-tuning (last 2 blocks)``."""
         return method_words(self.tl_type, self.unfreezing.words)
@@ -137,13 +152,13 @@ class Transfer(Settings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         kind = self.unfreezing.kind
-        if self.tl_type in (FEATURES, HYBRID) and kind != "none":
-            raise ValueError(f"a {self.tl_type} unfreezes nothing")
+        if self.tl_type in (FEATURES, HYBRID, CONTROL) and kind != "none":
+            raise ValueError(f"{self.tl_type}: unfreezes nothing")
         if self.tl_type in (SCRATCH, RANDOM) and kind != "all":
             raise ValueError(f"{self.tl_type} trains all layers")
         if self.tl_type in ("fine-tuning", RECOMMENDED) and kind == "none":
             raise ValueError(f"{self.tl_type} needs layers to unfreeze")
-        if (self.tl_type == HYBRID) != (self.head.kind in HYBRID_HEADS):
+        if self.tl_type != CONTROL and (self.tl_type == HYBRID) != self.hybrid:
             raise ValueError(f"the head {self.head.kind} does not belong to a {self.tl_type}")
         return self
 
@@ -249,13 +264,14 @@ class Spec(Settings):
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed is given twice")
-        random = self.transfer.tl_type == RANDOM
+        random = self.transfer.tl_type in RANDOM_TL_TYPES
         if random != (self.network.weights == "random"):
             raise ValueError(
-                "random initialisation goes with random weights, and only it: "
+                "random weights go with random initialisation, where all of them learn, or with a "
+                "feature extractor, as a control where none does: "
                 f"{self.transfer.tl_type} with weights {self.network.weights}"
             )
-        if self.transfer.tl_type == HYBRID and self.augmentation.active:
+        if self.transfer.hybrid and self.augmentation.active:
             raise ValueError("a feature extractor hybrid sees each image once: no augmentation")
         if (
             self.transfer.unfreezing.kind != "none"

@@ -133,24 +133,27 @@ def take_away(
 
 
 def _predictions(result: RunResult) -> Iterator[dict[str, Any]]:
-    """Yield a row for each tested image and model."""
+    """Yield a row for each model and image that it was not trained on."""
     images = result.images
+    columns = list(map(probability_column, images.classes))
     for said in result.predictions:
-        columns = list(map(probability_column, images.classes))
-        for index, label, shares in zip(
-            said.indices.tolist(), said.labels.tolist(), said.probabilities, strict=True
+        whose = {"seed": said.seed, "repeat": said.repeat, "fold": said.fold}
+        for part, indices, shares in (
+            ("test", said.indices, said.probabilities),
+            ("validation", said.val_indices, said.val_probabilities),
         ):
-            yield {
-                "image": images.ids[index],
-                "group": images.groups[index] if images.groups else None,
-                "part": "test",
-                "seed": said.seed,
-                "repeat": said.repeat,
-                "fold": said.fold,
-                "label": images.classes[label],
-                "predicted": images.classes[int(shares.argmax())],
-                **dict(zip(columns, shares.tolist(), strict=True)),
-            }
+            if indices is None or shares is None:
+                continue
+            for index, row in zip(indices.tolist(), shares, strict=True):
+                yield {
+                    "image": images.ids[index],
+                    "group": images.groups[index] if images.groups else None,
+                    "part": part,
+                    **whose,
+                    "label": images.classes[images.labels[index]],
+                    "predicted": images.classes[int(row.argmax())],
+                    **dict(zip(columns, row.tolist(), strict=True)),
+                }
 
 
 def _drawn(result: RunResult, folder: Path, formats: Sequence[str]) -> list[Path]:

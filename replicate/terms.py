@@ -13,6 +13,10 @@ RANDOM = "random initialisation"
 SCRATCH = "fine-tuning from scratch"
 #: The TL types that can be rerun: the review's four, its baseline, and :data:`RECOMMENDED`.
 TL_TYPES = (FEATURES, HYBRID, "fine-tuning", SCRATCH, RANDOM, RECOMMENDED)
+#: No transfer: what a head makes of the features of a network that has learnt nothing.
+CONTROL = "random weights, frozen"
+#: TL types of random weights: all of them learn, or none does.
+RANDOM_TL_TYPES = (RANDOM, CONTROL)
 #: Classical classifiers, which a feature extractor hybrid takes.
 HYBRID_HEADS = ("svm", "random forest", "k-nn", "lda", "logistic")
 #: What a contest can compare.

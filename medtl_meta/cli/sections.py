@@ -8,7 +8,7 @@ import click
 
 #: Heading -> options as they are typed; an option of none of them stands under the last.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Images": ("--images", "--modality", "--source", "--positive", "--max-images"),
+    "Images": ("--images", "--modality", "--data", "--positive", "--max-images"),
     "Network and transfer": (
         "--backbone", "--weights", "--no-download", "--tl", "--unfreeze", "--batchnorm",
         "--statistics", "--head",

@@ -10,6 +10,7 @@ from collections import Counter
 from db.database import Database
 from db.errors import StatisticsError
 from db.replications import Run, RunValue, read_runs
+from db.vocabulary import CONTROL
 from metaanalysis.samples.literature import OUTCOMES, outcome_named
 from metaanalysis.samples.sample import LeftOut, Remark, Sample
 
@@ -101,6 +102,8 @@ def from_replications(database: Database, outcome: str = "accuracy") -> Sample:
 def _reason(run: Run, value: RunValue, counted: bool) -> str | None:
     if run.phantom:
         return "phantom"
+    if run.tl_type == CONTROL:
+        return "random-network"
     if not value.n:
         return "no-test-images"
     # Of more than two classes none is positive: all but an accuracy are means over them.

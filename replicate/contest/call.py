@@ -14,12 +14,12 @@ from replicate.contest.answer import Summary
 from replicate.contest.grid import Cell, Entrant, cells, hold
 from replicate.contest.summary import summarise
 from replicate.images.image_set import ImageSet
-from replicate.images.opening import open_images
 from replicate.images.reading import USUAL, Reading
 from replicate.networks.builders import builder_for, check_size
 from replicate.run import Running, check_words, replicate
 from replicate.setup.overrides import TL_TYPE
 from replicate.spec import Network, Preprocessing
+from replicate.splits.copies import read_images
 from replicate.terms import CONTEST_METRICS, TL_TYPES
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def contest_cells(
     size = design.settings.get("preprocessing.size", Preprocessing().size)
     entrants = [
         Entrant(
-            one if isinstance(one, ImageSet) else open_images(one, size=size, reading=reading),
+            read_images(one, size=size, reading=reading),
             modality,
         )
         for one, modality in zip_longest(images, modalities)

@@ -7,6 +7,8 @@ of its spec, so that a contest that was killed goes on where it stopped.
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from db import __version__
-from db.errors import MedtlError, UsageError
+from db.errors import InUseError, MedtlError, UsageError
 from replicate.contest.rows import COLUMNS, PARTIAL, RESULTS, check_folder, write
-from replicate.images.image_set import ImageSet
+from replicate.images.image_set import COPIES, ImageSet
 from replicate.images.task import task_images
 from replicate.record import Record
 from replicate.setup.defaults import BACKBONE_RATE, BY_TL_TYPE, LOW_RATE
@@ -43,6 +45,8 @@ HOUSE: Mapping[str, Any] = {
     "split.kind": "k-fold",
     "split.folds": 5,
 }
+#: Seconds until it is asked again whether others are done with what alone is left.
+_POLL = 2.0
 _EXTENT, _HEAD = "transfer.unfreezing", "transfer.head."
 #: Beginnings of the paths that can be equal for all.
 _SHARED = (
@@ -218,11 +222,17 @@ def hold(
     -----
     A cell that fails for a reason that a person can mend, or for want of memory, has its reason in
     `error` and no values; the others go on. A defect of ours stops the contest.
+
+    A cell that another process is at makes way for the others, and is waited for in the end: as
+    many processes of the same contest as there are devices share the work, and each has all rows.
     """
     if folder is not None:
         check_folder(folder)
-    rows: list[dict[str, Any]] = []
-    for cell in runs:
+    made: dict[int, dict[str, Any]] = {}
+    waiting = deque(enumerate(runs))
+    passed = 0
+    while waiting:
+        place, cell = waiting.popleft()
         row = _row(cell, command)
         try:
             # Of what is run on, which can be a sample of the set.
@@ -230,19 +240,30 @@ def hold(
             groups = len(set(taken.groups)) if taken.groups else None
             row |= {"n_images": len(taken), "n_groups": groups}
             outcome = run(cell.spec, cell.entrant.images, ledger_of(cell.spec))
+        except InUseError:
+            waiting.append((place, cell))
+            passed += 1
+            if passed >= len(waiting):  # nothing is left but what others are at
+                time.sleep(_POLL)
+            continue
         except MedtlError as error:
             row["error"] = error.message
         except MemoryError:
             row["error"] = "The memory of this machine does not suffice."
         else:
             row |= _found(outcome)
-        rows.append(row)
+        passed = 0
+        made[place] = row
         if folder is not None:
-            write(rows, folder / PARTIAL)
+            write(_ordered(made), folder / PARTIAL)
         yield row
     if folder is not None:
-        write(rows, folder / RESULTS)
+        write(_ordered(made), folder / RESULTS)
         (folder / PARTIAL).unlink(missing_ok=True)
+
+
+def _ordered(made: Mapping[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [made[place] for place in sorted(made)]
 
 
 def _row(cell: Cell, command: str) -> dict[str, Any]:
@@ -272,7 +293,8 @@ def _split_words(split: Split, images: ImageSet) -> str:
     if split.kind == "official":
         return split.kind
     words = split.kind if split.kind != "k-fold" else f"{split.folds}-fold x {split.repeats}"
-    return f"{words} by {split.by if images.groups else 'image'}"
+    by = COPIES if split.by == "group" and images.unit == COPIES else split.by
+    return f"{words} by {by if images.groups else 'image'}"
 
 
 def _found(record: Record) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from metaanalysis.stats import distributions, sign_flips
 from metaanalysis.stats.rank_statistics import ranks
+from replicate.contest.belief import Belief, belief
 from replicate.evaluation.intervals import Floats
 
 #: Up to so many data sets every flip of signs is counted.
@@ -64,6 +65,8 @@ class PairedTest:
         `p` after Holm's correction for all comparisons of the same table.
     method
         How p was found.
+    belief
+        How probable it is that one beats the other on sets of this kind; None with fewer than two.
     """
 
     first: str
@@ -79,6 +82,7 @@ class PairedTest:
     smallest_p: float
     p_holm: float
     method: str
+    belief: Belief | None = None
 
 
 def mean_ranks(scores: Floats) -> Floats:
@@ -192,6 +196,7 @@ def paired_tests(
     scores: Floats,
     names: Sequence[str],
     pairs: Sequence[tuple[str, str]] | None = None,
+    by_seed: Floats | None = None,
 ) -> list[PairedTest]:
     """Test methods against each other, pair by pair.
 
@@ -203,10 +208,20 @@ def paired_tests(
         Of the methods.
     pairs
         Which; None takes all, in the order of `names`.
+    by_seed
+        The scores of each seed, shape (sets, methods, seeds), NaN where one lacks; None where a set
+        has one value a method.
     """
+    each = scores[:, :, None] if by_seed is None else by_seed
     chosen = list(itertools.combinations(names, 2)) if pairs is None else list(pairs)
     place = {name: index for index, name in enumerate(names)}
-    raw = [_one(a, b, scores[:, place[a]] - scores[:, place[b]]) for a, b in chosen]
+    raw = [
+        replace(
+            _one(a, b, scores[:, place[a]] - scores[:, place[b]]),
+            belief=belief(each[:, place[a]] - each[:, place[b]]),
+        )
+        for a, b in chosen
+    ]
     adjusted = holm([one.p for one in raw])
     return [replace(one, p_holm=p) for one, p in zip(raw, adjusted, strict=True)]
 

@@ -36,6 +36,7 @@ from replicate.terms import (
 )
 
 PRETRAINED = "pretrained (mean of its TL types)"
+AMONG_METHODS = "among methods"
 
 #: TL types that take the same features: whoever comes first pays for them, and both are charged.
 _SAME_FEATURES = {
@@ -82,6 +83,9 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
     names, scores = _by_tl_type(points, sets)
     complete = scores[np.isfinite(scores).all(axis=1)] if len(names) else scores
     several = len(complete) > 1 and len(names) > 1
+    each = _Seedwise(rows, metric, sets)
+    backbones = sorted({point["backbone"] for point in points})
+    by_seed = each.scores([[(name, backbone) for backbone in backbones] for name in names])
     failed = [row for row in rows if row.get("error")]
     return Summary(
         metric=metric,
@@ -91,7 +95,7 @@ def summarise(rows: Sequence[Row], metric: str = "auc") -> Summary:
         methods=tuple(methods),
         tl_types=tuple(_tl_rows(names, complete)),
         friedman=friedman(complete) if len(names) > 1 else None,
-        comparisons=_comparisons(names, scores),
+        comparisons=_comparisons(names, scores, by_seed) | _among_methods(methods, each),
         critical_difference=critical_difference(*complete.shape) if several else None,
         unranked=tuple(incomplete),
         failed=tuple((row["dataset"], row["tl_type"], row["backbone"]) for row in failed),
@@ -241,18 +245,66 @@ def _tl_rows(names: Sequence[str], complete: Floats) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["mean_rank"])
 
 
-def _comparisons(names: Sequence[str], scores: Floats) -> dict[str, tuple[PairedTest, ...]]:
+class _Seedwise:
+    """The value of each set, method and seed."""
+
+    def __init__(self, rows: Sequence[Row], metric: str, sets: Sequence[str]) -> None:
+        known = [row for row in rows if not row.get("error") and row.get(metric) is not None]
+        self.sets, self.seeds = sets, sorted({row["seed"] for row in known})
+        self.values = {
+            (row["dataset"], row["tl_type"], row["backbone"], row["seed"]): row[metric]
+            for row in known
+        }
+
+    def scores(self, arms: Sequence[Sequence[tuple[str, str]]]) -> Floats:
+        """Return the mean over each arm's methods, shape (sets, arms, seeds); NaN if one lacks."""
+        return np.array(
+            [
+                [
+                    [
+                        np.mean([self.values.get((one, *of, seed), math.nan) for of in arm])
+                        for seed in self.seeds
+                    ]
+                    for arm in arms
+                ]
+                for one in self.sets
+            ]
+        )
+
+
+def _comparisons(
+    names: Sequence[str], scores: Floats, by_seed: Floats
+) -> dict[str, tuple[PairedTest, ...]]:
     """Ask in this order, each question with a Holm correction of its own."""
     found: dict[str, tuple[PairedTest, ...]] = {}
     pretrained = [place for place, name in enumerate(names) if name != RANDOM]
     if RANDOM in names and pretrained:
-        chance = scores[:, names.index(RANDOM)]
-        both = np.column_stack([scores[:, pretrained].mean(axis=1), chance])
-        found["pretrained against random"] = tuple(paired_tests(both, [PRETRAINED, RANDOM]))
+        chance = names.index(RANDOM)
+        both, each = (
+            np.stack([of[:, pretrained].mean(axis=1), of[:, chance]], axis=1)
+            for of in (scores, by_seed)
+        )
+        found["pretrained against random"] = tuple(
+            paired_tests(both, [PRETRAINED, RANDOM], by_seed=each)
+        )
         if len(pretrained) > 1:
             pairs = [(names[place], RANDOM) for place in pretrained]
-            found["each against random"] = tuple(paired_tests(scores, names, pairs))
+            found["each against random"] = tuple(paired_tests(scores, names, pairs, by_seed))
     if len(pretrained) > 1:
         own = [names[place] for place in pretrained]
-        found["among pretrained"] = tuple(paired_tests(scores[:, pretrained], own))
+        found["among pretrained"] = tuple(
+            paired_tests(scores[:, pretrained], own, by_seed=by_seed[:, pretrained])
+        )
     return found
+
+
+def _among_methods(methods: Sequence[Row], each: _Seedwise) -> dict[str, tuple[PairedTest, ...]]:
+    """Compare TL types with their backbones, the best first, where there are several backbones."""
+    if len({row["backbone"] for row in methods}) < 2:
+        return {}
+    arms = [(row["tl_type"], row["backbone"]) for row in methods]
+    by_seed = each.scores([[arm] for arm in arms])
+    scores = np.nanmean(by_seed, axis=2)
+    return {
+        AMONG_METHODS: tuple(paired_tests(scores, [", ".join(arm) for arm in arms], None, by_seed))
+    }

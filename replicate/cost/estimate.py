@@ -21,6 +21,7 @@ from replicate.images.image_set import ImageSet
 from replicate.networks.builders import Builder
 from replicate.notes import Note
 from replicate.spec import Spec
+from replicate.terms import CONTROL
 
 if TYPE_CHECKING:
     from replicate.cost.probe import Probe
@@ -200,7 +201,7 @@ def estimate(
     decoding = _decoding(spec, images, total)
     if decoding is None:
         notes.append(Note("decoding not counted"))
-    if spec.transfer.tl_type == "feature extractor hybrid":
+    if spec.transfer.hybrid:
         notes.append(Note("classifier not counted", {"head": spec.transfer.head.kind}))
     if measure and find_spec("torch") is None:
         measure = False
@@ -251,10 +252,11 @@ def count_passes(spec: Spec, total: int, shares: tuple[float, float, float]) -> 
     head_epochs = epochs if extent == "none" else spec.training.head_epochs
     tail_epochs = 0 if extent == "none" else epochs - head_epochs
     cached = caches(spec)
-    hybrid = spec.transfer.tl_type == "feature extractor hybrid"
+    hybrid = spec.transfer.hybrid
     whole = leading = 0
     if hybrid or (head_epochs and cached):
-        whole = total
+        # Each model draws its own random network.
+        whole = models * total if spec.transfer.tl_type == CONTROL else total
     elif head_epochs:
         whole = models * (head_epochs * (train + validation) + (0 if tail_epochs else test))
     if tail_epochs and extent != "all":

@@ -22,6 +22,9 @@ class Predictions:
         Place of each image in the image set, shape (n,).
     seed, repeat, fold
         Which model it was; a hold-out or official split is repeat 0, fold 0.
+    val_probabilities, val_indices
+        The same of the fold's validation images, on which a threshold can be chosen; None where
+        they are not known, empty where there are none.
     """
 
     probabilities: NDArray[np.float64]
@@ -30,3 +33,5 @@ class Predictions:
     seed: int
     repeat: int = 0
     fold: int = 0
+    val_probabilities: NDArray[np.float64] | None = None
+    val_indices: NDArray[np.int64] | None = None

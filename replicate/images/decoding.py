@@ -272,14 +272,11 @@ def _deep_colours(
     upper: NDArray[np.uint8], lower: NDArray[np.uint8], other: str, clear: object
 ) -> NDArray[np.uint16]:
     """Put 16-bit colours together, what is transparent on black; grey stays grey."""
+    if other == "RGBA":  # grey and alpha, each with both its bytes
+        upper, lower = lower[..., ::2], lower[..., 1::2]
     values = upper.astype(np.uint16)
     values <<= 8
     values |= lower
-    if other == "RGBA":  # grey and alpha, each with both its bytes
-        pairs = lower.astype(np.uint16)
-        values = np.stack(
-            [pairs[..., 0] << 8 | pairs[..., 1], pairs[..., 2] << 8 | pairs[..., 3]], -1
-        )
     if values.shape[-1] in (2, 4) and not other.startswith("RGBX"):
         # Alpha may have as few bits as the colours: the highest there is is opaque.
         alpha = values[..., -1:] / max(1, int(values[..., -1].max(initial=0)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from replicate.images import levels
 from replicate.images.image_set import Pixels
 from replicate.images.levels import Summary, scaled, windowed
-from replicate.images.windows import Showing, linear
+from replicate.images.windows import PICTURE, Showing, linear
 
 #: Where the scale of CT ends; what lies below lay outside the scanner's field.
 _CT_LOWEST = -1024
@@ -29,7 +29,7 @@ class Deep:
     what
         What messages call it.
     modality
-        That of DICOM, empty where it does not say; None for pictures.
+        That of DICOM, empty where it does not say, or :data:`PICTURE`.
     voi
         Shows it as its file says; None where that says nothing.
     background
@@ -40,7 +40,7 @@ class Deep:
 
     values: NDArray[Any]
     what: str
-    modality: str | None = None
+    modality: str = PICTURE
     voi: Callable[[NDArray[Any]], Pixels] | None = None
     background: NDArray[np.bool_] | None = None
     turned: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,12 +24,13 @@ from replicate.images.bounds import BESIDE, WHOLE, read_whole
 from replicate.images.deep import Deep
 from replicate.images.image_set import Pixels
 from replicate.images.levels import SMALLER, told_by_name, windowed
+from replicate.images.windows import Head
 
 #: What pydicom raises on bytes that are not what they claim to be.
 BROKEN = (*levels.BROKEN, AttributeError, BytesLengthException, InvalidDicomError)
 
 MEND = "Fetch the file again, or export it uncompressed (Explicit VR Little Endian)."
-_MORE = 'pip install "medtl-meta[dicom]" brings one; or export it uncompressed.'
+_MORE = 'pip install "medtl-meta[dicom]" brings another; or export it uncompressed.'
 
 #: Tags in the order in which a file has them; what a file is called that names no modality.
 _PATIENT, _PIXELS = 0x00100020, 0x7FE00010
@@ -69,9 +69,10 @@ def _plain(path: Path) -> Any | None:
     content = read_whole(path)
     if content is None:
         return None
-    head = BytesIO(content[:BESIDE])
-    if _DEFLATED in head.getvalue():
+    beginning = content[:BESIDE]
+    if _DEFLATED in beginning:
         return None
+    head = BytesIO(beginning)
     try:
         header = read_partial(head, lambda tag, *_: tag >= _PIXELS)
         at = head.tell()
@@ -126,8 +127,7 @@ def _frame(path: Path, header: Any, frame: str) -> Pixels | Deep:
     frames = int(header.get("NumberOfFrames") or 1)
     _see_size(path, header, frames)
     chosen = levels.chosen_frame(path, frame, frames)
-    plugin = _decoder(path, header)
-    values = np.asarray(pixel_array(header, index=chosen, decoding_plugin=plugin))
+    values = _unpacked(path, header, chosen)
     if str(header.get("PhotometricInterpretation")) == "PALETTE COLOR":
         colours = np.asarray(apply_color_lut(values, header), dtype=np.float64)
         bits = 16 if colours.max(initial=0) > 255 else 8
@@ -143,21 +143,27 @@ def _colours(path: Path, header: Any, values: NDArray[Any]) -> Pixels | Deep:
     return windowed(values, 0, 2**bits - 1) if bits <= 8 else Deep(values, str(path), _KIND)
 
 
-def _decoder(path: Path, header: Any) -> str:
-    """Return which decoder unpacks a file; empty for any that can.
+def _unpacked(path: Path, header: Any, frame: int) -> NDArray[Any]:
+    """Return the stored values of a frame, colours as RGB.
 
     Raises
     ------
     ImagesError
-        None of those that are installed reads this kind of compression.
+        None of the decoders that are installed reads it, and there is another one.
     """
     syntax = header.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
-        return ""
-    if not get_decoder(syntax).is_available:
-        raise ImagesError(f"{path}: is compressed as {syntax.name}, and no decoder is here.", _MORE)
+        return np.asarray(pixel_array(header, index=frame))
+    decoder = get_decoder(syntax)
     # Others differ from it by up to 3 of 255: what else is installed must not change an image.
-    return "pillow" if syntax == JPEGBaseline8Bit else ""
+    plugin = "pillow" if syntax == JPEGBaseline8Bit else ""
+    try:
+        return np.asarray(pixel_array(header, index=frame, decoding_plugin=plugin))
+    except RuntimeError as error:
+        if decoder.is_available and ("pylibjpeg" in decoder.available_plugins or plugin):
+            raise
+        what = f"{path}: is compressed as {syntax.name}, and no decoder that is here reads it."
+        raise ImagesError(what, _MORE) from error
 
 
 def _see_size(path: Path, header: Any, frames: int) -> None:
@@ -175,19 +181,6 @@ def _see_size(path: Path, header: Any, frames: int) -> None:
             f"and holds {found:,}.",
             MEND,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What the beginning of a DICOM file tells of it.
-
-    `patient` is its PatientID. `alike` names what its values are comparable with where it does
-    not say how they are shown, else None. `grey` is that of its modality, None in colour.
-    """
-
-    patient: str | None = None
-    alike: str | None = None
-    grey: str | None = None
 
 
 def head_of(path: Path) -> Head:
@@ -215,9 +208,10 @@ def _beginning(path: Path, end: int) -> Any:
     def beyond(tag: Any, *_: object) -> bool:
         return bool(tag >= end)
 
-    with path.open("rb") as stream:
-        head = BytesIO(stream.read(BESIDE))
-    if _DEFLATED in head.getvalue() and _meta(head).TransferSyntaxUID == _DEFLATED.decode():
+    with path.open("rb", buffering=0) as stream:
+        content = stream.read(BESIDE)
+    head = BytesIO(content)
+    if _DEFLATED in content and _meta(head).TransferSyntaxUID == _DEFLATED.decode():
         # No more of it than of others: all of it could be gigabytes.
         plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(head.read(), BESIDE)
         return read_dataset(BytesIO(plain), False, True, stop_when=beyond)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,18 @@ import numpy as np
 from db.errors import ImagesError
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
-from replicate.images.image_set import ImageSet
-from replicate.images.ranges import showings
-from replicate.images.windows import Showing
+from replicate.images.image_set import COPIES, GROUPS, PATIENTS, ImageSet
+from replicate.images.ranges import head_of, showings
+from replicate.images.windows import Head, Showing
 from replicate.notes import Note
+
+#: Key that images share -> what groups by it are of.
+_OF = {
+    "patient": PATIENTS,
+    "DICOM PatientID": PATIENTS,
+    "group": GROUPS,
+    "near copy": COPIES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,10 @@ def of_files(
             f"{name}: all {len(entries)} images are of one class ({classes[0]}).",
             " ".join([*map(str, notes), "Nothing to tell apart: give at least two classes."]),
         )
-    groups, about = _groups(entries)
-    shown, told = showings([(entry.name, entry.path, entry.frame) for entry in entries], window)
+    head = cache(head_of)
+    groups, kinds, about = _groups(entries, head)
+    triples = [(entry.name, entry.path, entry.frame) for entry in entries]
+    shown, told = showings(triples, window, head)
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
     return ImageSet(
@@ -97,6 +108,7 @@ def of_files(
         read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
         fingerprint=lambda i: fingerprint(entries[i], shown[i]),
         groups=groups,
+        grouped_by=kinds,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
         notes=(*notes, *spelt, *told),
@@ -123,8 +135,10 @@ def _one_spaced(label: str) -> str:
     return " ".join(label.split())
 
 
-def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
-    """Return the groups and a sentence on how they are known."""
+def _groups(
+    entries: Sequence[Entry], head: Callable[[Path], Head]
+) -> tuple[tuple[str, ...] | None, tuple[str, ...], str]:
+    """Return the groups, what they are of, and a sentence on how they are known."""
     patients = [entry.patient for entry in entries]
     kinds = {
         "patient": patients,
@@ -132,24 +146,20 @@ def _groups(entries: Sequence[Entry]) -> tuple[tuple[str, ...] | None, str]:
         "near copy": [f"copy {entry.near}" if entry.near else None for entry in entries],
     }
     if not any(any(keys) for keys in kinds.values()):
-        kinds = {"DICOM PatientID": _dicom_patients(entries)}
+        kinds = {"DICOM PatientID": _dicom_patients(entries, head)}
     known = {kind: keys for kind, keys in kinds.items() if any(keys)}
     if not known:
-        return None, "patients not known"
+        return None, (), "patients not known"
     groups = grouped([entry.name for entry in entries], *known.values())
     words = [
         f"{kind} known for {sum(key is not None for key in keys)} of {len(keys)} images"
         for kind, keys in known.items()
     ]
-    return groups, f"{len(set(groups))} groups: {', '.join(words)}"
+    kinds_of = tuple(dict.fromkeys(_OF[kind] for kind in known))
+    return groups, kinds_of, f"{len(set(groups))} groups: {', '.join(words)}"
 
 
-def _dicom_patients(entries: Sequence[Entry]) -> list[str | None]:
+def _dicom_patients(entries: Sequence[Entry], head: Callable[[Path], Head]) -> list[str | None]:
     """Return the PatientID of each DICOM; none at all where anonymising left only one."""
-    files = [entry for entry in entries if is_dicom(entry.path)]
-    if not files:
-        return []
-    from replicate.images.dicom import patient_of
-
-    keys = [patient_of(entry.path) if is_dicom(entry.path) else None for entry in entries]
+    keys = [head(entry.path).patient if is_dicom(entry.path) else None for entry in entries]
     return keys if len({key for key in keys if key}) > 1 else []

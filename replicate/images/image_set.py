@@ -19,6 +19,9 @@ Pixels = NDArray[np.uint8]
 
 PARTS = ("train", "val", "test")
 
+#: What groups can be of (``grouped_by``).
+PATIENTS, GROUPS, COPIES = "patients", "groups", "copies"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
@@ -40,6 +43,8 @@ class ImageSet:
         SHA-256 (hexadecimal) of image ``i`` as stored, without decoding it where that is possible.
     groups
         Patient or other unit of each image that must not be torn apart; None where unknown.
+    grouped_by
+        What `groups` are of, where that was told: ``patients``, ``groups``, ``copies``.
     parts
         The set's own split, ``train``, ``val`` or ``test`` for each image; None without one.
     source
@@ -48,6 +53,8 @@ class ImageSet:
         Whether they are synthetic: never evidence on medicine.
     notes
         What was left out, passed over or put together when they were read.
+    published
+        Name of the published set whose file they are, by its checksum; None where that is not so.
     """
 
     name: str
@@ -57,10 +64,12 @@ class ImageSet:
     read: Callable[[int], Pixels] = field(repr=False)
     fingerprint: Callable[[int], str] = field(repr=False)
     groups: tuple[str, ...] | None = None
+    grouped_by: tuple[str, ...] = ()
     parts: tuple[str, ...] | None = None
     source: str = ""
     phantom: bool = False
     notes: tuple[Note, ...] = ()
+    published: str | None = None
 
     def __post_init__(self) -> None:
         # What is made of a set has its hashes too: no file is read twice for them.
@@ -83,8 +92,14 @@ class ImageSet:
             "n": len(self),
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": len(set(self.groups)) if self.groups else None,
+            "grouped_by": list(self.grouped_by),
             "notes": [note.to_dict() for note in self.notes],
         }
+
+    @property
+    def unit(self) -> str:
+        """What groups are called: copies of one image are no patient."""
+        return COPIES if self.grouped_by == (COPIES,) else "patients or groups"
 
     @cached_property
     def content(self) -> str:
@@ -97,6 +112,18 @@ class ImageSet:
             line = (name, str(self.labels[index]), group, part, self.fingerprint(index))
             digest.update("\0".join(line).encode() + b"\n")
         return digest.hexdigest()
+
+    @cached_property
+    def pictures(self) -> str:
+        """SHA-256 over all images with their classes, whatever else is said of them.
+
+        Names, parts and groups, which a user may add or change, are no part of it.
+        """
+        lines = sorted(
+            f"{self.classes[label].casefold()}\0{self.fingerprint(index)}"
+            for index, label in enumerate(self.labels.tolist())
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> ImageSet:
         """Return the images at the given places, in that order; classes stay as they are."""

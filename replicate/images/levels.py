@@ -90,7 +90,9 @@ def told_by_name(
     except UnidentifiedImageError:
         raise  # its message names a stream; who opened the file knows its path
     except broken as error:
-        said = str(error).strip().splitlines()
+        said = [line.strip() for line in str(error).strip().splitlines()]
+        # A heading says less than what stands under it.
+        said = said[1:] if len(said) > 1 and said[0].endswith(":") else said
         reason = said[0].rstrip(".") if said else type(error).__name__
         raise ImagesError(f"{path}: cannot be decoded ({reason}).", hint) from error
 

@@ -161,6 +161,7 @@ def open_published(path: Path, entry: Published, size: int) -> ImageSet:
     height, width = images.read(0).shape[:2]
     return replace(
         images,
+        published=entry.name if md5 == published else None,
         source=f"MedMNIST {entry.title}, {height} x {width}, from {entry.made_from}, "
         f"{entry.licence}; {verdict}; patients not known",
     )

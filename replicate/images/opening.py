@@ -48,7 +48,7 @@ def open_images(
         # Path("") is the current folder, which nobody has named.
         raise UsageError("--images: names nothing.", "Name a folder, a file, or phantom.")
     if word == "phantom" or word.startswith("phantom:"):
-        _check_table(None, reading)
+        _check(None, reading)
         # It draws with scipy, whose import takes longer than reading a set of real images.
         from replicate.images.phantom import open_phantom
 
@@ -59,7 +59,7 @@ def open_images(
     given = os.environ.get(IMAGES)
     bare = given is not None and len(Path(where).parts) == 1
     if named(word) is not None:
-        _check_table(None, reading)
+        _check(None, reading)
         return open_medmnist(word, size=size)
     if given is not None and bare and _exists(Path(given) / word):
         return _open_path(Path(given) / word, reading)
@@ -79,7 +79,7 @@ def _exists(path: Path) -> bool:
 
 
 def _open_path(path: Path, reading: Reading) -> ImageSet:
-    _check_table(path / METADATA if path.is_dir() else path, reading)
+    _check(path / METADATA if path.is_dir() else path, reading)
     if path.is_dir():
         files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
         archives = [p for p in files if p.suffix.lower() == ".npz"]
@@ -103,8 +103,13 @@ def _open_path(path: Path, reading: Reading) -> ImageSet:
     )
 
 
-def _check_table(path: Path | None, reading: Reading) -> None:
-    """Refuse what is said of a table where there is none."""
+def _check(path: Path | None, reading: Reading) -> None:
+    """Refuse what is said of a table where there is none, and a window where pixels are 8 bits."""
+    if reading.window is not None and (path is None or path.suffix.lower() == ".npz"):
+        raise UsageError(
+            "--window: the images are of 8 bits.",
+            "It shows DICOM and pictures of more than 8 bits.",
+        )
     if reading.of_tables and (
         path is None or path.suffix.lower() not in TABLES or not path.is_file()
     ):

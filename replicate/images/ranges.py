@@ -8,16 +8,17 @@ depth and sign (CT, in Hounsfield units, of any). No label is looked at.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from db.errors import ImagesError, UsageError
 from replicate.images.decoding import is_dicom, summarised
-from replicate.images.levels import spread
-from replicate.images.windows import DECLARED, KEPT, Range, Showing, Window
+from replicate.images.levels import Summary, spread
+from replicate.images.windows import DECLARED, KEPT, PICTURE, Head, Range, Showing, Window
 from replicate.notes import Note
 
 #: One image: its name in the set, its file, and which frame of it.
@@ -31,7 +32,10 @@ _PICTURES = "pictures of more than 8 bits"
 
 
 def showings(
-    images: Sequence[Image], window: str | None, known: Mapping[str, Range] | None = None
+    images: Sequence[Image],
+    window: str | None,
+    head: Callable[[Path], Head],
+    known: Mapping[str, Range] | None = None,
 ) -> tuple[tuple[Showing, ...], tuple[Note, ...]]:
     """Return what shows each image of a set, and what is to be said of it.
 
@@ -39,6 +43,8 @@ def showings(
     ----------
     window
         That of the user, which goes before all; see :meth:`replicate.images.windows.Window.of`.
+    head
+        Returns the head of a file, :func:`head_of` or one that remembers it.
     known
         Ranges that are not measured here, by what shares them: those that a model was trained with.
 
@@ -48,9 +54,10 @@ def showings(
         The window is none, or fits no image.
     """
     asked = None if window is None else Window.of(window)
-    found = cache(_alike)
-    kinds = [found(path) for _, path, _ in images]
-    windowed = [asked is not None and grey is not None and asked.fits(grey) for _, grey in kinds]
+    heads = [head(path) for _, path, _ in images]
+    windowed = [
+        asked is not None and one.grey is not None and asked.fits(one.grey) for one in heads
+    ]
     if asked is not None and not any(windowed):
         raise UsageError(
             f"--window: {window} fits no image of the set.",
@@ -58,9 +65,9 @@ def showings(
             "than 8 bits.",
         )
     members: dict[str, list[Image]] = {}
-    for image, (kind, _), own in zip(images, kinds, windowed, strict=True):
-        if kind is not None and not own:
-            members.setdefault(kind, []).append(image)
+    for image, one, own in zip(images, heads, windowed, strict=True):
+        if one.alike is not None and not own:
+            members.setdefault(one.alike, []).append(image)
     known = known or {}
     measured = {
         kind: known[kind] if kind in known else _measured(alike) for kind, alike in members.items()
@@ -71,13 +78,14 @@ def showings(
         if within is not None and within != KEPT
     ]
     if asked is not None:
-        values = {"window": window, "count": sum(windowed), "of": len(images)}
+        values: dict[str, Any] = {"centre": asked.centre, "width": asked.width}
+        values |= {"window": window, "count": sum(windowed), "of": len(images)}
         notes.insert(0, Note("window chosen", values))
     ways = {kind: Showing(within=within) for kind, within in measured.items() if within}
     by_window = Showing(asked)
     shown = (
-        by_window if own else ways.get(kind or "", DECLARED)
-        for (kind, _), own in zip(kinds, windowed, strict=True)
+        by_window if own else ways.get(one.alike or "", DECLARED)
+        for one, own in zip(heads, windowed, strict=True)
     )
     return tuple(shown), tuple(notes)
 
@@ -93,32 +101,29 @@ def _measured(alike: Sequence[Image]) -> Range | None:
     def rank(image: Image) -> bytes:
         return hashlib.sha256(image[0].encode()).digest()
 
-    summaries = []
-    for _, path, frame in sorted(sorted(alike, key=rank)[:SAMPLE]):
+    def summary(image: Image) -> Summary | None:
         try:
-            summaries.append(summarised(path, frame))
+            return summarised(image[1], image[2])
         except ImagesError:
-            continue  # it is told by name when the image is read
-    known = [one for one in summaries if one is not None]
+            return None  # it is told by name when the image is read
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        known = list(filter(None, pool.map(summary, sorted(sorted(alike, key=rank)[:SAMPLE]))))
     return spread(known) if known else None
 
 
-def _alike(path: Path) -> tuple[str | None, str | None]:
-    """Return what a file shares a range with, and its modality where it is grey.
-
-    The first is None where it says how it is shown; the modality of a picture is "picture".
-    """
+def head_of(path: Path) -> Head:
+    """Return what the beginning of an image file tells; what cannot be read there is not known."""
     if is_dicom(path):
-        from replicate.images.dicom import head_of
+        from replicate.images import dicom
 
-        head = head_of(path)
-        return head.alike, head.grey
+        return dicom.head_of(path)
     try:
         with path.open("rb") as stream:
             bits, samples = _depth(stream)
-    except (OSError, struct.error, ValueError):
-        return None, None  # told by name when the image is read
-    return (_PICTURES, "picture" if samples < 3 else None) if bits > 8 else (None, None)
+    except (OSError, struct.error, ValueError, IndexError):
+        return Head()  # told by name when the image is read
+    return Head(None, _PICTURES, PICTURE if samples < 3 else None) if bits > 8 else Head()
 
 
 def _depth(stream: BinaryIO) -> tuple[int, int]:

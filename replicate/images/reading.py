@@ -37,7 +37,8 @@ class Reading:
         Whether near copies stay on one side of a split; :func:`replicate.splits.copies.read_images`
         looks for them.
     window
-        Window of grey values for DICOM.
+        What grey values beyond 8 bits are shown by; see
+        :func:`replicate.images.ranges.showings`.
     """
 
     allow_outside: bool = False

@@ -14,7 +14,7 @@ from replicate.images.files import Entry, fingerprint
 from replicate.images.image_set import ImageSet
 from replicate.images.masks import images_of_class
 from replicate.images.opening import open_images
-from replicate.images.ranges import showings
+from replicate.images.ranges import head_of, showings
 from replicate.images.reading import USUAL, Reading
 from replicate.images.windows import Range
 from replicate.images.within import Within
@@ -63,7 +63,9 @@ def open_unsorted(
         (Entry(one.relative_to(folder).as_posix(), one) for one in images),
         key=lambda entry: entry.name,
     )
-    shown, told = showings([(one.name, one.path, None) for one in entries], reading.window, ranges)
+    shown, told = showings(
+        [(one.name, one.path, None) for one in entries], reading.window, head_of, ranges
+    )
     return ImageSet(
         name=path.name or os.fspath(path.absolute()),
         classes=(),

@@ -24,6 +24,24 @@ CT_WINDOWS: dict[str, Range] = {
 }
 
 
+#: The modality of what is no DICOM.
+PICTURE = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the beginning of a file tells before its values are read.
+
+    `patient` is DICOM's PatientID. `alike` names what the values are comparable with where the file
+    does not say how they are shown, else None. `grey` is the modality of what a window may show,
+    empty where DICOM does not say; None of colours and of pictures of 8 bits.
+    """
+
+    patient: str | None = None
+    alike: str | None = None
+    grey: str | None = None
+
+
 def linear(centre: float, width: float) -> Range:
     """Return the range of a window as DICOM's LINEAR has it (PS3.3 C.11.2.1.2.1).
 
@@ -63,8 +81,8 @@ class Window:
             )
         return cls(centre, width)
 
-    def fits(self, modality: str | None) -> bool:
-        """Tell whether it shows grey values of a DICOM modality; None is that of a picture."""
+    def fits(self, modality: str) -> bool:
+        """Tell whether it shows grey values of a modality, empty where DICOM does not say."""
         return not self.ct or modality in ("CT", "")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from db.errors import UsageError
 from db.literature import Study
 from db.vocabulary import fold
-from replicate.images.image_set import ImageSet
-from replicate.setup.files import Setup, Source, datasets
+from replicate.images.image_set import COPIES, ImageSet
+from replicate.setup.files import Setup, Source, datasets, known_sets
 from replicate.setup.ledger import Account
 from replicate.spec import Fidelity
 
@@ -22,7 +22,12 @@ _OTHER_SPLITS = frozenset({"split.kind", "split.by", "split.test", "split.folds"
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of a specification, described or not."""
+    """The images of a specification, described or not.
+
+    `source` is what they are, by their content or because the caller says so. Images that are not
+    known to be any can have the classes of one, `alike`: their classes are then mapped to the task
+    as its are, and all else is their own. `grouped` tells whether groups were read.
+    """
 
     name: str
     source: Source | None
@@ -32,16 +37,22 @@ class Images:
     phantom: bool = False
     missing: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    alike: Source | None = None
+    grouped: bool = False
+
+    @property
+    def mapping(self) -> Source | None:
+        """The source whose classes they have."""
+        return self.source or self.alike
 
 
 def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images:
-    """Say which of a setup's sources the images are.
+    """Say which of a setup's sources the images are: the one that is named, or by their content.
 
     Raises
     ------
     UsageError
-        No such source, images with other classes than the source, or more than one that they can
-        be.
+        No such source, or images with other classes than it.
     """
     source = setup.source(name) if name is not None else None
     if images is None:
@@ -54,7 +65,6 @@ def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images
     if images.phantom:
         reason = "Synthetic images: they show that the machinery works and nothing on medicine."
         return Images(images.name, None, "proxy", reason, None, True, known=images.classes)
-    said = source is not None
     if source is None:
         source = _recognised(setup, images)
     elif not source.knows(images.classes):
@@ -63,55 +73,69 @@ def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images
             f"{', '.join(images.classes)}.",
             f"{source.name} has {', '.join((*source.classes, *source.left_out))}.",
         )
-    if source is None:
-        reason = f"{setup.key} does not describe these images; their classes are taken as they are."
-        return Images(images.name, None, "proxy", reason, None, known=images.classes)
-    described = _described(source, images)
-    if described.fidelity != "same data" or said or _bears(source, images):
-        return described
-    if len(images) == address_of(source)[2]:
-        return described
-    # Anybody's folders can be called so: classes alone do not make it the study's own set.
-    reason = (
-        f"By its classes this can be {source.title}, which the study used; that it is says "
-        f"--source {source.name}."
-    )
-    return replace(described, fidelity="same task", reason=reason)
-
-
-def _bears(source: Source, images: ImageSet) -> bool:
-    """Tell whether a set is named as a source; MedMNIST's names may carry a size."""
-    stem = images.name.partition("_")[0]
-    return stem == source.images or fold(images.name) == fold(source.name)
+    return _own(setup, images) if source is None else _described(source, images)
 
 
 def _recognised(setup: Setup, images: ImageSet) -> Source | None:
-    """Find the source whose classes the images have; one known by name must also bear it."""
+    """Find the source that the images are, by the checksum of their file or of all of them."""
     fitting = [source for source in setup.sources if source.knows(images.classes)]
-    # Of several, the one that the set is named after. A set that is not named as one of MedMNIST's
-    # is none of them.
-    named = [source for source in fitting if _bears(source, images)]
-    fitting = named or [source for source in fitting if source.images is None] or fitting
+    names = {known.source for known in known_sets() if known.images == len(images)}
+    told: set[str] = set()
+    if not names.isdisjoint(source.name for source in fitting):  # only then all are read
+        told = {known.source for known in known_sets() if known.sha256 == images.pictures}
+    published = images.published
+    return next(
+        (
+            source
+            for source in fitting
+            if source.name in told or (published is not None and source.images == published)
+        ),
+        None,
+    )
+
+
+def _own(setup: Setup, images: ImageSet) -> Images:
+    """Describe images that are the caller's own, whatever their classes are called."""
+    fitting = [source for source in setup.sources if source.knows(images.classes)]
     spelt = set(images.classes)
     same = [source for source in fitting if spelt <= {*source.classes, *source.left_out}]
-    fitting = same or fitting
-    if len(fitting) > 1:
-        raise UsageError(
-            f"{images.name} can be {' or '.join(source.name for source in fitting)} of "
-            f"{setup.key}, by its classes.",
-            "Say with --source which it is.",
-        )
-    return fitting[0] if fitting else None
+    alike = next(iter(same or fitting), None)
+    if alike is None:
+        reason = f"{setup.key} does not describe these images; their classes are taken as they are."
+        return Images(images.name, None, "proxy", reason, None, known=images.classes)
+    classes = _mapped(alike, images)
+    reason = (
+        f"Images of your own, whose classes are called as those of {alike.title} are; nothing else "
+        f"is taken from there. That they are that set says --data {alike.name}."
+    )
+    return Images(
+        images.name,
+        None,
+        "proxy" if alike.fidelity == "proxy" else "same task",
+        reason,
+        classes,
+        known=tuple(dict.fromkeys(classes.values())),
+        alike=alike,
+    )
+
+
+def _mapped(source: Source, images: ImageSet) -> dict[str, str]:
+    """Return a source's classes with those of the task; the set may spell them in another case."""
+    own = {fold(name): name for name in images.classes}
+    return {own[fold(name)]: task for name, task in source.classes.items()}
 
 
 def _described(source: Source, images: ImageSet | None, missing: tuple[str, ...] = ()) -> Images:
-    classes = dict(source.classes)
-    if images is not None:  # the set may spell its classes in another case
-        own = {fold(name): name for name in images.classes}
-        classes = {own[fold(name)]: task for name, task in classes.items()}
-    known = tuple(dict.fromkeys(classes.values()))
+    classes = dict(source.classes) if images is None else _mapped(source, images)
     return Images(
-        source.name, source, source.fidelity, source.reason, classes, missing=missing, known=known
+        source.name,
+        source,
+        source.fidelity,
+        source.reason,
+        classes,
+        missing=missing,
+        known=tuple(dict.fromkeys(classes.values())),
+        grouped=images is not None and bool(images.groups),
     )
 
 
@@ -136,16 +160,22 @@ def enter(account: Account, data: Images, study: Study | None, asked: Mapping[st
         account.choose("data.name", data.name)
     real = "synthetic images" if data.phantom else "real images"
     account.assume("data.phantom", data.phantom, real, "found")
-    if source is not None:
-        mapping = "our mapping of the set's classes to the study's task"
+    like = data.mapping
+    if like is not None:
+        of = (
+            "the set's classes"
+            if source is not None
+            else f"classes that are called as {like.name}'s"
+        )
+        mapping = f"our mapping of {of} to the study's task"
         if study is not None and "task" in study.values:
             mapping += f" ({study.value('task')})"
         account.assume("data.classes", data.classes, mapping, "setup")
     else:
         account.assume("data.classes", data.classes, "all classes as they are", "house")
-    if source is not None and source.positive is not None:
+    if like is not None and like.positive is not None:
         reason = "the class that the task looks for"
-        account.assume("data.positive", source.positive, reason, "setup")
+        account.assume("data.positive", like.positive, reason, "setup")
     else:
         account.assume("data.positive", None, "no class is named as the finding", "house")
     account.assume("data.max_images", None, "all images", "house")
@@ -162,15 +192,27 @@ def enter(account: Account, data: Images, study: Study | None, asked: Mapping[st
 
 
 def fit_split(account: Account, images: ImageSet, asked: Mapping[str, Any], *, free: bool) -> None:
-    """Fit the split to what the images have: parts of their own, and known groups."""
+    """Fit the split to what the images have: parts of their own, and known groups.
+
+    Images are `free` where no source says how they are divided.
+    """
     if images.parts is None:
         if account.value("split.kind") == "official" and "split.kind" not in asked:
             reason = "these images have no parts of their own"
             account.assume("split.kind", "hold-out", reason, "found")
-    elif free and _whole_parts(images) and not asked.keys() & _OTHER_SPLITS:
+    elif (
+        free
+        and account["split.kind"].origin == "house"
+        and _whole_parts(images)
+        and not asked.keys() & _OTHER_SPLITS
+    ):
         account.assume("split.kind", "official", "the set has parts of its own", "found")
-    if not images.groups and account.value("split.by") == "group" and "split.by" not in asked:
-        account.assume("split.by", "image", "no patients or groups are known", "found")
+    if account.value("split.by") == "group" and "split.by" not in asked:
+        if not images.groups:
+            account.assume("split.by", "image", "no patients or groups are known", "found")
+        elif images.unit == COPIES:
+            reason = "copies must not stand on both sides; patients are not known"
+            account.assume("split.by", "group", reason, "found")
 
 
 def _whole_parts(images: ImageSet) -> bool:

@@ -97,6 +97,19 @@ class Source(Record):
         return own <= found <= own | {fold(name) for name in self.left_out}
 
 
+class KnownSet(Record):
+    """One version of a source's images in ``data/image_sets.yaml``, known by its content.
+
+    `sha256` is that of :attr:`replicate.images.image_set.ImageSet.pictures`; `images` is their
+    number, without which every set would be read to tell whether it is this one.
+    """
+
+    source: Key
+    images: Images
+    sha256: Text
+    note: Text | None = None
+
+
 class Target(Record):
     """Which reported outcome a rerun is compared with: one row of the record, by what tells it.
 
@@ -161,7 +174,7 @@ class Setup(Record):
         """
         known = Lexicon("source", (source.name for source in self.sources))
         if not self.sources:
-            raise UsageError(f"--source {name}: {self.key} describes no images.")
+            raise UsageError(f"--data {name}: {self.key} describes no images.")
         wanted = known.resolve(name)
         return next(source for source in self.sources if source.name == wanted)
 
@@ -331,6 +344,12 @@ def _faults(setup: Setup, path: Path, study: Study | None) -> list[Problem]:
             message = f"the record of {setup.study} names no data set {source.used!r}."
             fault(("sources", position, "used"), message)
     return found
+
+
+@cache
+def known_sets() -> tuple[KnownSet, ...]:
+    """Return the image sets that are recognised by their content."""
+    return tuple(read_list(KnownSet, folder() / "image_sets.yaml"))
 
 
 @cache

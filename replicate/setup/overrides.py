@@ -12,7 +12,7 @@ from typing import Any
 
 from db.errors import UsageError
 from db.vocabulary import EXTENT_UNREPORTED, SYNONYMS, Lexicon
-from replicate.terms import HYBRID_HEADS, RANDOM, RECOMMENDED, SCRATCH, TL_TYPES
+from replicate.terms import CONTROL, HYBRID_HEADS, RANDOM, RECOMMENDED, SCRATCH, TL_TYPES
 
 _TL_WORDS = {
     **{word: term for word, term in SYNONYMS["tl_type"].items() if term != EXTENT_UNREPORTED},
@@ -47,6 +47,8 @@ AUGMENTATIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 TL_TYPE = Lexicon("TL type", TL_TYPES, _TL_WORDS)
+#: What one run can be: a contest compares the others.
+RUN_TL_TYPE = Lexicon("TL type", (*TL_TYPES, CONTROL), {**_TL_WORDS, "frozen random": CONTROL})
 HEAD = Lexicon("head", ("linear", "mlp", *HYBRID_HEADS), _HEAD_WORDS)
 SPLIT = Lexicon("split", ("group", "image", "official", "hold-out", "k-fold"), _SPLIT_WORDS)
 BATCHNORM = Lexicon("BatchNorm policy", ("frozen", "all", "none"))
@@ -66,7 +68,7 @@ UNFREEZE = Lexicon("extent", ("none", "blocks", "layers", "ratio", "all"), {"blo
 
 #: Words that name one setting: option -> (path, vocabulary).
 _TERMS: Mapping[str, tuple[str, Lexicon]] = {
-    "tl": ("transfer.tl_type", TL_TYPE),
+    "tl": ("transfer.tl_type", RUN_TL_TYPE),
     "head": ("transfer.head.kind", HEAD),
     "batchnorm": ("transfer.batchnorm", BATCHNORM),
     "statistics": ("transfer.statistics", STATISTICS),

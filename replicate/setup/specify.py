@@ -29,10 +29,19 @@ from replicate.setup.defaults import (
     house_defaults,
 )
 from replicate.setup.fidelity import SCALE, Departure, FidelityNote, Reduction
-from replicate.setup.files import PATHS, Setup, Source, among, backing, setup_names
+from replicate.setup.files import PATHS, Setting, Setup, Source, among, backing, setup_names
 from replicate.setup.ledger import Account
 from replicate.spec import Ledger, Spec
-from replicate.terms import FEATURES, HYBRID, HYBRID_HEADS, RANDOM, RECOMMENDED, SCRATCH, TL_TYPES
+from replicate.terms import (
+    CONTROL,
+    FEATURES,
+    HYBRID,
+    HYBRID_HEADS,
+    RANDOM,
+    RECOMMENDED,
+    SCRATCH,
+    TL_TYPES,
+)
 
 #: What a study that says "fine-tuned" can have done.
 TUNED = ("fine-tuning", SCRATCH, RECOMMENDED)
@@ -94,8 +103,8 @@ def specify(
     database
         Where the setup's study is looked up; None opens the default one.
     source
-        Which of the setup's sources the images are; by default recognised by the classes of
-        `images`, or the setup's first.
+        Which of the setup's sources the images are; by default the one that the content of
+        `images` shows, or the setup's first where no images are given.
     images
         The images, where they are at hand.
     overrides
@@ -125,7 +134,7 @@ def specify(
     enter(account, data, study, asked)
     level = data.fidelity if setup.study is not None else None
     if images is not None:
-        fit_split(account, images, asked, free=setup.study is None and not setup.settings)
+        fit_split(account, images, asked, free=data.source is None)
     spec, ledger = account.settle(
         study=setup.study,
         setup=setup.key if setup.key in setup_names() else None,
@@ -186,6 +195,8 @@ class _Layers:
         before = said.value if said is not None else FEATURES
         follows = self._consequences()
         asked = {**follows, **self.asked}
+        if asked.get("transfer.tl_type") == CONTROL:
+            asked |= _control(asked)
         tl_type = asked.get("transfer.tl_type", before)
         if tl_type not in TL_TYPES:
             raise UsageError(f"no such TL type {tl_type!r}.", f"Known: {', '.join(TL_TYPES)}.")
@@ -200,8 +211,7 @@ class _Layers:
             tied |= set(TIED_TO_HEAD)
         if tl_type == HYBRID != before:
             tied |= {path for path in PATHS if path.startswith("augmentation.")}
-        source = self.data.source
-        for settings in (setup.settings, source.settings if source else {}):
+        for settings in (setup.settings, self._of_source()):
             for path, setting in settings.items():
                 default = account.value(path)
                 if setting.reported is not None and study is not None:
@@ -223,6 +233,14 @@ class _Layers:
                 account.choose(path, value, because)
         self._fit(tl_type, asked)
         return planned
+
+    def _of_source(self) -> dict[str, Setting]:
+        """Return what the source of the images says; how to split where they say it is theirs."""
+        source = self.data.source
+        said = dict(source.settings) if source else {}
+        if self.data.grouped:
+            said.pop("split.by", None)
+        return said
 
     def _consequences(self) -> dict[str, Any]:
         """Return what the caller's choices imply and does not say."""
@@ -250,6 +268,8 @@ class _Layers:
         # The share that a network documents goes with the way of resizing that it documents.
         if account.value("preprocessing.resize") != "crop" and account[share].origin == "house":
             account.assume(share, *COMMON[share], "house")
+        if tl_type in (FEATURES, HYBRID) and account.value("network.weights") == "random":
+            account.choose("transfer.tl_type", CONTROL, f"a {tl_type} of random weights, ")
 
     def network(self) -> str | None:
         """Settle which network is built; return why it is another than was asked for."""
@@ -304,6 +324,18 @@ class _Layers:
         assert self.study is not None
         fact = self.study.values[field]
         return among(fact.value, fact.where)
+
+
+def _control(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what frozen random weights are, but for their name: a feature extractor of a kind."""
+    weights = asked.get("network.weights", "random")
+    if weights != "random":
+        raise UsageError(
+            f"{CONTROL}: the weights are to be {weights}.",
+            "Leave out --weights, or say --weights random.",
+        )
+    kind = HYBRID if asked.get("transfer.head.kind") in HYBRID_HEADS else FEATURES
+    return {"transfer.tl_type": kind, "network.weights": "random"}
 
 
 def _reduced(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from db.errors import UsageError
 from db.wording import plural
 from replicate.images.groups import clusters
-from replicate.images.image_set import ImageSet
+from replicate.images.image_set import COPIES, ImageSet
 from replicate.splits.hashes import BITS, Counted, Hashes, hash_images, near_pairs
 from replicate.splits.splits import Fold, Shared, shared_groups
 
@@ -113,6 +113,8 @@ class Leakage:
     ----------
     name, images, groups
         The set, its size, and its number of groups (None where unknown).
+    unit
+        What the groups are called.
     threshold
         Bits of 256 in which near copies may differ.
     turned
@@ -131,6 +133,7 @@ class Leakage:
     name: str
     images: int
     groups: int | None
+    unit: str
     threshold: int
     turned: bool
     exact: Copies
@@ -183,7 +186,9 @@ class Leakage:
         else:
             parts, classes = self.groups_across_parts, self.groups_across_classes or ()
             across = f"{len(parts)} in several parts, " if parts is not None else ""
-            words.append(f"{self.groups} groups: {across}{len(classes)} in several classes.")
+            of_copies = self.unit == COPIES
+            what = "groups of copies (patients not known)" if of_copies else "groups"
+            words.append(f"{self.groups} {what}: {across}{len(classes)} in several classes.")
         return words
 
 
@@ -238,6 +243,7 @@ def inspect_leakage(
         name=images.name,
         images=len(images),
         groups=len(set(images.groups)) if images.groups is not None else None,
+        unit=images.unit,
         threshold=threshold,
         turned=turned,
         exact=_counted(images, exact),
@@ -247,6 +253,13 @@ def inspect_leakage(
         folds=tuple(_of_fold(images, fold, exact, near) for fold in folds),
         pairs=tuple(_pairs(images, links)),
     )
+
+
+def near_copies(
+    images: ImageSet, *, threshold: int = THRESHOLD, progress: Counted | None = None
+) -> list[list[int]]:
+    """Return the clusters of images that are near copies, exact ones included."""
+    return _clusters(_links(hash_images(images, progress=progress), threshold), len(images))
 
 
 def _links(hashes: Hashes, threshold: int) -> NDArray[np.int64]:

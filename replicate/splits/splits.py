@@ -1,8 +1,9 @@
 """Splits: which images train, which validate and which test.
 
 Stratified: each part has as near to its share of every class as whole groups allow. Grouped: by
-default the images of a patient (or any group) are on one side. Drawn by a generator of its own,
-so that equal seeds give equal splits whatever else has used random numbers.
+default the images of a patient (or any group) are on one side. Fair: a group of any size is tested
+as often as its share says; where a class has too few groups, one of them, any as likely. Drawn by a
+generator of its own, so that equal seeds give equal splits whatever else has used random numbers.
 
 scikit-learn's `StratifiedGroupKFold` divides otherwise, knows folds of equal size only, and does
 not promise every class in every part; the splits of runs that are kept are ours.
@@ -20,13 +21,16 @@ from numpy.typing import NDArray
 
 from db.errors import ImagesError, UsageError
 from db.wording import plural
-from replicate.images.image_set import PARTS, ImageSet
+from replicate.images.image_set import COPIES, PARTS, PATIENTS, ImageSet
 from replicate.spec import Split
 
 Indices = NDArray[np.int64]
+Floats = NDArray[np.float64]
 _NONE = np.empty(0, dtype=np.int64)
-#: How the sentence on groups begins.
-GROUPS = "patients or groups"
+#: So many groups at most make up for one that was drawn, or not.
+COMPENSATED = 1000
+#: And in so many rounds.
+ROUNDS = 4
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -67,12 +71,15 @@ class Shared:
         Number of groups with images in more than one part.
     tested
         Number of test groups that are in train or val too.
+    unit
+        What the groups are called.
     """
 
     known: bool
     groups: tuple[int, int, int]
     shared: int
     tested: int
+    unit: str = "patients or groups"
 
     @property
     def state(self) -> Literal["unknown", "none shared", "shared"]:
@@ -89,7 +96,8 @@ class Shared:
         parts = zip(("training", "validation", "test"), self.groups, strict=True)
         sizes = ", ".join(f"{count:,} in {part}" for part, count in parts if count)
         end = f"{self.shared:,} shared, {self.tested:,} of them in test" if self.shared else ""
-        return f"{GROUPS}: {sizes}; {end or 'none shared'}"
+        text = f"{self.unit}: {sizes}; {end or 'none shared'}"
+        return f"{text}; {PATIENTS} not known" if self.unit == COPIES else text
 
 
 def shared_groups(images: ImageSet, fold: Fold) -> Shared:
@@ -100,7 +108,7 @@ def shared_groups(images: ImageSet, fold: Fold) -> Shared:
     train, val, test = ({names[i] for i in part} for part in fold.parts.values())
     shared = (train & val) | (train & test) | (val & test)
     tested = test & (train | val)
-    return Shared(True, (len(train), len(val), len(test)), len(shared), len(tested))
+    return Shared(True, (len(train), len(val), len(test)), len(shared), len(tested), images.unit)
 
 
 def make_folds(images: ImageSet, split: Split, seed: int) -> list[Fold]:
@@ -233,7 +241,7 @@ def _divide(
         of_unit = _dealt(labels, wanted, rng)[np.argsort(unit, kind="stable")]
     else:
         of_unit = _packed(table, wanted, rng)
-    _fill(images, among, of_unit, table, wanted.size)
+    _fill(images, among, of_unit, table, wanted.size, rng)
     place = of_unit[unit]
     return [among[place == number] for number in range(wanted.size)]
 
@@ -272,31 +280,92 @@ def _dealt(labels: Indices, shares: NDArray[np.float64], rng: Generator) -> Indi
 
 
 def _packed(table: Indices, shares: NDArray[np.float64], rng: Generator) -> Indices:
-    """Place whole groups, largest first, where they cost least.
+    """Place whole groups: each has the same chance of a part, its share, whatever its size.
 
-    The cost of a part is the sum over classes of (images - wanted)^2 / wanted, with the classes'
-    sizes evened out; the last groups are small and fill the gaps. Equal costs go to the part that
-    is emptiest for its share.
+    Of groups with equal counts of every class each part gets its share to the group; which, is
+    drawn. Those left over are drawn part by part, in random order of equal parts.
     """
-    total = table.sum(axis=0).astype(np.float64)
-    wanted = shares[:, None] * total[None, :]
-    order = rng.permutation(table.shape[0])
-    order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
-    held = np.zeros_like(wanted)
-    place = np.empty(table.shape[0], dtype=np.int64)
-    for group in order.tolist():
-        size = table[group]
-        cost = ((2 * held + size) * size / (wanted * total) - 2 * size / total).sum(axis=1)
-        cheapest = np.flatnonzero(cost <= cost.min() + 1e-12)
-        full = held[cheapest].sum(axis=1) / shares[cheapest]
-        chosen = int(cheapest[np.argmin(full)])
-        place[group] = chosen
-        held[chosen] += size
+    count, parts = table.shape[0], shares.size
+    place = np.full(count, -1, dtype=np.int64)
+    chances = np.zeros((count, parts))
+    alike = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
+    shuffled = rng.permutation(count)
+    by_kind = shuffled[np.argsort(alike[shuffled], kind="stable")]
+    for members in np.split(by_kind, np.cumsum(np.bincount(alike))[:-1]):
+        whole = np.floor(shares * members.size + 1e-9).astype(np.int64)
+        dealt = int(whole.sum())
+        place[members[:dealt]] = np.repeat(np.arange(parts), whole)
+        chances[members[dealt:]] = np.clip(shares * members.size - whole, 0.0, 1.0)
+    order = rng.permutation(parts)
+    order = order[np.argsort(shares[order], kind="stable")]
+    for number, part in enumerate(order[:-1].tolist()):
+        left = np.flatnonzero(place < 0)
+        of_rest = chances[left][:, order[number:]].sum(axis=1)
+        chance = np.divide(chances[left, part], of_rest, out=np.zeros(left.size), where=of_rest > 0)
+        place[left[_drawn_evenly(table[left], chance, rng)]] = part
+    place[place < 0] = order[-1]
     return place
 
 
-def _fill(images: ImageSet, among: Indices, place: Indices, table: Indices, parts: int) -> None:
-    """Give each part that lacks a class the smallest group that its part can spare.
+def _drawn_evenly(
+    sizes: Indices, chances: NDArray[np.float64], rng: Generator
+) -> NDArray[np.bool_]:
+    """Draw groups, each with its own chance, so that of every class as much as is expected comes.
+
+    One after the other, largest first; what a group brings too much or too little of each class
+    moves the chances of those behind it the other way, by as much in the mean as its own: so none
+    is changed in expectation. After Bondesson & Thorburn (2008), Scand J Stat 35:466, with the
+    balance of Deville & Tillé (2004), Biometrika 91:893. A group larger than the share cannot be
+    made up for: the part is then larger where it is drawn, and smaller where not.
+    """
+    chances = chances.copy()
+    held = sizes.astype(np.float64)
+    order = rng.permutation(chances.size)
+    order = order[np.argsort(-held[order].sum(axis=1), kind="stable")]
+    ridge = 1e-9 * np.eye(held.shape[1]) * max(float(np.square(held).sum()), 1.0)
+    taken = np.zeros(chances.size, dtype=np.bool_)
+    for place, group in enumerate(order.tolist()):
+        chance = float(chances[group])
+        taken[group] = rng.random() < chance
+        rest = order[place + 1 : place + 1 + COMPENSATED]
+        if rest.size and 0.0 < chance < 1.0:
+            both = _made_up_for(held[group], chance, held[rest], chances[rest], ridge)
+            chances[rest] = both[0] if taken[group] else both[1]
+    return taken
+
+
+def _made_up_for(
+    size: Floats, chance: float, others: Floats, chances: Floats, ridge: Floats
+) -> tuple[Floats, Floats]:
+    """Return the chances of the others where a group is drawn, and where it is not.
+
+    Each moves by its size and by how open it is; those that reach 0 or 1 leave what is missing to
+    the next round.
+    """
+    drawn, left_out, missing = chances.copy(), chances.copy(), 1.0
+    for _ in range(ROUNDS):
+        free = np.minimum(drawn * (1.0 - drawn), left_out * (1.0 - left_out))
+        moving = others * free[:, None]
+        moves = missing * (moving @ np.linalg.solve(moving.T @ others + ridge, size))
+        fall, rise = moves * (1.0 - chance), moves * chance
+        # As far as every chance stays one, whether the group is drawn or not.
+        room = np.concatenate(
+            [np.where(fall > 0, drawn, 1 - drawn), np.where(rise > 0, 1 - left_out, left_out)]
+        )
+        step = np.abs(np.concatenate([fall, rise]))
+        by = float(np.divide(room, step, out=np.ones(step.size), where=step > room).min())
+        drawn = np.clip(drawn - by * fall, 0.0, 1.0)
+        left_out = np.clip(left_out + by * rise, 0.0, 1.0)
+        missing *= 1.0 - by
+        if missing < 1e-6:
+            break
+    return drawn, left_out
+
+
+def _fill(
+    images: ImageSet, among: Indices, place: Indices, table: Indices, parts: int, rng: Generator
+) -> None:
+    """Give each part that lacks a class a group that its part can spare, any of them as likely.
 
     `place` is changed in place.
     """
@@ -321,7 +390,7 @@ def _fill(images: ImageSet, among: Indices, place: Indices, table: Indices, part
                 f"the class {images.classes[int(present[label])]}.",
                 "Too few groups hold too many classes: take fewer folds or split by image.",
             )
-        moved = min(spared, key=lambda group: int(table[group].sum()))
+        moved = spared[int(rng.integers(len(spared)))]
         units[place[moved]] -= table[moved] > 0
         place[moved] = part
         units[part] += table[moved] > 0

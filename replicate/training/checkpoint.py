@@ -1,4 +1,4 @@
-"""What a fold keeps on disk: a checkpoint while it is trained, then its result and its model.
+"""What a fold keeps on disk: a checkpoint while it is trained, its result and its model after.
 
 All appear whole or not at all, and say which spec, seed, fold and images they belong to.
 """
@@ -26,11 +26,11 @@ from db.files import replace_file
 from replicate.training.job import Job
 
 #: Raised when training changes so that an older checkpoint would not go on as it began.
-VERSION = 3
+VERSION = 4
 CHECKPOINT = "checkpoint.pt"
 RESULT = "fold.npz"
 MODEL = "model.safetensors"
-_ARRAYS = ("probabilities", "labels", "indices")
+_ARRAYS = ("probabilities", "labels", "indices", "val_probabilities", "val_indices")
 _BROKEN = (
     *(RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError),
     *(pickle.UnpicklingError, zipfile.BadZipFile),
@@ -101,10 +101,11 @@ class FoldFiles:
             if not path.is_file():
                 return None
             with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in _ARRAYS}
                 record = json.loads(stored["record"].tobytes())
-            found, facts = record["identity"], record["facts"]
-        self._check(path, found)
+                found, facts = record["identity"], record["facts"]
+                # Before the arrays: those of another version are others, and not damaged.
+                self._check(path, found)
+                arrays = {name: stored[name] for name in _ARRAYS}
         return arrays, facts
 
     def save_model(self, tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> None:

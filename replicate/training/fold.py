@@ -28,6 +28,7 @@ from replicate.networks.proof import Proof, prove, snapshot
 from replicate.notes import Note
 from replicate.progress import Progress
 from replicate.spec import Unfreezing
+from replicate.terms import CONTROL
 from replicate.training import checkpoint
 from replicate.training.features import Normalise, extract, without_batchnorm
 from replicate.training.heads import torch_head
@@ -136,7 +137,7 @@ def fit(
         finished = files.load_result()
         if finished is None:
             work = _Work(job, network)
-            if job.spec.transfer.tl_type == "feature extractor hybrid":
+            if job.spec.transfer.hybrid:
                 arrays, facts = work.hybrid()
             else:
                 arrays, facts = work.gradients(files, checkpoint_seconds)
@@ -196,7 +197,7 @@ class _Work:
         facts = self._facts(frozen, [line], len(self.job.fold.train))
         facts["notes"] += [asdict(note) for note in found.notes]
         self.made = Made.of_arrays(found.kind, found.arrays)
-        return self._arrays(found.probabilities), facts
+        return self._arrays(found.probabilities, found.val_probabilities), facts
 
     def gradients(
         self, files: checkpoint.FoldFiles, checkpoint_seconds: float
@@ -239,11 +240,14 @@ class _Work:
         begun = time.perf_counter()
         with phase.threads():
             phase.recalibrate()
-            logits = phase.logits(self.job.fold.test).double().cpu()
+            tested, validated = (
+                torch.softmax(phase.logits(part).double().cpu(), 1).numpy()
+                for part in (self.job.fold.test, self.job.fold.val)
+            )
         testing = time.perf_counter() - begun
         facts = self._facts(frozen, state.history, state.images, head, testing=testing)
         self.made = Made(LAYERS, head.state_dict())
-        return self._arrays(torch.softmax(logits, 1).numpy()), facts
+        return self._arrays(tested, validated), facts
 
     def model(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return the fitted model as it is kept."""
@@ -307,12 +311,16 @@ class _Work:
             blank = torch.zeros((1, 3, size, size), device=self.compute.device)
             return bool(front(blank).numel() <= LARGEST_ACTIVATIONS * blank.numel())
 
-    def _arrays(self, probabilities: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    def _arrays(
+        self, probabilities: NDArray[np.float64], of_val: NDArray[np.float64]
+    ) -> dict[str, NDArray[Any]]:
         test = np.asarray(self.job.fold.test, dtype=np.int64)
         return {
             "probabilities": probabilities,
             "labels": self.images.labels[test],
             "indices": test,
+            "val_probabilities": of_val,
+            "val_indices": np.asarray(self.job.fold.val, dtype=np.int64),
         }
 
     def _facts(
@@ -344,9 +352,12 @@ class _Work:
             },
             "images_per_second": speed,
             "peak_memory_bytes": self.compute.peak_memory(),
-            "notes": [asdict(note) for note in self.backbone.notes],
+            "notes": [asdict(note) for note in (*self.backbone.notes, *self._control())],
             "features_cost": None if None in self.costs else sum(c or 0.0 for c in self.costs),
         }
+
+    def _control(self) -> list[Note]:
+        return [Note(CONTROL)] if self.spec.transfer.tl_type == CONTROL else []
 
     def _proven(self, frozen: Frozen) -> Proof:
         """Return the proof that frozen parts are as they were at the start.

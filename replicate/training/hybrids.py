@@ -38,6 +38,8 @@ class Classified:
     ----------
     probabilities
         Of the test images, shape (n, classes), rows sum to 1.
+    val_probabilities
+        The same of the validation images.
     train_accuracy, val_accuracy
         Shares; the latter None without validation images. They are shown, never used.
     notes
@@ -47,6 +49,7 @@ class Classified:
     """
 
     probabilities: Floats
+    val_probabilities: Floats
     train_accuracy: float
     val_accuracy: float | None
     notes: tuple[Note, ...]
@@ -100,14 +103,20 @@ def classify(
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         notes.append(Note("not converged", {"head": head.kind}))
 
-    def accuracy(rows: NDArray[np.int64]) -> float:
-        said = _probabilities(pipeline, features[rows], classes).argmax(axis=1)
-        return float(np.mean(said == labels[rows]))
+    def said(rows: NDArray[np.int64]) -> Floats:
+        if not len(rows):
+            return np.empty((0, classes))
+        return _probabilities(pipeline, features[rows], classes)
 
+    def accuracy(probabilities: Floats, rows: NDArray[np.int64]) -> float:
+        return float(np.mean(probabilities.argmax(axis=1) == labels[rows]))
+
+    of_val = said(fold.val)
     return Classified(
-        _probabilities(pipeline, features[fold.test], classes),
-        accuracy(train),
-        accuracy(fold.val) if len(fold.val) else None,
+        said(fold.test),
+        of_val,
+        accuracy(said(train), train),
+        accuracy(of_val, fold.val) if len(fold.val) else None,
         tuple(notes),
         *arrays_of(pipeline),
     )

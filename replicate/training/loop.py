@@ -277,6 +277,8 @@ class Phase:
 
     def logits(self, indices: Indices) -> Tensor:
         """Return the logits of images that nothing is learnt from, in their order."""
+        if not len(indices):
+            return torch.empty((0, len(self.job.images.classes)))
         self._modes(False)
         with torch.no_grad():
             parts = [

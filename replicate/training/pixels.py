@@ -20,7 +20,7 @@ from replicate.spec import Preprocessing
 from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when decoding or preparing changes what comes out.
-VERSION = 1
+VERSION = 2
 _CHUNK_BYTES = 32 * 2**20
 
 Indices = NDArray[np.int64]

@@ -23,7 +23,8 @@ from metaanalysis.audit.finding import INCONSISTENT
 from metaanalysis.query.runs import in_order, summary
 from replicate.verdicts.comparison import Compared, Comparison
 from replicate.verdicts.matching import Arm, Match, match
-from replicate.verdicts.verdicts import MARGIN, VERDICTS, Replicated, verdict
+from replicate.verdicts.reruns import DIVISIONS
+from replicate.verdicts.verdicts import VERDICTS, Replicated, verdict
 from replicate.verdicts.words import Code, Reason, because
 
 #: Metrics that are means over the classes where there are more than two.
@@ -34,7 +35,7 @@ _ONE_SIDED = ("sensitivity", "specificity", "precision", "NPV", "F1")
 _SAME = ("metric", "value", "task", "backbone", "split")
 
 
-def compare_run(database: Database, run_id: str, *, margin: float = MARGIN) -> Comparison:
+def compare_run(database: Database, run_id: str, *, margin: float | None = None) -> Comparison:
     """Compare one finished run with what its setup names of the study, or else its study reports.
 
     Parameters
@@ -42,7 +43,7 @@ def compare_run(database: Database, run_id: str, *, margin: float = MARGIN) -> C
     run_id
         The id, or as much of its beginning as is unique.
     margin
-        Largest difference that is still called the same.
+        Largest difference that is still called the same; None takes what reruns differ by.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def compare_run(database: Database, run_id: str, *, margin: float = MARGIN) -> C
     return _compare(database, [run], margin)[0]
 
 
-def compare(database: Database, what: str, *, margin: float = MARGIN) -> list[Comparison]:
+def compare(database: Database, what: str, *, margin: float | None = None) -> list[Comparison]:
     """Compare all finished runs of a setup, of a study, or one run.
 
     Parameters
@@ -92,7 +93,7 @@ def compare(database: Database, what: str, *, margin: float = MARGIN) -> list[Co
     return _compare(database, of_study, margin)
 
 
-def compare_runs(database: Database, *, margin: float = MARGIN) -> list[Comparison]:
+def compare_runs(database: Database, *, margin: float | None = None) -> list[Comparison]:
     """Compare all finished runs but those of phantoms, in the order of their studies.
 
     Raises
@@ -104,9 +105,9 @@ def compare_runs(database: Database, *, margin: float = MARGIN) -> list[Comparis
     return _compare(database, [run for run in finished if run.pooled and not run.phantom], margin)
 
 
-def _compare(database: Database, runs: Sequence[Run], margin: float) -> list[Comparison]:
+def _compare(database: Database, runs: Sequence[Run], margin: float | None) -> list[Comparison]:
     """Compare runs that have been read; what they are compared with is read once for all."""
-    if margin < 0:
+    if margin is not None and margin < 0:
         raise UsageError(f"margin: {margin:g} is negative.", "Give 0.02 for two points.")
     keys = {run.study_key for run in runs if run.study_key is not None and not run.phantom}
     studies = _audited(read_studies(database, keys)) if keys else {}
@@ -142,7 +143,7 @@ def _audited(studies: Mapping[str, Study]) -> dict[str, Study]:
 
 
 def _compared(
-    run: Run, study: Study | None, families: Mapping[str, str], margin: float
+    run: Run, study: Study | None, families: Mapping[str, str], margin: float | None
 ) -> Iterator[Compared]:
     outcome = run.outcome if isinstance(run.outcome, dict) else {}
     rows = study.metrics if study else ()
@@ -175,9 +176,9 @@ def _compared(
         if theirs is not None and theirs.of_class is not None and theirs.of_class != arm.positive:
             own_class = run.by_class.get((metric, theirs.of_class))
         if own_class is not None:
-            ours = _of_class(
-                own_class, run.by_class.get(("AUC", own_class.class_label or "")), ours
-            )
+            area = run.by_class.get(("AUC", own_class.class_label or ""))
+            cases = _cases(run, metric, own_class.class_label)
+            ours = replace(_of_class(own_class, area, ours), cases=cases)
         notes = [*found.remarks, *_remarks(metric, arm, run, theirs, own_class is None)]
         said = verdict(
             theirs,
@@ -223,7 +224,18 @@ def _arm(run: Run, outcome: Mapping[str, Any], families: Mapping[str, str]) -> A
 def _replicated(run: Run, value: RunValue, outcome: Mapping[str, Any]) -> Replicated:
     metric = value.metric
     seeds, sd = run.seeds(metric)
-    own = Replicated(metric, value.value, value.ci_low, value.ci_high, value.n, seeds, sd)
+    kind = ((run.spec if isinstance(run.spec, dict) else {}).get("split") or {}).get("kind")
+    own = Replicated(
+        metric,
+        value.value,
+        value.ci_low,
+        value.ci_high,
+        value.n,
+        seeds,
+        sd,
+        division=DIVISIONS.get(kind or ""),
+        cases=_cases(run, metric, outcome.get("positive")),
+    )
     found = outcome.get("baseline")
     baselines = found if isinstance(found, dict) else {"accuracy": found}
     if metric in _ONE_SIDED:
@@ -235,6 +247,20 @@ def _replicated(run: Run, value: RunValue, outcome: Mapping[str, Any]) -> Replic
     if isinstance(number, dict):
         number = number.get("value")
     return replace(own, baseline=0.5 if number is None and metric == "AUC" else number)
+
+
+def _cases(run: Run, metric: str, of_class: str | None) -> float | None:
+    """Return how many images the value of one seed rests on; of a sensitivity, those of the class.
+
+    What is tested in all seeds together is more than what each of them tests.
+    """
+    whole = run.pooled.get("accuracy")
+    tested = [v.n for v in run.values if v.metric == metric and v.seed is not None and v.n]
+    n = sum(tested) / len(tested) if tested else whole.n if whole else None
+    own = run.by_class.get((metric, of_class or ""))
+    if n and metric in ("sensitivity", "specificity") and own and own.n and whole and whole.n:
+        return n * own.n / whole.n
+    return n
 
 
 def _unskilled(baselines: Mapping[str, Any], metric: str) -> Reason | None:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from db.literature import Reported
-from db.vocabulary import EXTENT_UNREPORTED, RANDOM, fold
+from db.vocabulary import CONTROL, EXTENT_UNREPORTED, RANDOM, fold
 from replicate.verdicts.words import Code, Reason, because
 
 _COUNTED = re.compile(r"\b(\d+|two|three|four|five|six|seven|eight|nine|ten)[- ](?:\w+[- ])?"
@@ -166,6 +166,8 @@ def _tl_type(row: Reported, arm: Arm) -> Step:
     stated = row.tl_type
     if stated == arm.tl_type and stated is not None:
         return 0, None
+    if arm.tl_type == CONTROL:
+        return None, because(Code.NOT_A_CONTROL)
     if arm.tl_type == RANDOM:
         if stated is None:
             return None, because(Code.NOT_FROM_RANDOM)

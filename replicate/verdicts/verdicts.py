@@ -5,7 +5,8 @@ Words:
 value
     A fraction between 0 and 1: accuracy, AUC, sensitivity, specificity, ...
 margin
-    Largest difference between replicated and reported value that is still called the same.
+    Largest difference between replicated and reported value that is still called the same: what
+    reruns of the setup differ by (:mod:`replicate.verdicts.reruns`), unless another is asked for.
 baseline
     What a model without any skill reaches: the share of the largest class for the accuracy, 0.5
     for the AUC.
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ from db.literature import Reported
 from metaanalysis.audit.binomial import Z95, wilson
 from metaanalysis.audit.printed import fraction
 from metaanalysis.stats.effects import hanley_mcneil
-from replicate.verdicts.words import Code, Reason, because, text_of
+from replicate.verdicts.reruns import Margin, margin_of
+from replicate.verdicts.words import AT, CHOSEN, MARGINS, Code, Reason, because, text_of
 
 REPRODUCED = "reproduced"
 CONSISTENT = "consistent"
@@ -59,9 +61,6 @@ VERDICTS = (
     NOT_COMPARABLE,
     IMPOSSIBLE,
 )
-
-#: Two points of a hundred: set before any run was looked at, and printed with each verdict.
-MARGIN = 0.02
 
 #: Metrics that are a share of counted cases.
 PROPORTIONS = ("accuracy", "sensitivity", "specificity", "precision", "NPV")
@@ -126,6 +125,10 @@ class Replicated:
         What a test on the same images says; None leaves it to the interval.
     unskilled
         Why the run has learnt nothing, where another of its metrics shows that.
+    division
+        What changes between reruns, as of :data:`replicate.verdicts.reruns.RULE`.
+    cases
+        Images that the value of one seed rests on.
     """
 
     metric: str
@@ -138,6 +141,14 @@ class Replicated:
     baseline: float | None = None
     above_baseline: bool | None = None
     unskilled: Reason | None = None
+    division: str | None = None
+    cases: float | None = None
+
+    @property
+    def margin(self) -> Margin:
+        """By what one more rerun may differ from it."""
+        known = {"seeds": self.seeds, "sd": self.sd, "division": self.division, "n": self.cases}
+        return margin_of(self.metric, self.value, **known)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,23 +164,26 @@ class Verdict:
     remarks
         What else a reader must know of the pair.
     margin
-        That was used.
+        That was used, and where it comes from.
     difference
         Replicated minus reported; None where there is nothing to subtract.
     difference_low, difference_high
         Its 95% interval.
     test
         What the interval of the difference rests on.
+    at
+        The word at each of :data:`MARGINS`.
     """
 
     verdict: str
     why: Reason
-    margin: float
+    margin: Margin
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
     test: str | None = None
     remarks: tuple[Reason, ...] = ()
+    at: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -178,10 +192,12 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name: the reason in words, and as codes with their values."""
-        numbers = ("margin", "difference", "difference_low", "difference_high", "test")
+        numbers = ("difference", "difference_low", "difference_high", "test")
         return {
             "verdict": self.verdict,
             "reason": self.reason,
+            **self.margin.to_dict(),
+            **dict(zip(AT, self.at or (self.verdict,) * len(AT), strict=True)),
             **{name: getattr(self, name) for name in numbers},
             "why": self.why.to_dict(),
             "remarks": [remark.to_dict() for remark in self.remarks],
@@ -192,7 +208,7 @@ def verdict(
     reported: Reported | None,
     replicated: Replicated,
     *,
-    margin: float = MARGIN,
+    margin: float | None = None,
     fidelity: str | None = None,
     mismatch: Reason | None = None,
     remarks: Sequence[Reason] = (),
@@ -206,7 +222,8 @@ def verdict(
     replicated
         Of the run.
     margin
-        Not negative.
+        Not negative; None takes what reruns differ by, or half a unit of the reported value's last
+        digit where that is more.
     fidelity
         ``same data``, ``same task`` or ``proxy``; decides how the reason is worded.
     mismatch
@@ -229,21 +246,25 @@ def verdict(
     would let two seeds agree with anything.) Half a unit of the reported value's last digit is
     added to either side.
     """
-    if margin < 0:
+    if margin is not None and margin < 0:
         raise ValueError("a margin is not negative")
+    used = replicated.margin if margin is None else Margin(margin, CHOSEN)
     if reported is None or mismatch is not None:
         nothing = because(Code.NOT_REPORTED, metric=replicated.metric)
-        return Verdict(NOT_COMPARABLE, mismatch or nothing, margin)
+        return Verdict(NOT_COMPARABLE, mismatch or nothing, used)
     if reported.metric != replicated.metric:
         names = {"reported": reported.metric, "replicated": replicated.metric}
-        return Verdict(NOT_COMPARABLE, because(Code.OTHER_METRIC, **names), margin)
+        return Verdict(NOT_COMPARABLE, because(Code.OTHER_METRIC, **names), used)
     if replicated.ci_low is None or replicated.ci_high is None:
-        return Verdict(NOT_COMPARABLE, because(Code.NO_INTERVAL), margin)
+        return Verdict(NOT_COMPARABLE, because(Code.NO_INTERVAL), used)
     pair = _Pair(reported, replicated, replicated.ci_low, replicated.ci_high)
+    if margin is None:
+        used = replace(used, value=max(used.value, pair.largest - reported.value))
     low, high, test = pair.uncertainty(replicated.sd)
-    word, why = pair.judged(margin, low, high)
+    word, why = pair.judged(used, low, high)
     told = (*_fidelity(fidelity, word), *remarks)
-    return Verdict(word, why, margin, pair.difference, low, high, test, told)
+    at = tuple(pair.judged(Margin(one, CHOSEN), low, high)[0] for one in MARGINS)
+    return Verdict(word, why, used, pair.difference, low, high, test, told, at)
 
 
 class _Pair:
@@ -278,7 +299,7 @@ class _Pair:
         high = self.difference + (up + (reported.value - self.smallest))
         return low, high, f"square-and-add: {', '.join(parts)}"
 
-    def judged(self, margin: float, low: float, high: float) -> tuple[str, Reason]:
+    def judged(self, margin: Margin, low: float, high: float) -> tuple[str, Reason]:
         """Return the word and why, given the interval of the difference."""
         ours = self.replicated
         if self.reported.impossible is not None:
@@ -290,12 +311,12 @@ class _Pair:
         if ours.unskilled is not None:
             return AT_BASELINE, ours.unskilled
         distance = abs(self.difference)
-        near = distance <= margin + _EQUAL
+        near = distance <= margin.value + _EQUAL
         if self.low <= self.largest + _EQUAL and self.high >= self.smallest - _EQUAL:
             code = Code.COVERED if near else Code.COVERED_APART
-            why = because(code, **ends, distance=distance, margin=margin)
+            why = because(code, **ends, distance=distance, **margin.to_dict())
             return REPRODUCED if near else CONSISTENT, why
-        numbers = {"difference_low": low, "difference_high": high, "margin": margin}
+        numbers = {"difference_low": low, "difference_high": high, **margin.to_dict()}
         if low <= _EQUAL and high >= -_EQUAL:
             return CONSISTENT, because(Code.UNCERTAIN, **ends, **numbers, **self.by_spread())
         return LOWER if self.difference < 0 else HIGHER, because(

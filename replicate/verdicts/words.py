@@ -9,6 +9,12 @@ from typing import Any
 
 from db.wording import minus
 
+#: Where a margin comes from.
+OWN, MEASURED, CHOSEN, CONVENTION = "own reruns", "measured reruns", "chosen", "convention"
+#: How each verdict would be at these margins is told, too, under these names.
+MARGINS = (0.01, 0.02, 0.03)
+AT = tuple(f"at_{one:g}" for one in MARGINS)
+
 
 class Code(StrEnum):
     """What decides a verdict, keeps a value from being compared, or must be known of a pair."""
@@ -25,6 +31,7 @@ class Code(StrEnum):
     OF_BACKBONE = "of another backbone"
     OF_TL_TYPE = "of another TL type"
     NOT_FROM_RANDOM = "not from random weights"
+    NOT_A_CONTROL = "not a control"
     OF_CLASSES = "of another number of classes"
     OF_ABSENT_CLASS = "of a class that the run lacks"
     # What decides.
@@ -62,6 +69,7 @@ _SENTENCES: Mapping[Code, str] = {
     Code.NO_INTERVAL: "The replicated value has no interval.",
     Code.OF_BACKBONE: "of {reported}",
     Code.OF_TL_TYPE: "of {reported}",
+    Code.NOT_A_CONTROL: "of an arm that learns or transfers; frozen random weights do neither",
     Code.NOT_FROM_RANDOM: "of an arm that is not said to start from random weights",
     Code.OF_CLASSES: "of {reported} classes (the run has {run})",
     Code.OF_ABSENT_CLASS: "of {reported} (the run has no such class)",
@@ -80,11 +88,11 @@ _SENTENCES: Mapping[Code, str] = {
     ),
     Code.COVERED: (
         f"The interval {_INTERVAL} covers the reported value, and they differ by {{distance:.3f}}, "
-        "not more than the margin of {margin:g}."
+        "not more than the margin of {limit}."
     ),
     Code.COVERED_APART: (
         f"The interval {_INTERVAL} covers the reported value, but they differ by {{distance:.3f}}, "
-        "more than the margin of {margin:g}."
+        "more than the margin of {limit}."
     ),
     Code.UNCERTAIN: (
         f"The interval {_INTERVAL} does not cover the reported value, but the difference {{span}} "
@@ -152,18 +160,42 @@ def _parts(reason: Reason) -> dict[str, str]:
         return {"against": "; ".join(dict.fromkeys(map(str, values["against"])))}
     if reason.code is Code.ONE_CLASS:
         return {"others": " and ".join(values["others"])}
+    if reason.code in (Code.COVERED, Code.COVERED_APART):
+        return {"limit": margin_words(values)}
     if reason.code not in (Code.UNCERTAIN, Code.APART):
         return {}
-    low, high, margin = values["difference_low"], values["difference_high"], values["margin"]
+    low, high = values["difference_low"], values["difference_high"]
     span = {"span": minus(f"[{low:+.3f}, {high:+.3f}]")}
     if reason.code is Code.UNCERTAIN:
         return {**span, "spread": _spread(values)}
     return {
         **span,
         "side": "below" if values["difference"] < 0 else "above",
-        "near": f" (within the margin of {margin:g})" if values["within_margin"] else "",
+        "near": f" (within the margin of {margin_words(values)})"
+        if values["within_margin"]
+        else "",
         "exact": " The reported value has no n and is taken as exact." if values["exact"] else "",
     }
+
+
+#: What changes between reruns.
+_CHANGES = {
+    "hold-out": "seeds and test images",
+    "k-fold": "seeds and folds",
+    "seeds": "seeds",
+}
+
+
+def margin_words(values: Mapping[str, Any]) -> str:
+    """Return a margin with what it rests on."""
+    source, text = values.get("margin_source"), f"{values['margin']:.3f}"
+    if source == OWN:
+        return f"{text} (by which its own {values['margin_seeds']} seeds let one more differ)"
+    if source == MEASURED:
+        change = _CHANGES[values["margin_division"]]
+        n = values["margin_n"]
+        return f"{text} (by which reruns with other {change} differ on other sets, n = {n:.0f})"
+    return f"{values['margin']:g}{' (a convention)' if source == CONVENTION else ''}"
 
 
 def _spread(values: Mapping[str, Any]) -> str:

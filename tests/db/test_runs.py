@@ -31,7 +31,7 @@ from db.runs import (
 from db.state import SCHEMA_HEAD, VERSION_TABLE
 from db.tables import table
 from db.user import add_studies, remove_study
-from db.vocabulary import RUN_TL_TYPES
+from db.vocabulary import CONTROL, RUN_TL_TYPES
 from metaanalysis import query as reader
 from replicate.terms import TL_TYPES
 from tests.study_files import write
@@ -298,7 +298,7 @@ def test_an_export_holds_the_runs_and_is_the_same_on_either_database(
 
 
 def test_the_words_are_those_of_a_spec() -> None:
-    assert set(RUN_TL_TYPES) == set(TL_TYPES)
+    assert set(RUN_TL_TYPES) == {*TL_TYPES, CONTROL}
 
 
 def test_plain() -> None:

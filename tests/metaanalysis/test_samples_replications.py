@@ -12,6 +12,7 @@ import pytest
 from db.database import Database, open_database
 from db.errors import StatisticsError, UsageError
 from db.replications import RunValue
+from db.vocabulary import CONTROL
 from metaanalysis.analyses.pooling import pool_sample
 from metaanalysis.samples.replications import from_replications
 from metaanalysis.samples.sample import Remark
@@ -58,6 +59,16 @@ def test_areas_take_the_runs_own_interval(own: Database) -> None:
     assert sorted(sample.columns["value"]) == [0.9, 0.97]
     pooled = pool_sample(sample).result.back_transformed
     assert 0.9 < pooled["estimate"] < 0.97
+
+
+def test_a_control_is_pooled_with_nothing_and_displaces_nothing(own: Database) -> None:
+    add(own, replace(KARRI, id="a"), metrics(0.9))
+    add(own, replace(KARRI, id="b", study_key="shi2018", dataset="x"), metrics(0.8))
+    add(own, replace(KARRI, id="z", tl_type=CONTROL), metrics(0.5))
+    sample = from_replications(own)
+    assert sample.clusters == ("karri2017", "shi2018")
+    assert sample.columns["events"] == (270, 240)
+    assert {item.short: item.code for item in sample.left_out} == {"z": "random-network"}
 
 
 def test_nothing_to_pool(own: Database) -> None:

@@ -27,6 +27,7 @@ from replicate.progress import Progress
 from replicate.run import replicate
 from replicate.setup.specify import specify_free
 from replicate.spec import Ledger, Spec
+from replicate.terms import CONTROL
 from replicate.training.compute import Compute
 from tests.replicate import processes
 
@@ -41,6 +42,14 @@ SPEC: dict[str, Any] = {
     "training": {"epochs": 2},
     "split": {"kind": "k-fold", "folds": 2},
     "seeds": [0, 1],
+}
+
+
+CONTROL_OF: dict[str, Any] = {
+    "network.name": "LeNet5",
+    "transfer.tl_type": CONTROL,
+    "preprocessing.size": 32,
+    "training.epochs": 2,
 }
 
 
@@ -82,6 +91,26 @@ def test_a_run_is_finished_once_and_read_again(images: ImageSet, folders: dict[s
     messages: list[str] = []
     replicate(spec, images, **folders, progress=lambda p: messages.append(p.message))
     assert "Resumed: 3 of 4 models were done." in messages
+
+
+@pytest.mark.parametrize("head", ["linear", "lda"])
+def test_frozen_random_weights_are_said_to_be_a_control(
+    head: str, images: ImageSet, folders: dict[str, Any]
+) -> None:
+    chosen = {**CONTROL_OF, "transfer.head.kind": head, "seeds": [0, 1]}
+    specified = specify_free(images, overrides=chosen)
+    with open_database(folders["runs"].parent / "mine.sqlite") as database:
+        result = replicate(
+            specified.spec, images, ledger=specified.ledger, database=database, **folders
+        )
+        (row,) = listed(database)
+    assert (row["tl_type"], row["state"]) == (CONTROL, "finished")
+    assert all(CONTROL in [note.code for note in one.notes] for one in result.fitted)
+    # Each seed draws a network of its own, of which nothing is trained.
+    assert len({one.proof.frozen_parameters for one in result.fitted}) == 1
+    assert all(one.proof.state == "unchanged" and not one.proof.trained for one in result.fitted)
+    first, second = (one.predictions.probabilities for one in result.fitted)
+    assert not np.allclose(first, second)
 
 
 def test_what_is_found_becomes_part_of_the_name(images: ImageSet, folders: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ def test_it_survives_being_written() -> None:
         ({"seeds": [1, 1]}, "given twice"),
         ({"training": {"epochs": 2, "head_epochs": 3}}, "part of epochs"),
         ({"training": {"learning_rate": 0}}, "greater than 0"),
-        ({"network": {"name": "VGG16", "weights": "random"}}, "random initialisation goes with"),
+        ({"network": {"name": "VGG16", "weights": "random"}}, "random weights go with"),
         ({"preprocessing": {"size": 8}}, "greater than or equal to 16"),
         (
             {"transfer": {"tl_type": "feature extractor", "unfreezing": {"kind": "all"}}},

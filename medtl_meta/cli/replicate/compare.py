@@ -22,10 +22,7 @@ from medtl_meta.cli.options import (
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST, paragraph
 from medtl_meta.cli.terminal import echo, secho
-from replicate.verdicts.words import Code
-
-#: As in ``replicate/verdicts.py``, which takes scipy to import (a test holds them together).
-MARGIN = 0.02
+from replicate.verdicts.words import AT, Code, margin_words
 
 _SHORT = (
     "study", "metric", "of_class", "reported", "replicated", "ci_low", "ci_high", "verdict",
@@ -38,9 +35,7 @@ _SHORT = (
 @click.option(
     "--margin",
     type=Finite(min=0, max=1),
-    default=MARGIN,
-    show_default=True,
-    help="Largest difference that is still called reproduced.",
+    help="Largest difference that is still called reproduced.  [default: what reruns differ by]",
 )
 @out_option(None, "draw the figure into")
 @figure_option("With --out: what to write of the figure")
@@ -48,7 +43,7 @@ _SHORT = (
 @database_option
 def compare(
     names: tuple[str, ...],
-    margin: float,
+    margin: float | None,
     out: Path | None,
     forms: str,
     form: str,
@@ -146,6 +141,8 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         write_rows(table, tuple(table[0]), "table")
     for reason, named in _together(compared, "reason").items():
         paragraph(f"{named}: {reason}", 2, 4)
+    for text, named in _by_margin(compared).items():
+        paragraph(f"Margins, {named}: {text}", 2, 4)
     for source, named in _together(compared, "reported_source").items():
         if source:
             of = "" if len(_together(compared, "reported_source")) == 1 else f" of {named}"
@@ -160,6 +157,16 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         told = [row for row in bare if row["why"]["code"] not in unsaid]
         for reason, named in _together(told, "reason").items():
             paragraph(f"{named}: {reason}", 2, 4)
+
+
+def _by_margin(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what a verdict would be at other margins, where it hangs on one."""
+    found = []
+    for row in rows:
+        if row["verdict"] in ("reproduced", "consistent"):
+            at = [f"{name.removeprefix('at_')} {row[name]}" for name in AT]
+            found.append({**row, "margins": f"{margin_words(row)}; at {', '.join(at)}."})
+    return _together(found, "margins")
 
 
 def _together(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:

@@ -73,15 +73,15 @@ def leakage(
       medtl-meta replicate leakage ./covid_ct --split-by image --folds 5
     """
     from db.errors import UsageError
-    from replicate.images.opening import open_images
     from replicate.images.reading import taken
     from replicate.spec import Split
+    from replicate.splits.copies import read_images
     from replicate.splits.leakage import THRESHOLD, inspect_leakage
     from replicate.splits.splits import make_folds
 
     if folds is not None and split_by is None:
         raise UsageError("--folds: goes with --split-by.", "Say --split-by patient or image.")
-    images = open_images(where, reading=taken(given["reading"])[0])
+    images = read_images(where, reading=taken(given["reading"])[0], progress=_counter())
     divided = []
     if split_by is not None:
         split = Split(
@@ -126,11 +126,14 @@ def leakage(
 
 def _counts(found: Leakage) -> list[dict[str, Any]]:
     """Return a row for exact copies, for near ones, and for groups in several parts or classes."""
+    from replicate.images.image_set import COPIES
+
     rows: list[dict[str, Any]] = [
         {"finding": name, "clusters": copies.groups, **asdict(copies)}
         for name, copies in (("exact copies", found.exact), ("near copies", found.near))
     ]
-    shared = {"finding": "patients (groups)", "clusters": found.groups}
+    finding = "groups of copies" if found.unit == COPIES else "patients (groups)"
+    shared: dict[str, Any] = {"finding": finding, "clusters": found.groups}
     if found.groups is not None:
         shared["images"] = found.images
         for way in ("across_parts", "across_classes"):

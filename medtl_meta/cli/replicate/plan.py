@@ -145,7 +145,7 @@ def _print_source(specified: Specified) -> None:
         others = [other for other in setup.sources if other is not source] if setup else []
         if others:
             names = "; ".join(f"{other.name} ({other.fidelity})" for other in others)
-            paragraph(f"Other sources (--source): {names}.")
+            paragraph(f"Other sources (--data): {names}.")
     elif specified.missing:
         heading("Missing")
         for text in specified.missing:

@@ -15,6 +15,7 @@ from medtl_meta.cli.options import Finite, applied, opened, remark, whole
 from medtl_meta.cli.replicate.ledger import CHOSEN
 from replicate.images.presets import PRESET
 from replicate.images.reading import COLUMNS, UNCERTAIN
+from replicate.images.windows import CT_WINDOWS
 from replicate.setup import overrides as known
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ def _listed(lexicon: Lexicon) -> str:
 #: Option, its type, placeholder, help; the name without dashes is its key in the mapping.
 _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("--backbone", str, "NAME", "Network, by the literature's, torchvision's or timm's name."),
-    ("--tl", str, "TYPE", f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS})."),
+    (
+        "--tl",
+        str,
+        "TYPE",
+        f"TL type: {_listed(known.TL_TYPE)} ({RECOMMENDED_IS}), frozen random (a control).",
+    ),
     ("--seeds", str, "A,B,...", "One run with each seed."),
     ("--weights", str, "W", "Start weights: pretrained, random or a path."),
     ("--head", str, "KIND", f"Classifier: {_listed(known.HEAD)}."),
@@ -157,12 +163,18 @@ _READING = (
         default=None,
         help="Keep near copies on one side of a split, as patients are.",
     ),
+    click.option(
+        "--window",
+        metavar="WINDOW",
+        help="What grey beyond 8 bits is shown by: centre and width (-600,1500), or, for CT, "
+        f"{', '.join(CT_WINDOWS)}.  [default: the file's own, else one range for the set]",
+    ),
 )
 
 #: Gives a command the options on how images are read, as one keyword argument, ``reading``.
 reading_options = gathered("reading", *_READING)
 
-#: Gives a command ``--images`` and ``--source``, among its ``words``.
+#: Gives a command ``--images`` and ``--data``, among its ``words``.
 images_option = gathered(
     "words",
     click.option(
@@ -170,7 +182,7 @@ images_option = gathered(
         metavar="WHERE",
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
-    click.option("--source", metavar="NAME", help="Which of the setup's sources the images are."),
+    click.option("--data", metavar="NAME", help="Which of the setup's sources the images are."),
     *_READING,
 )
 

@@ -170,7 +170,7 @@ def test_images_in_folders_are_recognised(tmp_path: Path) -> None:
         (("byra2020",), "byra2019"),
         (("byra2019", "--tl", "fine tunning"), "fine-tuning"),
         (("byra2019", "--backbone", "VGG91"), "VGG19"),
-        (("byra2019", "--source", "busy"), "busi"),
+        (("byra2019", "--data", "busy"), "busi"),
         (("byra2019", "--tl", "FE", "--unfreeze", "all"), "unfreezes nothing"),
         (("byra2019", "--images", "/no/such/folder"), "/no/such/folder"),
     ],

@@ -21,7 +21,6 @@ from db.runs import begin_run
 from medtl_meta.cli.replicate.compare import compare
 from medtl_meta.cli.replicate.runs import runs
 from metaanalysis.query import RUN_COLUMNS
-from replicate.verdicts import verdicts
 from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS
 from tests.replicate.made_runs import KARRI, add, metrics
 
@@ -145,11 +144,6 @@ def test_an_empty_database(tmp_path: Path, database: Database) -> None:
     assert outcome.stdout == ""
     assert "No finished run on real images yet" in outcome.stderr
     assert call(runs, str(copy)).stdout == ""
-
-
-def test_the_margin_is_that_of_the_verdicts() -> None:
-    option = next(one for one in compare.params if one.name == "margin")
-    assert option.default == verdicts.MARGIN
 
 
 def test_the_commands_load_no_numpy_to_show_their_help() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from db.errors import MedtlError, ReplicationError, UnknownTermError, UsageError
+from db.errors import InUseError, MedtlError, ReplicationError, UnknownTermError, UsageError
+from replicate.contest import grid
 from replicate.contest import rows as contest_rows
 from replicate.contest.grid import (
     Cell,
@@ -211,6 +212,30 @@ def test_rows_come_one_by_one_so_that_an_interrupt_loses_none() -> None:
     with pytest.raises(KeyboardInterrupt):
         rows.extend(going)
     assert [row["tl_type"] for row in rows] == ["feature extractor", "feature extractor hybrid"]
+
+
+def test_what_another_process_is_at_is_waited_for_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(grid.time, "sleep", naps.append)
+    run = DrawnRun()
+    busy = {"feature extractor": 4, "random initialisation": 1}
+
+    def shared(spec: Spec, images: ImageSet, ledger: Ledger) -> dict[str, Any]:
+        tl_type = spec.transfer.tl_type
+        if busy.get(tl_type, 0):
+            busy[tl_type] -= 1
+            raise InUseError("another process is at this run.")
+        return run(spec, images, ledger)
+
+    runs = cells([Entrant(drawn_set("a"))], BACKBONES[:1], TL_TYPES, [0])
+    rows = list(hold(runs, shared, folder=tmp_path))
+    assert [row["error"] for row in rows] == [None] * len(TL_TYPES)
+    assert rows[0]["tl_type"] == "feature extractor hybrid", "others come before"
+    kept = contest_rows.read(tmp_path / contest_rows.RESULTS)
+    assert [row["tl_type"] for row in kept] == list(TL_TYPES), "kept in the order of the cells"
+    assert naps, "where nothing else is left, it is asked again after a while"
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
 from db.errors import UsageError
+from medtl_meta.cli import cli
 from replicate.images import ranges
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
+from replicate.images.opening import open_images
+from replicate.images.reading import Reading
 from replicate.images.windows import CT_WINDOWS, Window
 from tests.deep_pictures import png, tiff
-from tests.replicate.images.test_dicom import write
+from tests.replicate.images.test_dicom import RAMP, write
 
 RNG = np.random.default_rng(10)
 
@@ -204,3 +208,27 @@ def test_a_window_that_fits_nothing(tmp_path: Path) -> None:
     assert a_set(tmp_path, "png", window="2000,3000").notes[0].values["count"] == 12
     with pytest.raises(UsageError, match="fits no image"):
         a_set(tmp_path, "png in colour", window="2000,3000")
+
+
+@pytest.mark.parametrize("where", ["phantom", "pneumoniamnist", "set.npz"])
+def test_a_window_where_all_is_of_8_bits(tmp_path: Path, where: str) -> None:
+    np.savez(tmp_path / "set.npz", images=np.zeros((4, 8, 8), np.uint8), labels=[0, 1, 0, 1])
+    place = tmp_path / where if where.endswith("npz") else where
+    with pytest.raises(UsageError, match="--window"):
+        open_images(place, reading=Reading(window="40,80"))
+
+
+@pytest.mark.parametrize("command", ["leakage", "plan", "contest"])
+def test_commands_have_the_option(tmp_path: Path, command: str) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for index in range(3):
+            dcm(Modality="CT")(tmp_path / label / f"{index}.dcm", RAMP.astype(np.uint16) + index)
+    words = ["replicate", command, *([] if command == "leakage" else ["--images"]), str(tmp_path)]
+    refused = CliRunner().invoke(cli, [*words, "--window", "lungs"])
+    assert isinstance(refused.exception, UsageError)
+    assert "--window" in refused.exception.message
+    if command == "leakage":
+        taken = CliRunner().invoke(cli, [*words, "--window", "-600,1500", "--format", "json"])
+        codes = [note["code"] for note in json.loads(taken.stdout)["set"]["notes"]]
+        assert "window chosen" in codes

@@ -22,7 +22,7 @@ from replicate.setup.ledger import completed
 from replicate.setup.of_study import from_study
 from replicate.setup.specify import Specified, specify, specify_free
 from replicate.spec import LedgerLine, settings_of
-from replicate.terms import TL_TYPES
+from replicate.terms import CONTROL, TL_TYPES
 
 
 def pictures(name: str, *classes: str, phantom: bool = False) -> ImageSet:
@@ -165,6 +165,43 @@ def test_images_are_prepared_as_the_network_documents_it(what: str) -> None:
         assert entry(specified, path).origin == ("chosen" if path in chosen else "house")
 
 
+CONTROLS: dict[str, dict[str, Any]] = {
+    "linear": {"transfer.tl_type": "feature extractor", "network.weights": "random"},
+    "svm": {"transfer.tl_type": "feature extractor hybrid", "network.weights": "random"},
+    "mlp": {"transfer.tl_type": CONTROL, "transfer.head.kind": "mlp"},
+    "lda": {"transfer.tl_type": CONTROL, "transfer.head.kind": "lda", "network.weights": "random"},
+}
+
+
+@pytest.mark.parametrize("head", CONTROLS)
+@pytest.mark.parametrize("of", ["free", "karri2017", "karri2017-random", "deepak2019"])
+def test_frozen_random_weights_are_a_control_under_a_name_of_their_own(head: str, of: str) -> None:
+    if of == "free":
+        specified = specify_free(pictures("mine", "a", "b"), overrides=CONTROLS[head])
+    else:
+        specified = specify(read_setup(of), overrides=CONTROLS[head])
+    accounted(specified)
+    transfer = specified.spec.transfer
+    assert transfer.tl_type == CONTROL
+    assert (transfer.head.kind, transfer.hybrid) == (head, head in ("svm", "lda"))
+    assert (specified.spec.network.weights, transfer.unfreezing.kind) == ("random", "none")
+    assert entry(specified, "transfer.tl_type").mark == "assumed"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"network.weights": "pretrained"},
+        {"network.weights": "mine.pth"},
+        {"transfer.unfreezing.kind": "blocks", "transfer.unfreezing.amount": 1},
+    ],
+    ids=str,
+)
+def test_a_control_neither_transfers_nor_learns(more: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        specify_free(pictures("mine", "a", "b"), overrides={"transfer.tl_type": CONTROL, **more})
+
+
 def test_what_a_setup_says_of_resizing_wins() -> None:
     setup = read_setup("pham2020")
     said = Setting.model_validate({"value": "squash", "assumed": "as in the authors' code"})
@@ -283,57 +320,19 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
         specify(setup, overrides={"transfer.tl_type": "magic"})
 
 
-def test_images_are_recognised_by_their_classes() -> None:
-    images = pictures("found", "glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
-    specified = specify(read_setup("deepak2019"), images=images)
-    assert specified.source is not None
-    assert specified.source.name == "brain_tumor_sartaj"
-    assert specified.spec.fidelity == "same task"
-    assert specified.spec.data.classes == {
-        "glioma_tumor": "glioma",
-        "meningioma_tumor": "meningioma",
-        "pituitary_tumor": "pituitary",
-    }
-    assert images.relabelled(specified.spec.data.classes).classes == (
-        "glioma",
-        "meningioma",
-        "pituitary",
-    )
-    assert specified.spec.split.by == "image", "the set does not name patients"
-    assert Departure("split.by", "group", "image") in departures(specified)
-
-
 def test_classes_keep_the_spelling_of_the_set() -> None:
     images = pictures("found", "Covid", "NonCovid")
     classes = specify(read_setup("pham2020"), source="covid_ct", images=images).spec.data.classes
     assert classes == {"Covid": "COVID-19", "NonCovid": "non-COVID-19"}
 
 
-def test_images_that_can_be_two_sources_ask_which() -> None:
-    setup = read_setup("tang2020")
-    by_name = specify(setup, images=pictures("pneumoniamnist_64", "normal", "pneumonia"))
-    assert by_name.source is not None
-    assert by_name.source.name == "pneumoniamnist"
-    folder = specify(setup, images=pictures("xrays", "NORMAL", "PNEUMONIA"))
-    assert folder.source is not None
-    assert folder.source.name == "kermany_xray"
-    slices = specify(read_setup("pham2020"), images=pictures("x", "covid", "noncovid"))
-    assert slices.source is not None
-    assert slices.source.name == "covid_ct", "spelt so"
-    with pytest.raises(UsageError, match="--source") as caught:
-        specify(read_setup("pham2020"), images=pictures("x", "COVID", "NonCovid"))
-    assert "covid_ct or sars_cov_2_ct" in caught.value.message
-
-
 def test_images_without_parts_have_no_official_split() -> None:
     setup = read_setup("kather2019")
-    classes = tuple(setup.source("pathmnist").classes)
-    specified = specify(setup, images=pictures("pathmnist", *classes))
+    images = pictures("any", *setup.source("pathmnist").classes)
+    specified = specify(setup, images=images, source="pathmnist")
     found = entry(specified, "split.kind")
     assert (found.value, found.origin, found.departs) == ("hold-out", "found", True)
-    asked = specify(
-        setup, images=pictures("pathmnist", *classes), overrides={"split.kind": "official"}
-    )
+    asked = specify(setup, images=images, source="pathmnist", overrides={"split.kind": "official"})
     assert asked.spec.split.kind == "official", "the split itself will say what is missing"
 
 
@@ -436,20 +435,6 @@ def test_the_defaults_give_each_setting_a_reason() -> None:
     for table in (COMMON, *BY_TL_TYPE.values()):
         assert all(reason for _, reason in table.values())
     assert set(BY_TL_TYPE) == set(TL_TYPES)
-
-
-def test_folders_that_are_called_like_the_studys_set_are_not_yet_that_set() -> None:
-    images = pictures("found", "glioma", "meningioma", "pituitary")
-    guessed = specify(read_setup("deepak2019"), images=images)
-    assert guessed.spec.fidelity == "same task"
-    assert guessed.fidelity is not None
-    assert "--source cheng" in guessed.fidelity.reason
-    lines = {one.name: one for one in guessed.ledger.lines}
-    assert lines["data.name"].mark == "assumed"
-    said = specify(read_setup("deepak2019"), source="cheng", images=images)
-    assert said.spec.fidelity == "same data"
-    named = specify(read_setup("deepak2019"), images=pictures("cheng", *images.classes))
-    assert named.spec.fidelity == "same data"
 
 
 def test_a_sample_of_the_studys_data_is_a_departure() -> None:

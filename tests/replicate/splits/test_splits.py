@@ -123,8 +123,65 @@ def test_groups_are_divided_to_the_group(images: ImageSet, folds: int, seed: int
         max(sizes[g] for g, y in zip(images.groups or (), images.labels, strict=True) if y == label)
         for label in range(len(images.classes))
     ]
-    # Largest first, each where least is: fuller than the emptiest by no more than one group.
-    assert (np.ptp(counts, axis=0) <= largest).all()
+    # No fold has more than one group of a class too much or too little.
+    assert (np.abs(counts - counts.mean(axis=0)) <= largest).all()
+
+
+#: Sizes of groups -> within which shares of the images the test part of a fifth lies: one that is
+#: larger than the part is tested as often as any, and the part is then as large as it is.
+SIZES = {
+    "equal": ([5] * 30, (0.15, 0.25)),
+    "one huge": ([200] + [10] * 24, (0.06, 0.66)),
+    "four large": ([60] * 4 + [5] * 30, (0.05, 0.42)),
+    "power law": ([max(1, int(120 / (rank + 1))) for rank in range(24)], (0.06, 0.55)),
+    "mixed": ([3 + 7 * (rank % 5) for rank in range(25)], (0.12, 0.30)),
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("pure", [True, False])
+@pytest.mark.parametrize("kind", ["hold-out", "k-fold"])
+def test_groups_of_any_size_are_as_likely_in_any_part(sizes: str, pure: bool, kind: str) -> None:
+    counts, (least, most) = SIZES[sizes]
+    rng, seeds = np.random.default_rng(3), 320
+    names = np.repeat(np.arange(len(counts)), counts)
+    labels = names % 2 if pure else rng.integers(0, 2, names.size)
+    images = image_set(labels.tolist(), [f"p{name}" for name in names.tolist()])
+    split = Split(kind=kind, validation=0.1 if kind == "hold-out" else 0.0)  # type: ignore[arg-type]
+    tested, validated, shares, mixes = np.zeros((4, seeds, len(counts)))
+    for seed in range(seeds):
+        fold = make_folds(images, split, seed)[0]
+        tested[seed, np.unique(names[fold.test])] = 1
+        validated[seed, np.unique(names[fold.val])] = 1
+        shares[seed] = fold.test.size / len(images)
+        mixes[seed] = images.labels[fold.test].mean() - images.labels.mean()
+    for drawn, share in ((tested, 0.2), (validated, 0.1 if kind == "hold-out" else 0.0)):
+        error = np.sqrt(share * (1 - share) / seeds)
+        # Of thirty groups the one farthest off lies within 4 standard errors.
+        assert (np.abs(drawn.mean(axis=0) - share) <= 4 * error + 0.01).all()
+        largest = np.argsort(counts)[-4:]
+        assert abs(drawn.mean(axis=0)[largest].mean() - share) <= 3 * error
+    assert abs(shares.mean() - 0.2) < 0.03
+    assert shares.min() >= least
+    assert shares.max() <= most
+    if sizes in ("equal", "mixed"):
+        assert np.abs(mixes).max() < 0.3
+
+
+@pytest.mark.parametrize("groups", [3, 4, 6])
+def test_scarce_groups_of_a_class_are_tested_equally_often(groups: int) -> None:
+    """With fewer than parts ask for, one has to be tested each time: any, large or small."""
+    labels, names = [0] * 300, [f"p{i % 60}" for i in range(300)]
+    for group in range(groups):
+        labels += [1] * (40 if group == 0 else 4)
+        names += [f"q{group}"] * (40 if group == 0 else 4)
+    images, tested = image_set(labels, names), np.zeros(groups)
+    for seed in range(320):
+        fold = make_folds(images, Split(validation=0), seed)[0]
+        for name in {names[i] for i in fold.test.tolist() if labels[i] == 1}:
+            tested[int(name[1:])] += 1
+    share = max(0.2, 1 / groups)
+    assert (np.abs(tested / 320 - share) < 0.12).all()
 
 
 @settings(max_examples=20, deadline=None)

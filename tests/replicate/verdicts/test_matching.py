@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from db.literature import Reported
+from db.vocabulary import CONTROL
 from replicate.verdicts.matching import Arm, Match, classes_of, match
 from replicate.verdicts.words import Code, Reason, because
 
@@ -129,6 +130,13 @@ def test_random_weights_are_held_against_nothing_that_is_not_said_to_be_of_them(
         for chosen in (False, True):
             assert against(found(*rows, arm=arm, chosen=chosen))
     assert value(found(row(0.9), row(0.7, tl_type="random initialisation"), arm=arm)) == 0.7
+
+
+def test_frozen_random_weights_are_held_against_nothing() -> None:
+    for stated in (None, "feature extractor", "random initialisation"):
+        for chosen in (False, True):
+            one = found(row(0.9, tl_type=stated), tl_type=CONTROL, chosen=chosen)
+            assert because(Code.NOT_A_CONTROL) in against(one)
 
 
 def test_a_value_of_one_class_needs_that_class() -> None:

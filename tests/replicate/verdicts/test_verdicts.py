@@ -10,7 +10,6 @@ import pytest
 
 from db.literature import Reported
 from replicate.verdicts.verdicts import (
-    MARGIN,
     VERDICTS,
     Replicated,
     interval,
@@ -79,7 +78,9 @@ def test_each_word(
     assert found.reason
     assert found.reason.endswith(".")
     assert (found.difference is None) == (word == "not comparable")
-    assert found.margin == options.get("margin", MARGIN)
+    if replicated.seeds is None:
+        assert found.margin.value == options.get("margin", 0.02)
+        assert found.margin.source == ("chosen" if options.get("margin") else "convention")
 
 
 def test_a_proxy_keeps_the_word_and_says_what_it_speaks_on() -> None:
@@ -246,7 +247,7 @@ def test_every_code_has_its_words() -> None:
         "difference_high": 0.2, "margin": 0.02, "baseline": 0.5, "metric": "accuracy",
         "classes": 3, "others": ("a", "b"), "against": (because(Code.NOT_FROM_RANDOM),),
         **dict.fromkeys(("of_class", "reported", "run", "replicated", "study", "note"), "x"),
-        **dict.fromkeys(("within_margin", "exact", "by_spread"), False), "explanation": "x",
+        "margin_source": "chosen", **dict.fromkeys(("within_margin", "exact", "by_spread"), False), "explanation": "x",
     }  # fmt: skip
     words = [str(because(code, **values)) for code in Code]
     assert all(words)
