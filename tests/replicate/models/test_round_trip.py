@@ -22,7 +22,8 @@ from replicate.run import replicate
 from replicate.setup.specify import specify_free
 from replicate.takeaway import take_away
 
-BLOCKS, ALL = {"kind": "blocks", "amount": 1}, {"kind": "all", "amount": None}
+BLOCKS = {"transfer.unfreezing.kind": "blocks", "transfer.unfreezing.amount": 1}
+ALL = {"transfer.unfreezing.kind": "all"}
 METHODS: dict[str, dict[str, Any]] = {
     "linear": {},
     "mlp": {"transfer.head.kind": "mlp", "transfer.head.hidden": 9, "transfer.head.dropout": 0.3},
@@ -30,15 +31,15 @@ METHODS: dict[str, dict[str, Any]] = {
         kind: {"transfer.tl_type": "feature extractor hybrid", "transfer.head.kind": kind}
         for kind in ("svm", "random forest", "k-nn", "lda", "logistic")
     },
-    "blocks": {"transfer.tl_type": "fine-tuning", "transfer.unfreezing": BLOCKS},
-    "all": {"transfer.tl_type": "fine-tuning from scratch", "transfer.unfreezing": ALL},
+    "blocks": {"transfer.tl_type": "fine-tuning", **BLOCKS},
+    "all": {"transfer.tl_type": "fine-tuning from scratch", **ALL},
     "recommended": {
         "transfer.tl_type": "recommended protocol",
-        "transfer.unfreezing": BLOCKS,
+        **BLOCKS,
         "training.head_epochs": 1,
         "training.backbone_lr": 1e-3,
     },
-    "random": {"transfer.tl_type": "random initialisation", "transfer.unfreezing": ALL},
+    "random": {"transfer.tl_type": "random initialisation", **ALL},
     "half": {"preprocessing.normalise": "half", "preprocessing.resize": "pad"},
     "rbf": {
         "transfer.tl_type": "feature extractor hybrid",
