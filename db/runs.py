@@ -1,7 +1,7 @@
 """Writing replications: a run begins, and it is finished or has failed; each is one transaction.
 
 A run is named by the hash of its specification. The same run may therefore begin again (it
-resumes), but what is finished stays as it is: another outcome under the same name is refused.
+resumes), but what is finished stays as it is: another outcome of the same run is kept beside it.
 Loading and refreshing the packaged data touches no run.
 """
 
@@ -26,6 +26,7 @@ run, run_metric, run_setting = map(table, ("run", "run_metric", "run_setting"))
 study = table("study")
 
 Failure = Literal["failed", "interrupted"]
+Finish = Literal["written", "known", "other"]
 
 
 def begin_run(database: Database, begun: Run) -> str:
@@ -79,7 +80,7 @@ def finish_run(
     environment: Mapping[str, Any] | None = None,
     leakage: Mapping[str, Any] | None = None,
     data_hash: str | None = None,
-) -> bool:
+) -> Finish:
     """Write the outcome of a run and that it is finished.
 
     Parameters
@@ -96,15 +97,15 @@ def finish_run(
 
     Returns
     -------
-    bool
-        False where the run was finished before with the same metrics: nothing was written.
+    str
+        ``known`` where the run was finished before with the same metrics: nothing was written.
+        ``other`` where it was with others: the first stay, and these are kept beside them, in the
+        outcome under ``reruns``. Rounding differs between machines, threads and releases.
 
     Raises
     ------
     NotFoundError
         The run never began.
-    ReplicationError
-        It is finished, with other metrics.
     """
     rows = [_stored(row) for row in metrics]
     known = [row for row in rows if row["value"] is not None]
@@ -118,12 +119,11 @@ def finish_run(
     with database.writing() as connection:
         state = _state(connection, run_id)
         if state == "finished":
-            if _metrics(connection, run_id) == [_comparable(row) for row in known]:
-                return False
-            raise ReplicationError(
-                f"run {run_id}: is finished, with other results than these.",
-                f"To replace them: medtl-meta replicate runs {run_id} --delete",
-            )
+            before, now = _metrics(connection, run_id), [_comparable(row) for row in known]
+            if before == now:
+                return "known"
+            _keep_rerun(connection, run_id, before, now, plain(environment))
+            return "other"
         connection.execute(delete(run_metric).where(run_metric.c.run_id == run_id))
         if known:
             connection.execute(insert(run_metric), [{"run_id": run_id, **row} for row in known])
@@ -136,7 +136,33 @@ def finish_run(
         given = {"environment": environment, "leakage": leakage, "data_hash": data_hash}
         values |= {name: plain(value) for name, value in given.items() if value is not None}
         connection.execute(update(run).where(run.c.id == run_id).values(values))
-    return True
+    return "written"
+
+
+def _keep_rerun(
+    connection: Connection,
+    run_id: str,
+    before: Sequence[tuple[Any, ...]],
+    now: Sequence[tuple[Any, ...]],
+    environment: Any,
+) -> None:
+    """Keep other results of a finished run beside the first: the values over all, in pairs."""
+    first, second = ({row[:5]: row[-1] for row in rows} for rows in (before, now))
+    values = [
+        {"metric": key[0], "first": first.get(key), "value": second.get(key)}
+        for key in dict.fromkeys([*first, *second])
+        if not any(part is not None for part in key[1:])
+    ]
+    different = sum(first.get(key) != second.get(key) for key in first.keys() | second.keys())
+    told = {"environment": environment, "values": values, "different": different}
+    held = connection.execute(select(run.c.outcome).where(run.c.id == run_id)).scalar()
+    content = dict(held or {})
+    reruns = content.get("reruns", [])
+    if any(told == {name: one[name] for name in told} for one in reruns):
+        return
+    told["at"] = datetime.now(UTC).isoformat()
+    content["reruns"] = [*reruns, told]
+    connection.execute(update(run).where(run.c.id == run_id).values(outcome=content))
 
 
 def fail_run(database: Database, run_id: str, state: Failure, error: str) -> bool:

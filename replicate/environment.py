@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +36,7 @@ def environment(compute: Any = None) -> dict[str, Any]:
     ----------
     compute
         A :class:`replicate.training.compute.Compute`. Of torch, only what is loaded already is
-        asked: its threads, and name and libraries of a CUDA device.
+        asked: its threads and instructions, and name and libraries of a CUDA device.
 
     Notes
     -----
@@ -57,8 +58,31 @@ def environment(compute: Any = None) -> dict[str, Any]:
     }
     if compute is not None:
         found["compute"] = asdict(compute)
-    found["torch"] = _torch(None if compute is None else compute.device)
+    found["torch"] = _torch(compute)
     return found
+
+
+def apart(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return in what two surroundings differ of that on which the last bits of training depend.
+
+    Threads that share a sum, the instructions of the processor, the libraries: each rounds in its
+    own order. By name, ``torch.threads`` or ``packages.torch``, what it was in each.
+    """
+    parts = ("machine", "cpu", "packages", "compute", "torch")
+    return {
+        name: pair
+        for part in parts
+        for name, pair in _pairs(part, first.get(part), other.get(part))
+        if pair[0] != pair[1] and name not in ("compute.workers", "compute.threads")
+    }
+
+
+def _pairs(name: str, first: Any, other: Any) -> Iterator[tuple[str, list[Any]]]:
+    if isinstance(first, Mapping) and isinstance(other, Mapping):
+        for key in dict.fromkeys([*first, *other]):
+            yield f"{name}.{key}", [first.get(key), other.get(key)]
+    else:
+        yield name, [first, other]
 
 
 def cpu_model() -> str:
@@ -119,13 +143,18 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _torch(device: str | None) -> dict[str, Any] | None:
+def _torch(compute: Any) -> dict[str, Any] | None:
     """Ask a torch that runs already; this module must not load it."""
     torch = sys.modules.get("torch")
     if torch is None:
         return None
+    device = None if compute is None else compute.device
     # Not whether it is deterministic: it is so while a run computes, which is not now.
-    found: dict[str, Any] = {"threads": torch.get_num_threads()}
+    found: dict[str, Any] = {
+        "threads": getattr(compute, "threads", None) or torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "onednn": torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled,
+    }
     if device is not None and device.startswith("cuda") and torch.cuda.is_available():
         found |= {
             "device": torch.cuda.get_device_name(device),

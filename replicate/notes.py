@@ -47,6 +47,10 @@ WORDS: Mapping[str, str] = {
     "groups resampled": "Intervals are of {groups} groups, not of images.",
     "one class called": "{models} of {of} models call every tested image {called}: what they "
     "reach is no measure of what such a network can learn.",
+    "threshold chosen": "{positive} is called from a probability of {low:.3f} to {high:.3f} on "
+    "({rule}), chosen for each of {models} models on the validation images of its own fold.",
+    "one threshold chosen": "{positive} is called from a probability of {low:.3f} on ({rule}), "
+    "chosen on the validation images.",
     "area pooled over folds": "The AUC of {pooled:.3f} orders the scores of all folds "
     "together, though each comes from a model of its own scale; the mean of the folds' own is "
     "{mean:.3f}.",

@@ -94,6 +94,9 @@ class RunResult:
         What was done of it before: of a run that was resumed, or is shown again.
     literature
         Hash of the data that it was compared with, as the database names its release.
+    reruns
+        Other results that this run came to, beside the first, as
+        :func:`replicate.record.reruns_of` tells them: none where no database was at hand.
     """
 
     spec: Spec
@@ -109,6 +112,7 @@ class RunResult:
     comparison: Comparison | None = None
     earlier: Earlier | None = None
     literature: str | None = None
+    reruns: tuple[Mapping[str, Any], ...] = ()
 
     def __repr__(self) -> str:
         accuracy = self.evaluation.pooled("accuracy").value
@@ -223,6 +227,7 @@ class RunResult:
             "history": self.history,
             "verdicts": [value.to_dict() for value in compared],
             "literature": self.literature,
+            "reruns": [dict(one) for one in self.reruns],
         }
 
     def save(self, folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from db.errors import ReplicationError
 from db.files import replace_file
+from replicate.environment import apart
 from replicate.evaluation.grouping import grouped
 
 #: The file in a run's folder that holds what it came to, and those of its models below it.
@@ -112,7 +113,24 @@ def record_of_rows(found: Mapping[str, Any]) -> Record:
             **{name: outcome.get(name) for name in COSTS},
         },
         "verdicts": outcome.get("verdicts") or [],
+        "reruns": reruns_of(run),
     }
+
+
+def reruns_of(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return other results of a run, each with the surroundings in which it is not as the first.
+
+    Parameters
+    ----------
+    run
+        A run's row.
+    """
+    outcome, first = (run[part] or {} for part in ("outcome", "environment"))
+    return [
+        {"at": one["at"], "values": one["values"], "different": one["different"]}
+        | {"apart": apart(first, one["environment"] or {})}
+        for one in outcome.get("reruns", ())
+    ]
 
 
 def with_origins(found: Mapping[str, Any]) -> dict[str, Any]:

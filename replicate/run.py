@@ -22,6 +22,7 @@ from db.vocabulary import Lexicon
 from db.wording import capital
 from replicate.environment import environment
 from replicate.evaluation.evaluate import evaluate
+from replicate.evaluation.thresholds import check_rule
 from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
 from replicate.lock import locked
@@ -29,7 +30,7 @@ from replicate.networks.builders import Builder, check_size, find_builder
 from replicate.outcome import Earlier, RunResult, environment_of
 from replicate.places import cache_folder, fold_folder, runs_folder
 from replicate.progress import Progress, Report, silent
-from replicate.record import RESULT
+from replicate.record import RESULT, reruns_of
 from replicate.setup.ledger import completed
 from replicate.spec import Ledger, Spec, settings_of
 from replicate.splits.leakage import inspect_leakage
@@ -130,10 +131,11 @@ def replicate(
 
     compute = (running.get("compute") or choose()).with_precision(spec.training.precision)
     database, progress = running.get("database"), running.get("progress", silent)
+    cache = running.get("cache") or cache_folder()
     folder = (running.get("runs") or runs_folder()) / spec.id
     with locked(folder), _recorded(database, spec, ledger, task):
         sweep(folder, RESULT)
-        jobs = _jobs(spec, task, compute, running.get("cache") or cache_folder(), progress)
+        jobs = _jobs(spec, task, compute, cache, progress)
         places = [fold_folder(folder, job.seed, job.fold.repeat, job.fold.number) for job in jobs]
         if found is not None and (words := pinned(found)):
             progress(Progress("start", 0, 0, "images", words))
@@ -143,7 +145,7 @@ def replicate(
         first = [job.fold for job in jobs if job.seed == spec.seeds[0]]
         shared = tuple(shared_groups(task, fold).sentence for fold in first)
         progress(Progress("leakage", 0, 0, "images", f"{capital(shared[0])}."))
-        leakage = inspect_leakage(task, [job.fold for job in jobs])
+        leakage = inspect_leakage(task, [job.fold for job in jobs], cache=cache)
         around = environment(compute)
         network = _networks(spec, builder, found)
         keep = running.get("keep_models", True)
@@ -158,7 +160,10 @@ def replicate(
             shared=shared,
             leakage=leakage,
             evaluation=evaluate(
-                [one.predictions for one in fitted], task, positive=spec.data.positive
+                [one.predictions for one in fitted],
+                task,
+                positive=spec.data.positive,
+                threshold=spec.evaluation.threshold,
             ),
             fitted=tuple(fitted),
             environment=environment_of(fitted, around),
@@ -191,6 +196,8 @@ def _jobs(
     from replicate.training.job import Job
 
     folds = [(seed, fold) for seed in spec.seeds for fold in make_folds(images, spec.split, seed)]
+    validated = [fold.val for _, fold in folds]
+    check_rule(spec.evaluation.threshold, images, validated, positive=spec.data.positive)
     jobs = []
     for number, (seed, fold) in enumerate(folds, start=1):
         label = f"model {number} of {len(folds)}" if len(folds) > 1 else ""
@@ -290,6 +297,7 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     """Write the outcome; return it with the verdicts, which need the study's rows."""
     from db.replications import RunValue
     from db.runs import finish_run, keep_verdicts
+    from metaanalysis.query import run_details
     from replicate.verdicts.compare import compare_run
 
     split = "cross-validation" if result.spec.split.kind == "k-fold" else "test"
@@ -310,4 +318,5 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     )
     comparison = compare_run(database, result.id)
     keep_verdicts(database, result.id, [value.to_dict() for value in comparison.values])
-    return replace(result, comparison=comparison, literature=database.data_hash)
+    reruns = tuple(reruns_of(run_details(database, result.id)["run"]))
+    return replace(result, comparison=comparison, literature=database.data_hash, reruns=reruns)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from db.wording import extent_words, method_words
 from replicate.terms import (
@@ -243,6 +244,33 @@ class Split(Settings):
     repeats: Annotated[int, Field(ge=1)] = 1
 
 
+class Evaluating(Settings):
+    """How predictions become calls.
+
+    `threshold` is None for the most probable class (0.5 of two), or how the probability from which
+    the positive class is called is chosen on a fold's validation images: ``youden``,
+    ``sensitivity=0.95`` or ``specificity=0.9``. Two classes only.
+    """
+
+    threshold: str | None = None
+
+    @field_validator("threshold")
+    @classmethod
+    def _known(cls, rule: str | None) -> str | None:
+        if rule is None or rule == "youden":
+            return rule
+        kind, _, level = rule.partition("=")
+        try:
+            share = float(level)
+        except ValueError:
+            share = math.nan
+        if kind not in ("sensitivity", "specificity") or not 0 < share < 1:
+            raise ValueError(
+                f"{rule!r} is no threshold; as in youden, sensitivity=0.95 or specificity=0.9"
+            )
+        return f"{kind}={share:g}"
+
+
 class Spec(Settings):
     """A whole replication."""
 
@@ -256,6 +284,7 @@ class Spec(Settings):
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
     split: Split = Split()
+    evaluation: Evaluating = Evaluating()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(min_length=1)] = (
         0,
     )
@@ -264,6 +293,12 @@ class Spec(Settings):
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed is given twice")
+        drawn = self.split.kind in ("hold-out", "k-fold")
+        if self.evaluation.threshold and drawn and not self.split.validation:
+            raise ValueError(
+                f"evaluation.threshold ({self.evaluation.threshold}) is chosen on validation "
+                "images, and split.validation sets none aside"
+            )
         random = self.transfer.tl_type in RANDOM_TL_TYPES
         if random != (self.network.weights == "random"):
             raise ValueError(

@@ -16,7 +16,7 @@ from db.errors import MedtlError, UsageError
 from db.files import advice, replace_file
 from replicate.evaluation.values import MetricValue
 from replicate.images.medmnist import named
-from replicate.models.files import CARD, MODEL, probability_column, write
+from replicate.models.files import CARD, MODEL, called, probability_column, write
 from replicate.networks.builders import find_builder
 from replicate.outcome import RunResult
 from replicate.places import fold_folder, runs_folder
@@ -24,6 +24,7 @@ from replicate.setup.data import address_of
 from replicate.setup.files import read_setup
 
 if TYPE_CHECKING:
+    from replicate.evaluation.predictions import Predictions
     from replicate.models.card import Card, Origin
     from replicate.models.model import Model
     from replicate.networks.network import Backbone
@@ -136,6 +137,8 @@ def _predictions(result: RunResult) -> Iterator[dict[str, Any]]:
     """Yield a row for each model and image that it was not trained on."""
     images = result.images
     columns = list(map(probability_column, images.classes))
+    label = result.evaluation.positive
+    positive = None if label is None else images.classes.index(label)
     for said in result.predictions:
         whose = {"seed": said.seed, "repeat": said.repeat, "fold": said.fold}
         for part, indices, shares in (
@@ -144,16 +147,24 @@ def _predictions(result: RunResult) -> Iterator[dict[str, Any]]:
         ):
             if indices is None or shares is None:
                 continue
-            for index, row in zip(indices.tolist(), shares, strict=True):
+            chosen = called(shares, positive, _threshold(result, said))
+            for index, row, place in zip(indices.tolist(), shares, chosen, strict=True):
                 yield {
                     "image": images.ids[index],
                     "group": images.groups[index] if images.groups else None,
                     "part": part,
                     **whose,
                     "label": images.classes[images.labels[index]],
-                    "predicted": images.classes[int(row.argmax())],
+                    "predicted": images.classes[place],
                     **dict(zip(columns, row.tolist(), strict=True)),
                 }
+
+
+def _threshold(result: RunResult, said: Predictions) -> float | None:
+    """Return what was chosen for one model; None where the likeliest class is called."""
+    whose = (said.seed, said.repeat, said.fold)
+    chosen = {(one.seed, one.repeat, one.fold): one.value for one in result.evaluation.thresholds}
+    return chosen.get(whose)
 
 
 def _drawn(result: RunResult, folder: Path, formats: Sequence[str]) -> list[Path]:
@@ -238,6 +249,7 @@ def _card(result: RunResult, one: Fitted, backbone: Backbone, found: Look | None
         head=spec.transfer.head,
         classes=task.classes,
         positive=result.evaluation.positive,
+        threshold=_threshold(result, said),
         preprocessing=spec.preprocessing,
         mean=backbone.expects.mean if own else half,
         deviation=backbone.expects.deviation if own else half,

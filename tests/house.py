@@ -21,7 +21,18 @@ PACKAGES = ("db", "metaanalysis", "replicate", "medtl_meta")
 
 #: The rooms of ``replicate`` from the ground floor up; what shares a floor shares no import.
 FLOORS = (
-    ("spec", "environment", "places", "lock", "progress", "download", "pins", "notes", "terms"),
+    (
+        "spec",
+        "environment",
+        "places",
+        "digests",
+        "lock",
+        "progress",
+        "download",
+        "pins",
+        "notes",
+        "terms",
+    ),
     ("images", "networks"),
     ("splits", "evaluation", "setup", "weights"),
     ("training",),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from db.errors import ImagesError
+from replicate.digests import file_digests
 from replicate.images.decoding import decode, is_dicom
 from replicate.images.groups import grouped
 from replicate.images.image_set import COPIES, GROUPS, PATIENTS, ImageSet
@@ -48,17 +49,16 @@ class Entry:
     line: int = 0
 
 
-def fingerprint(entry: Entry, showing: Showing) -> str:
-    """Return the SHA-256 of a file, with its frame where one is chosen, and what shows it."""
+def fingerprint(entry: Entry, showing: Showing, digest: Callable[[Path], str]) -> str:
+    """Return the SHA-256 of a file, joined with its frame and what shows it where there are any."""
     try:
-        with entry.path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
+        content = digest(entry.path)
     except OSError as error:
         raise ImagesError(f"{entry.path}: {error.strerror}.", "Check the path.") from error
-    if entry.frame is not None:
-        digest.update(f"#{entry.frame}".encode())
-    digest.update(showing.mark.encode())
-    return digest.hexdigest()
+    frame = "" if entry.frame is None else f"#{entry.frame}"
+    if not (frame or showing.mark):
+        return content
+    return hashlib.sha256(f"{content}{frame}{showing.mark}".encode()).hexdigest()
 
 
 def of_files(
@@ -98,6 +98,7 @@ def of_files(
     groups, kinds, about = _groups(entries, head)
     triples = [(entry.name, entry.path, entry.frame) for entry in entries]
     shown, told = showings(triples, window, head)
+    digest = file_digests([entry.path for entry in entries])
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
     return ImageSet(
@@ -106,7 +107,7 @@ def of_files(
         labels=np.array([places[entry.label] for entry in entries], dtype=np.int64),
         ids=tuple(entry.name for entry in entries),
         read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
-        fingerprint=lambda i: fingerprint(entries[i], shown[i]),
+        fingerprint=lambda i: fingerprint(entries[i], shown[i], digest),
         groups=groups,
         grouped_by=kinds,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,

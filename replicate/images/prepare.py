@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
 from replicate.images.image_set import Pixels
 from replicate.spec import Preprocessing
 
+#: Part of every key: raised when decoding or preparing changes what comes out.
+VERSION = 2
 #: Of a longer image only the middle is looked at: what is cut off at both ends anyway is not
 #: enlarged first.
 _LONGEST = 8
+
+
+def decoders() -> dict[str, Any]:
+    """Return what decides how bytes become pixels, beside the images: a part of every key.
+
+    Pillow resizes and brings its own JPEG decoder; pydicom windows.
+    """
+    versions = {name: version(name) for name in ("pillow", "pydicom")}
+    return {"version": VERSION, **versions}
 
 
 def prepared(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from replicate.digests import file_digests
 from replicate.images.decoding import DICOM, PICTURES, decode
 from replicate.images.files import Entry, fingerprint
 from replicate.images.image_set import ImageSet
@@ -66,13 +67,14 @@ def open_unsorted(
     shown, told = showings(
         [(one.name, one.path, None) for one in entries], reading.window, head_of, ranges
     )
+    digest = file_digests([entry.path for entry in entries])
     return ImageSet(
         name=path.name or os.fspath(path.absolute()),
         classes=(),
         labels=np.zeros(len(entries), dtype=np.int64),
         ids=tuple(entry.name for entry in entries),
         read=lambda i: decode(entries[i].path, None, shown[i]),
-        fingerprint=lambda i: fingerprint(entries[i], shown[i]),
+        fingerprint=lambda i: fingerprint(entries[i], shown[i], digest),
         source=f"images in {path.name}",
         notes=(*notes, *told),
     )

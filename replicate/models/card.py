@@ -65,7 +65,7 @@ class Card(Settings):
     head: Head
     classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=10_000)]
     positive: str | None
-    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    threshold: float | None = None
     preprocessing: Preprocessing
     mean: Channels
     deviation: Channels

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from db.errors import WeightsError
 from replicate.images.image_set import ImageSet
 from replicate.models.card import KEY, Card, card_of
-from replicate.models.files import write
+from replicate.models.files import called, write
 from replicate.networks.backbones import build
 from replicate.networks.builders import find_builder
 from replicate.networks.network import Backbone
@@ -143,11 +143,9 @@ class Model:
 
     def called(self, probabilities: NDArray[np.float64]) -> list[str]:
         """Return the class that is called for each image."""
-        card, chosen = self.card, probabilities.argmax(axis=1)
-        if card.threshold is not None and card.positive is not None:
-            place = card.classes.index(card.positive)
-            chosen = np.where(probabilities[:, place] >= card.threshold, place, 1 - place)
-        return [card.classes[one] for one in chosen.tolist()]
+        card = self.card
+        place = None if card.positive is None else card.classes.index(card.positive)
+        return [card.classes[one] for one in called(probabilities, place, card.threshold)]
 
     def _head(self) -> nn.Module:
         card = self.card

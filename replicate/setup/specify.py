@@ -26,6 +26,7 @@ from replicate.setup.defaults import (
     HIDDEN,
     TIED_TO_HEAD,
     TIED_TO_TL_TYPE,
+    VALIDATION,
     house_defaults,
 )
 from replicate.setup.fidelity import SCALE, Departure, FidelityNote, Reduction
@@ -140,6 +141,12 @@ def specify(
         setup=setup.key if setup.key in setup_names() else None,
         fidelity=level,
     )
+    rule = spec.evaluation.threshold
+    if rule and data.known and len(data.known) != 2:
+        raise UsageError(
+            f"--threshold {rule}: {data.name} has {len(data.known)} classes.",
+            "A threshold tells two classes apart; of more, the most probable one is called.",
+        )
     note = None
     if level is not None:
         departures = (*account.departures, *layers.departures_of_spec(spec))
@@ -264,6 +271,11 @@ class _Layers:
             account.assume(phase, half, reason, "house")
         if account.value("transfer.head.kind") == "mlp" and account.value(hidden) is None:
             account.assume(hidden, HIDDEN, "house default: an mlp needs a hidden layer", "house")
+        watched = {"training.patience": "training stops by", "evaluation.threshold": "is chosen on"}
+        used = [f"{path}: {how} them" for path, how in watched.items() if account.value(path)]
+        if used and account["split.validation"].origin == "house":
+            reason = f"house default: a tenth; {used[0]}"
+            account.assume("split.validation", VALIDATION, reason, "house")
         share = "preprocessing.crop_share"
         # The share that a network documents goes with the way of resizing that it documents.
         if account.value("preprocessing.resize") != "crop" and account[share].origin == "house":

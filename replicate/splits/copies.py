@@ -10,6 +10,7 @@ from replicate.images.image_set import COPIES, ImageSet
 from replicate.images.opening import open_images
 from replicate.images.reading import USUAL, Reading
 from replicate.notes import Note
+from replicate.places import cache_folder
 from replicate.splits.hashes import Counted
 from replicate.splits.leakage import THRESHOLD, near_copies
 
@@ -49,7 +50,7 @@ def with_copies(
 
     Chains count: of three frames of a sweep, each near the next, all are of one group.
     """
-    clusters = near_copies(images, threshold=threshold, progress=progress)
+    clusters = near_copies(images, threshold=threshold, progress=progress, cache=cache_folder())
     if not clusters:
         return replace(images, notes=(*images.notes, Note("no copies", {"threshold": threshold})))
     keys: list[str | None] = [None] * len(images)

@@ -8,14 +8,24 @@ which is brighter, so it survives resizing, recompression and changes of contras
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from db.files import replace_file
 from replicate.images.image_set import ImageSet, Pixels
+from replicate.images.prepare import decoders
+
+#: Part of every key: raised when other hashes are made of the same pixels.
+VERSION = 1
 
 #: Cells a side of the difference hash.
 SIDE = 16
@@ -81,6 +91,32 @@ def hash_images(
         if progress is not None:
             progress(index + 1, count)
     return Hashes(pixels, words, others, flat)
+
+
+def kept_hashes(
+    images: ImageSet, cache: Path, *, turned: bool = False, progress: Counted | None = None
+) -> Hashes:
+    """Return the hashes of a set from the disk, or make them and keep them there.
+
+    They are named by what decides them: what each image is, and how it is decoded.
+    """
+    recipe = [VERSION, decoders(), turned, [images.fingerprint(i) for i in range(len(images))]]
+    name = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:40]
+    path = cache / "hashes" / f"{name}.npz"
+    names = [one.name for one in fields(Hashes)]
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return Hashes(*(stored[one] for one in names))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        pass  # none, or damaged: the archive has a checksum of each array
+    found = hash_images(images, turned=turned, progress=progress)
+    stream = io.BytesIO()
+    np.savez(stream, **{one: getattr(found, one) for one in names})
+    # A cache that cannot be written costs time, and nothing else.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, stream.getvalue())
+    return found
 
 
 def grey_where_it_is(image: Pixels) -> Pixels:

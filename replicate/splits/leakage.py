@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from db.errors import UsageError
 from db.wording import plural
 from replicate.images.groups import clusters
 from replicate.images.image_set import COPIES, ImageSet
-from replicate.splits.hashes import BITS, Counted, Hashes, hash_images, near_pairs
+from replicate.splits.hashes import BITS, Counted, Hashes, hash_images, kept_hashes, near_pairs
 from replicate.splits.splits import Fold, Shared, shared_groups
 
 #: Bits of 256 in which near copies may differ. Saving an image again, smaller or as JPEG, changes
@@ -207,6 +209,7 @@ def inspect_leakage(
     threshold: int = THRESHOLD,
     turned: bool = False,
     progress: Counted | None = None,
+    cache: Path | None = None,
 ) -> Leakage:
     """Look for copies and shared patients.
 
@@ -223,6 +226,8 @@ def inspect_leakage(
         Look for turned and mirrored copies too.
     progress
         Called with images hashed and all images.
+    cache
+        Folder of caches in which the hashes are kept; None keeps none.
 
     Raises
     ------
@@ -236,7 +241,8 @@ def inspect_leakage(
             f"threshold: {threshold} of {BITS} bits.",
             f"Take 0 to {BITS // 4}; unrelated images differ in about {BITS // 2}.",
         )
-    links = _links(hash_images(images, turned=turned, progress=progress), threshold)
+    make = hash_images if cache is None else partial(kept_hashes, cache=cache)
+    links = _links(make(images, turned=turned, progress=progress), threshold)
     exact = _clusters(links[links[:, 3] == 1], len(images))
     near = _clusters(links, len(images))
     return Leakage(
@@ -256,10 +262,15 @@ def inspect_leakage(
 
 
 def near_copies(
-    images: ImageSet, *, threshold: int = THRESHOLD, progress: Counted | None = None
+    images: ImageSet,
+    *,
+    threshold: int = THRESHOLD,
+    progress: Counted | None = None,
+    cache: Path | None = None,
 ) -> list[list[int]]:
     """Return the clusters of images that are near copies, exact ones included."""
-    return _clusters(_links(hash_images(images, progress=progress), threshold), len(images))
+    make = hash_images if cache is None else partial(kept_hashes, cache=cache)
+    return _clusters(_links(make(images, progress=progress), threshold), len(images))
 
 
 def _links(hashes: Hashes, threshold: int) -> NDArray[np.int64]:

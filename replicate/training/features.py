@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from replicate.images.image_set import ImageSet
+from replicate.images.prepare import decoders
 from replicate.networks.folding import folded
 from replicate.networks.network import Backbone
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Preprocessing
 from replicate.training.compute import Compute, is_out_of_memory
 from replicate.training.device_memory import images_a_pass, mover
-from replicate.training.pixels import Indices, ahead, decoder, decoders, stream
+from replicate.training.pixels import Indices, ahead, decoder, stream
 from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when the way from pixels to features changes.

@@ -5,36 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import ImagesError, MedtlError
 from replicate.images.image_set import ImageSet
-from replicate.images.prepare import prepared
+from replicate.images.prepare import decoders, prepared
 from replicate.progress import Report, silent
 from replicate.spec import Preprocessing
 from replicate.training.store import Entry, Kept, Table
 
-#: Part of every key: raised when decoding or preparing changes what comes out.
-VERSION = 2
 _CHUNK_BYTES = 32 * 2**20
 
 Indices = NDArray[np.int64]
 Batch = NDArray[np.uint8]
 Made = TypeVar("Made")
-
-
-def decoders() -> dict[str, Any]:
-    """Return what decides how bytes become pixels, beside the images: a part of every key.
-
-    Pillow resizes and brings its own JPEG decoder; pydicom windows.
-    """
-    versions = {name: version(name) for name in ("pillow", "pydicom")}
-    return {"version": VERSION, **versions}
 
 
 def decoder(images: ImageSet, preprocessing: Preprocessing) -> Callable[[Indices], Batch]:

@@ -7,7 +7,6 @@ imports torch.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Literal
 
 from db.errors import ReplicationError, UsageError, WeightsError
 from db.wording import listed
+from replicate.digests import file_digests
 from replicate.download import (
     WHOLE_HASH,
     DownloadError,
@@ -182,8 +182,7 @@ def examined(found: Look) -> Look:
     Whatever is wrong with it is its state, which :func:`find_weights` words.
     """
     try:
-        with found.path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = file_digests([found.path])(found.path)
     except OSError as error:
         return replace(found, state="unreadable", fault=str(error.strerror or error))
     entry = found.entry or next((one for one in all_weight_files() if one.fits(digest)), None)

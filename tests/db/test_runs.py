@@ -91,7 +91,7 @@ def test_a_run_begins_and_is_finished(own: Database) -> None:
     assert begin_run(own, RECORD) == "new"
     assert state(own)["state"] == "running"
     assert state(own)["finished_at"] is None
-    assert finish_run(own, RECORD.id, metrics=METRICS, outcome=OUTCOME)
+    assert finish_run(own, RECORD.id, metrics=METRICS, outcome=OUTCOME) == "written"
     found = reader.run_details(own, RECORD.id)
     run = found["run"]
     assert (run["state"], run["kind"], run["fidelity"]) == ("finished", "phantom", "proxy")
@@ -120,13 +120,33 @@ def test_what_is_finished_stays(own: Database) -> None:
     finish_run(own, RECORD.id, metrics=METRICS, outcome=OUTCOME)
     before = state(own), counted(own)
     assert begin_run(own, RECORD) == "finished"
-    assert not finish_run(own, RECORD.id, metrics=METRICS, outcome={"seconds": 3})
+    assert finish_run(own, RECORD.id, metrics=METRICS, outcome={"seconds": 3}) == "known"
     assert not fail_run(own, RECORD.id, "interrupted", "too late")
-    other = (replace(METRICS[0], value=0.5), *METRICS[1:])
-    with pytest.raises(ReplicationError, match="finished, with other results") as caught:
-        finish_run(own, RECORD.id, metrics=other, outcome={})
-    assert "--delete" in caught.value.hint
     assert (state(own), counted(own)) == before
+
+
+def test_other_results_of_a_finished_run_are_kept_beside_the_first(own: Database) -> None:
+    begin_run(own, RECORD)
+    finish_run(own, RECORD.id, metrics=METRICS, outcome=OUTCOME, environment={"cpu": "a"})
+    before = reader.run_details(own, RECORD.id)
+    first = before["metrics"][0]["value"]
+    other = (replace(METRICS[0], value=0.5), *METRICS[1:])
+    for cpu, several in (("b", 1), ("b", 1), ("c", 2)):  # the same rerun counts once
+        words = {"outcome": {}, "environment": {"cpu": cpu}}
+        assert finish_run(own, RECORD.id, metrics=other, **words) == "other"
+        assert len(reader.run_details(own, RECORD.id)["run"]["outcome"]["reruns"]) == several
+    found = reader.run_details(own, RECORD.id)
+    kept = found["run"]["outcome"].pop("reruns")
+    assert found == before
+    assert kept[0]["different"] == 1
+    assert kept[0]["environment"] == {"cpu": "b"}
+    assert kept[0]["values"] == [
+        {"metric": "accuracy", "first": first, "value": 0.5},
+        {"metric": "AUC", "first": 0.95, "value": 0.95},
+    ]
+    fewer = finish_run(own, RECORD.id, metrics=METRICS[:1], outcome={})
+    assert fewer == "other"
+    assert reader.run_details(own, RECORD.id)["run"]["outcome"]["reruns"][2]["different"] == 4
 
 
 def test_verdicts_are_kept_beside_the_outcome(own: Database) -> None:
@@ -139,7 +159,7 @@ def test_verdicts_are_kept_beside_the_outcome(own: Database) -> None:
     outcome = reader.run_details(own, RECORD.id)["run"]["outcome"]
     assert outcome["verdicts"] == [{"metric": "accuracy", "verdict": "consistent"}]
     assert outcome["classes"] == ["AMD", "normal"]
-    assert not finish_run(own, RECORD.id, metrics=METRICS, outcome={})
+    assert finish_run(own, RECORD.id, metrics=METRICS, outcome={}) == "known"
 
 
 def test_what_failed_begins_again(own: Database) -> None:

@@ -63,7 +63,21 @@ def test_it_asks_a_torch_that_runs() -> None:
     torch = pytest.importorskip("torch")
     found = env.environment(Machine())
     # Whether torch is deterministic at this moment says nothing of a run that is over.
-    assert found["torch"] == {"threads": torch.get_num_threads()}
+    assert found["torch"] == {
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "onednn": torch.backends.mkldnn.is_available(),
+    }
+    assert env.environment(Machine(threads=7))["torch"]["threads"] == 7
+
+
+def test_it_tells_what_bits_may_hang_on() -> None:
+    first = {"cpu": "a", "memory_bytes": 1, "packages": {"torch": "2.1", "pillow": "9"}}
+    other = {"cpu": "b", "memory_bytes": 2, "packages": {"torch": "2.2", "pillow": "9"}}
+    expected = {"cpu": ["a", "b"], "packages.torch": ["2.1", "2.2"]}
+    assert env.apart(first, other) == expected
+    assert env.apart(first, first) == {}
+    assert env.apart({}, first | {"torch": {"threads": 2}})["torch"] == [None, {"threads": 2}]
 
 
 def test_the_revision_is_that_of_the_checkout(

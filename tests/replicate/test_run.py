@@ -153,6 +153,40 @@ def test_rows_hold_what_the_result_holds(
         assert {value.verdict.verdict for value in result.comparison.values} == {"not comparable"}
 
 
+def test_a_rerun_that_differs_is_told_with_both_results(
+    images: ImageSet,
+    folders: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    spec = Spec.model_validate({**SPEC, "seeds": [0]})
+    with open_database(str(tmp_path / "own.sqlite")) as database:
+        first = replicate(spec, images, database=database, **folders)
+        assert first.reruns == ()
+        # Another machine: the same settings, and other bits.
+        monkeypatch.setattr("replicate.training.loop.rate_factor", lambda *_: 0.01)
+        words = {**folders, "runs": tmp_path / "elsewhere"}
+        words["compute"] = replace(folders["compute"], threads=2)
+        again = replicate(spec, images, database=database, **words)
+        assert again.evaluation.metrics != first.evaluation.metrics
+        (told,) = again.reruns
+        assert told["apart"] == {"torch.threads": [1, 2]}
+        assert told["different"] > 0
+        pooled = {v["metric"]: (v["first"], v["value"]) for v in told["values"]}
+        for place, result in enumerate((first, again)):
+            value = result.evaluation.pooled("auc").value
+            assert pooled["AUC"][place] == pytest.approx(value, abs=1e-8)
+        assert [row["state"] for row in listed(database)] == ["finished"]
+        (stored,) = database.rows(
+            "SELECT value FROM run_metric WHERE metric = 'AUC' "
+            "AND seed IS NULL AND fold IS NULL AND class_label IS NULL"
+        )
+        assert stored["value"] == first.evaluation.pooled("auc").value
+        # A third one that is as the first finds it, and what differed.
+        assert [*replicate(spec, images, database=database, **folders).reruns] == [told]
+        assert len(replicate(spec, images, database=database, **words).reruns) == 1
+
+
 def test_a_stop_by_hand_and_a_fault_are_written_down(
     images: ImageSet, folders: dict[str, Any], where: str
 ) -> None:

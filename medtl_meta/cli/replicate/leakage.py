@@ -74,6 +74,7 @@ def leakage(
     """
     from db.errors import UsageError
     from replicate.images.reading import taken
+    from replicate.places import cache_folder
     from replicate.spec import Split
     from replicate.splits.copies import read_images
     from replicate.splits.leakage import THRESHOLD, inspect_leakage
@@ -96,6 +97,7 @@ def leakage(
         threshold=THRESHOLD if given["threshold"] is None else given["threshold"],
         turned=given["turned"],
         progress=_counter(),
+        cache=cache_folder(),
     )
     told = [f"{images.name}: {len(images)} images. {images.source}.", *map(str, images.notes)]
     remark(" ".join(told))

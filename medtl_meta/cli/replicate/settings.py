@@ -85,6 +85,12 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Hold out this share for testing.",
     ),
     ("--validation", Finite(0, 1, max_open=True), "SHARE", "Share for validation."),
+    (
+        "--threshold",
+        str,
+        "RULE",
+        "Of two classes, chosen on validation images: youden, sensitivity=0.95, specificity=0.9.",
+    ),
     ("--positive", str, "CLASS", "Class whose sensitivity is meant."),
     ("--max-images", whole(2), "N", "Use a sample of so many images."),
 )
@@ -198,6 +204,13 @@ compute_options = gathered(
         help="Where to compute: auto (the fastest), cuda, cuda:1, mps, cpu.",
     ),
     click.option("--workers", type=whole(0), metavar="N", help="Threads that decode images."),
+    click.option(
+        "--threads",
+        type=whole(1),
+        metavar="N",
+        help="Threads of the CPU. The last bits of what is trained depend on how many, those of "
+        "features do not.  [default: one for each core]",
+    ),
     click.option(
         "--deterministic/--fast",
         default=True,

@@ -13,6 +13,7 @@ from db.wording import (
     extent_words,
     fixed,
     interval_words,
+    listed,
     method_words,
     metric_words,
     plural,
@@ -24,7 +25,7 @@ from medtl_meta.cli.replicate.ledger import summary, write_ledger
 from medtl_meta.cli.terminal import secho
 from replicate.notes import Note
 from replicate.record import COSTS
-from replicate.verdicts.words import Code
+from replicate.verdicts.words import Code, standing_words
 
 #: Metrics that a short view shows.
 SHOWN = ("accuracy", "balanced_accuracy", "auc", "sensitivity", "specificity")
@@ -85,6 +86,8 @@ def write_run(record: Record, *, full: bool, fidelity: str | None = None) -> Non
     if record["metrics"]:
         _write_metrics(record, full)
     section("Verdicts", verdict_sentences(record))
+    if record.get("reruns"):
+        section("Other results of the same settings", _rerun_sentences(record["reruns"]))
     if full:
         heading("Ledger")
         write_ledger(record["ledger"])
@@ -131,7 +134,9 @@ def leakage_sentences(record: Record) -> list[str]:
     if "sentences" not in leakage:
         return []
     split, folds = spec["split"], leakage["folds"]
-    kind = f"{split['kind']} by {split['by']}" if split["kind"] != "official" else "official parts"
+    # Groups that are only copies of each other are not patients, nor any unit of a study.
+    by = "copies" if split["by"] == "group" and leakage.get("unit") == "copies" else split["by"]
+    kind = f"{split['kind']} by {by}" if split["kind"] != "official" else "official parts"
     seeds, models = plural(len(spec["seeds"]), "seed"), plural(len(folds), "model")
     texts = [f"Split: {kind}, {seeds}, {models}."]
     grouped, copied = leakage["groups"] is not None, leakage["near"]["groups"] > 0
@@ -249,7 +254,9 @@ def verdict_sentences(record: Record) -> list[str]:
                 f"reported {reported['value']:.3f}, replicated {one['replicated']['value']:.3f}"
             )
             metric += f" ({values})"
-        together.setdefault((one["verdict"], one["reason"]), []).append(metric)
+        standing = standing_words(one) if reported is not None else ""
+        said = f"{one['reason']} {standing}".strip()
+        together.setdefault((one["verdict"], said), []).append(metric)
     texts = [
         f"{', '.join(metrics)}: {verdict}. {reason}"
         for (verdict, reason), metrics in together.items()
@@ -283,6 +290,34 @@ def _cost(record: Record) -> list[str]:
         count = plural(frozen.count(text), "model")
         lines.append(text if len(frozen) == 1 else f"{count}: {text}")
     return lines
+
+
+def _rerun_sentences(reruns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return in words what other runs of the same settings came to, and what may be why."""
+    return [
+        f"On {one['at'][:10]} {plural(one['different'], 'value')} differed: {_changes(one)}. "
+        f"{_surroundings(one['apart'])} The first results are kept, and verdicts are of them."
+        for one in reruns
+    ]
+
+
+def _changes(rerun: Mapping[str, Any]) -> str:
+    pairs = [(v["metric"], v["first"], v["value"]) for v in rerun["values"]]
+    said = [
+        f"{metric} undefined in one of them"
+        if None in (first, value)
+        else f"{metric} {first:.4f} first, then {value:.4f} ({value - first:+.1g})"
+        for metric, first, value in pairs
+        if first != value
+    ]
+    return listed(said) if said else "none of those over all"
+
+
+def _surroundings(apart: Mapping[str, Sequence[Any]]) -> str:
+    if not apart:
+        return "Nothing that is known of the surroundings had changed."
+    said = [f"{name} ({cell(first)}, then {cell(other)})" for name, (first, other) in apart.items()]
+    return f"What had changed: {listed(said)}."
 
 
 def _environment(environment: Mapping[str, Any]) -> list[str]:

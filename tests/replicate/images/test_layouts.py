@@ -145,6 +145,7 @@ def test_a_class_that_is_called_as_masks_are_is_not_lost(
         ["a/1.png", "a/labelled/1.png", "b/1.png"],
         ["a/p1/1.png", "a/p2/1.png", "b/p3/1.png"],
         ["no_mask/1.png", "mask/1.png"],
+        ["a/lesion/1.png", "a/skin/1.png", "b/lesion/2.png", "b/skin/2.png"],
     ],
 )
 def test_what_only_looks_like_a_mask_is_an_image(fill: Fill, names: list[str]) -> None:

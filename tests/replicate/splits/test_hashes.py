@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from replicate.images.image_set import of_arrays
+from replicate.images.image_set import ImageSet, Pixels, of_arrays
 from replicate.images.phantom import open_phantom
 from replicate.splits import hashes
-from replicate.splits.hashes import difference_hash, distances, hash_images, near_pairs
+from replicate.splits.hashes import (
+    Hashes,
+    difference_hash,
+    distances,
+    hash_images,
+    kept_hashes,
+    near_pairs,
+)
 
 
 def flipped(words: np.ndarray, rng: np.random.Generator, bits: int) -> np.ndarray:
@@ -98,3 +108,40 @@ def test_pixels_count_not_how_they_are_kept() -> None:
     assert (plain.pixels == same.pixels).all()
     assert (plain.words == same.words).all()
     assert (plain.pixels == other.pixels).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_hashes_are_kept_by_what_decides_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turned: bool
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 20, 30, 3), dtype=np.uint8)
+    images = of_arrays("x", pixels, np.zeros(9, dtype=np.int64), "a")
+    seen: list[int] = []
+
+    def read(index: int) -> Pixels:
+        seen.append(index)
+        return images.read(index)
+
+    watched = replace(images, read=read)
+    expected = hash_images(images, turned=turned)
+
+    def same(many: int, found: ImageSet = watched) -> bool:
+        made = kept_hashes(found, tmp_path, turned=turned)
+        equal = all(
+            np.array_equal(getattr(made, one.name), getattr(expected, one.name))
+            for one in fields(Hashes)
+        )
+        return len(seen) == many and equal
+
+    assert same(9)
+    assert same(9)
+    assert not same(18, watched.subset([8, 1, 2, 3, 4, 5, 6, 7, 0]))  # the order counts
+    kept_hashes(watched, tmp_path, turned=not turned)
+    monkeypatch.setattr("replicate.images.prepare.version", lambda name: f"{name} of tomorrow")
+    assert same(36)
+    for path in (tmp_path / "hashes").iterdir():
+        content = bytearray(path.read_bytes())
+        content[content.find(b"NUMPY") + 150] ^= 255  # in the first array
+        path.write_bytes(content[: len(content) * 4 // 5] if turned else content)
+    assert same(45)
+    assert same(45)

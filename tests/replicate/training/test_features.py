@@ -91,7 +91,7 @@ def test_another_decoder_may_give_other_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert features(tmp_path).computed == 70
-    monkeypatch.setattr("replicate.training.pixels.version", lambda name: f"{name} of tomorrow")
+    monkeypatch.setattr("replicate.images.prepare.version", lambda name: f"{name} of tomorrow")
     assert features(tmp_path).computed == 70
 
 
