@@ -17,7 +17,7 @@ tool=${3:+$(cd "$3" && pwd)/}medtl-meta
 export MEDTL_META_DB=$out/replications.sqlite MEDTL_META_CACHE=$out/cache MEDTL_META_RUNS=$out/runs
 cd "$images"
 
-rerun() { "$tool" replicate run "$@" --seeds 0,1,2 --out "$out/last" >"$out/last.log"; }
+rerun() { "$tool" replicate run "$@" --seeds 0,1,2 >"$out/last.log"; }
 # Where the convolutional layers stay as they are, all three networks are cheap.
 each() {
   for network in MobileNetV2 EfficientNet-Lite0 SqueezeNet1.1; do rerun "$@" --backbone "$network"; done

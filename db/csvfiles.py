@@ -9,8 +9,9 @@ that before has got one apostrophe more, so that nothing is lost.
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 #: What is done with text that a spreadsheet would take for a formula.
@@ -54,3 +55,15 @@ class CsvWriter:
     def row(self, cells: Iterable[Any]) -> None:
         """Write one row."""
         self._writer.writerow([safe(cell) for cell in cells] if self._safe else cells)
+
+
+def as_csv(
+    columns: Sequence[str], rows: Iterable[Mapping[str, Any]], formulas: Formulas = "neutralise"
+) -> bytes:
+    """Return rows as CSV; what is not known is empty."""
+    stream = io.StringIO()
+    writer = CsvWriter(stream, formulas)
+    writer.row(columns)
+    for row in rows:
+        writer.row("" if row.get(name) is None else row[name] for name in columns)
+    return stream.getvalue().encode()

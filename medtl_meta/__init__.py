@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from medtl_meta.calls import compare as compare
     from medtl_meta.calls import plan as plan
     from medtl_meta.calls import pool as pool
+    from medtl_meta.calls import predict as predict
     from medtl_meta.calls import replicate as replicate
     from medtl_meta.calls import study as study
     from metaanalysis.audit import audit as audit
@@ -49,6 +50,7 @@ _HOMES = {
     "open_images": "replicate.images.opening",
     "plan": "medtl_meta.calls",
     "pool": "medtl_meta.calls",
+    "predict": "medtl_meta.calls",
     "replicate": "medtl_meta.calls",
     "reported_metrics": "metaanalysis.frames",
     "studies": "metaanalysis.frames",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.database import Database, lent
+from db.errors import UsageError
 
 if TYPE_CHECKING:
     from db.literature import Study
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from metaanalysis.samples.counting import Assumptions
     from metaanalysis.samples.literature import Arms
     from replicate.images.image_set import ImageSet
+    from replicate.models.predict import Predicted
     from replicate.outcome import RunResult
     from replicate.planning import Plan
+    from replicate.training.compute import Compute
     from replicate.verdicts.comparison import Comparison
 
 
@@ -123,6 +126,7 @@ def replicate(
     *,
     data: str | None = None,
     database: Database | None = None,
+    out: str | Path | None = None,
     **words: Any,
 ) -> RunResult:
     """Run a replication, keep its outcome in the database and compare it with the study.
@@ -131,6 +135,8 @@ def replicate(
     ----------
     name, images, data, database, **words
         As of :func:`plan`. ``plan(...).run(...)`` says more of where and on what.
+    out
+        Folder to take away (see :func:`replicate.takeaway.take_away`); None writes none.
 
     Returns
     -------
@@ -142,8 +148,54 @@ def replicate(
     UsageError, NotFoundError, ImagesError, WeightsError, ReplicationError
         It cannot run; what has been done stays for the next try.
     """
+    from replicate.takeaway import check_place, take_away
+
+    if out is not None:
+        check_place(Path(out))
     with lent(database) as opened:
-        return plan(name, images, data=data, database=opened, **words).run(database=opened)
+        made = plan(name, images, data=data, database=opened, **words).run(database=opened)
+    if out is not None:
+        take_away(made, Path(out))
+    return made
+
+
+def predict(
+    model: str | Path,
+    images: str | Path | ImageSet,
+    *,
+    compute: Compute | None = None,
+    **words: Any,
+) -> Predicted:
+    """Let a model that a run gave away predict images.
+
+    Parameters
+    ----------
+    model
+        Its folder or file, of those that :func:`replicate` writes to ``out``.
+    images
+        A set, or where it is: a folder, whatever lies in it, or an image file.
+    compute
+        As of :class:`replicate.run.Running`.
+    **words
+        How images are read, as of :class:`replicate.images.reading.Reading`.
+
+    Returns
+    -------
+    Predicted
+        Its ``rows()`` have image, called class and probabilities.
+
+    Raises
+    ------
+    WeightsError, ImagesError, UsageError
+        It is no model, or these are no images; nothing in the file is executed.
+    """
+    from replicate.images.reading import taken
+    from replicate.models.predict import predict_images
+
+    reading, others = taken(words)
+    for name in others:
+        raise UsageError(f"predict: there is no word {name!r}.")
+    return predict_images(model, images, reading=reading, compute=compute)
 
 
 def compare(what: str | int | None = None, *, database: Database | None = None) -> list[Comparison]:

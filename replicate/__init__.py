@@ -47,11 +47,13 @@ _HOMES = {
     "inspect_leakage": "splits.leakage",
     "make_plan": "planning",
     "open_images": "images.opening",
+    "predict_images": "models.predict",
     "read_setup": "setup.files",
     "run_replication": "run:replicate",
     "setup_names": "setup.files",
     "specify": "setup.specify",
     "specify_free": "setup.specify",
+    "take_away": "takeaway",
 }
 __all__ = list(_HOMES)
 __getattr__, __dir__ = fetched(__name__, {name: f"{__name__}.{_HOMES[name]}" for name in _HOMES})

@@ -132,6 +132,16 @@ class RunResult:
         return tuple(one.predictions for one in self.fitted)
 
     @property
+    def history(self) -> list[dict[str, Any]]:
+        """How training went: a row an epoch of every model."""
+        return [
+            {"seed": said.seed, "repeat": said.repeat, "fold": said.fold, **line}
+            for one in self.fitted
+            for said in (one.predictions,)
+            for line in one.history
+        ]
+
+    @property
     def timing(self) -> dict[str, float]:
         """Seconds by phase, summed over models, as they were spent: a cached phase costs little."""
         total: dict[str, float] = {}
@@ -214,6 +224,7 @@ class RunResult:
                 "images_per_second": first.images_per_second,
                 "peak_memory_bytes": max(peaks, default=None),
             },
+            "history": self.history,
             "verdicts": [value.to_dict() for value in compared],
             "literature": self.literature,
             "reruns": [dict(one) for one in self.reruns],

@@ -22,6 +22,11 @@ def runs_folder() -> Path:
     return _folder(RUNS, "data", "runs")
 
 
+def fold_folder(run: Path, seed: int, repeat: int, fold: int) -> Path:
+    """Return the folder of one fold's files in that of its run."""
+    return run / f"seed-{seed}" / f"fold-{repeat}-{fold}"
+
+
 def weights_folder() -> Path:
     """Return the folder in which weight files are looked for."""
     return _folder(WEIGHTS, "data", "weights")

@@ -28,7 +28,7 @@ from replicate.images.task import task_images
 from replicate.lock import locked
 from replicate.networks.builders import Builder, check_size, find_builder
 from replicate.outcome import Earlier, RunResult, environment_of
-from replicate.places import cache_folder, runs_folder
+from replicate.places import cache_folder, fold_folder, runs_folder
 from replicate.progress import Progress, Report, silent
 from replicate.record import RESULT, reruns_of
 from replicate.setup.ledger import completed
@@ -57,6 +57,9 @@ class Running(TypedDict, total=False):
         Folders of results and of things that can be made again; None takes the user's.
     download
         Whether weights may be fetched.
+    keep_models
+        Whether fitted models stay in the run's folder, to be taken away; they do if nothing is
+        said, and not in contests.
     progress
         Told of each step.
     """
@@ -66,6 +69,7 @@ class Running(TypedDict, total=False):
     runs: Path | None
     cache: Path | None
     download: bool
+    keep_models: bool
     progress: Report
 
 
@@ -132,10 +136,7 @@ def replicate(
     with locked(folder), _recorded(database, spec, ledger, task):
         sweep(folder, RESULT)
         jobs = _jobs(spec, task, compute, cache, progress)
-        places = [
-            folder / f"seed-{job.seed}" / f"fold-{job.fold.repeat}-{job.fold.number}"
-            for job in jobs
-        ]
+        places = [fold_folder(folder, job.seed, job.fold.repeat, job.fold.number) for job in jobs]
         if found is not None and (words := pinned(found)):
             progress(Progress("start", 0, 0, "images", words))
         earlier = _earlier(places)
@@ -147,8 +148,9 @@ def replicate(
         leakage = inspect_leakage(task, [job.fold for job in jobs], cache=cache)
         around = environment(compute)
         network = _networks(spec, builder, found)
+        keep = running.get("keep_models", True)
         fitted = [
-            fit(job, network=network, folder=place, environment=around)
+            fit(job, network=network, folder=place, environment=around, keep=keep)
             for job, place in zip(jobs, places, strict=True)
         ]
         result = RunResult(

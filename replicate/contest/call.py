@@ -104,9 +104,11 @@ def run_cells(
     **running: Unpack[Running],
 ) -> Iterator[dict[str, Any]]:
     """Run cells one after the other; see :func:`replicate.contest.grid.hold`."""
+    # Hundreds of models are nobody's to take away.
+    how: Running = {"keep_models": False, **running}
     return hold(
         runs_of,
-        lambda spec, of, ledger: replicate(spec, of, ledger=ledger, **running).to_dict(),
+        lambda spec, of, ledger: replicate(spec, of, ledger=ledger, **how).to_dict(),
         command=command,
         folder=folder,
     )

@@ -49,7 +49,7 @@ class Entry:
     line: int = 0
 
 
-def _fingerprint(entry: Entry, showing: Showing, digest: Callable[[Path], str]) -> str:
+def fingerprint(entry: Entry, showing: Showing, digest: Callable[[Path], str]) -> str:
     """Return the SHA-256 of a file, joined with its frame and what shows it where there are any."""
     try:
         content = digest(entry.path)
@@ -107,7 +107,7 @@ def of_files(
         labels=np.array([places[entry.label] for entry in entries], dtype=np.int64),
         ids=tuple(entry.name for entry in entries),
         read=lambda i: decode(entries[i].path, entries[i].frame, shown[i]),
-        fingerprint=lambda i: _fingerprint(entries[i], shown[i], digest),
+        fingerprint=lambda i: fingerprint(entries[i], shown[i], digest),
         groups=groups,
         grouped_by=kinds,
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,

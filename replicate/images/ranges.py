@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,7 +32,10 @@ _PICTURES = "pictures of more than 8 bits"
 
 
 def showings(
-    images: Sequence[Image], window: str | None, head: Callable[[Path], Head]
+    images: Sequence[Image],
+    window: str | None,
+    head: Callable[[Path], Head],
+    known: Mapping[str, Range] | None = None,
 ) -> tuple[tuple[Showing, ...], tuple[Note, ...]]:
     """Return what shows each image of a set, and what is to be said of it.
 
@@ -42,6 +45,8 @@ def showings(
         That of the user, which goes before all; see :meth:`replicate.images.windows.Window.of`.
     head
         Returns the head of a file, :func:`head_of` or one that remembers it.
+    known
+        Ranges that are not measured here, by what shares them: those that a model was trained with.
 
     Raises
     ------
@@ -63,7 +68,10 @@ def showings(
     for image, one, own in zip(images, heads, windowed, strict=True):
         if one.alike is not None and not own:
             members.setdefault(one.alike, []).append(image)
-    measured = {kind: _measured(alike) for kind, alike in members.items()}
+    known = known or {}
+    measured = {
+        kind: known[kind] if kind in known else _measured(alike) for kind, alike in members.items()
+    }
     notes = [
         _note(kind, members[kind], within)
         for kind, within in measured.items()

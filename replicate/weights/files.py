@@ -26,7 +26,8 @@ class WeightFile(Record):
     goes by the names of its tensors, ``order`` by their order (other names, the same network).
     `classifier` is its name in the file, where it does not stand last there; `channels` are those
     of the images that the weights were trained on, in their order. `mean` and `deviation` (of red,
-    green and blue) are set where they are not those of the builder.
+    green and blue) are set where they are not those of the builder. `licence` is that under which
+    they are given away, where that is stated.
     """
 
     backbone: Text
@@ -40,6 +41,7 @@ class WeightFile(Record):
     match: Literal["names", "order"] = "names"
     classifier: Text | None = None
     channels: Literal["RGB", "BGR"] = "RGB"
+    licence: Text | None = None
     mean: Channels | None = None
     deviation: Channels | None = None
     note: Text | None = None

@@ -53,7 +53,7 @@ def load(builder: Builder, found: Look | None) -> Backbone:
             f"{found.path}: not the weights of {builder.name}: {said}.",
             f"Give a file saved from {builder.library}'s {builder.builder}, whole or its features.",
         )
-    _see_numbers(found.path, placed.state, names)
+    see_numbers(found.path, placed.state, names)
     with torch.no_grad():
         for name, tensor in own.items():
             # Copied in place: layout and type stay those of the network.
@@ -80,7 +80,7 @@ def _turn_channels(backbone: Backbone) -> None:
         first.weight.copy_(first.weight.flip(1))
 
 
-def _see_numbers(path: Path, state: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
+def see_numbers(path: Path, state: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
     """Refuse tensors that no network computes with."""
     for name, tensor in state.items():
         counter = name.endswith(COUNTER)

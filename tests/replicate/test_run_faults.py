@@ -160,7 +160,11 @@ def test_words_that_name_nothing_name_not_everything(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("run", "--images", "phantom", *WORDS, "--out", "none/x.json"), 2, "there is no folder"),
+        (("run", "--images", "phantom", *WORDS, "--out", "file"), 2, "is a file"),
+        (("run", "--images", "phantom", *WORDS, "--out", "file/x/y"), 2, "is a file"),
+        (("predict", "none", "--images", "phantom"), 1, "no such file"),
+        (("predict", "file", "--images", "phantom"), 1, "no .safetensors"),
+        (("predict", "file", "--images", "phantom", "--out", "none/x"), 2, "there is no folder"),
         (("contest", "--images", "phantom", *WORDS, "--out", "file/x"), 1, "cannot be written"),
     ],
 )

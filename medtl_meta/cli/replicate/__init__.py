@@ -11,6 +11,7 @@ COMMANDS: Commands = {
     "setups": "List the cited studies that come with a setup to rerun them.",
     "plan": "Show what a replication would do, before anything runs.",
     "run": "Run a replication, or resume one that was killed.",
+    "predict": "Let a model that a run gave away predict images.",
     "compare": "Set the replicated values beside the reported ones, with a verdict and its reason.",
     "runs": "List the replications in the database, or show all of one.",
     "contest": "Run TL types x backbones x seeds on several image sets, under equal conditions.",

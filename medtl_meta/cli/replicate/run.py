@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from db.wording import capital
+from db.wording import capital, plural
 from medtl_meta.cli.bar import progress_bar
-from medtl_meta.cli.options import database_option, form_option, opened, remark
+from medtl_meta.cli.options import (
+    chosen_formats,
+    database_option,
+    figure_option,
+    form_option,
+    formulas_option,
+    opened,
+    remark,
+)
+from medtl_meta.cli.output import csv_formulas
 from medtl_meta.cli.replicate.settings import (
     compute_options,
     images_option,
@@ -20,6 +28,9 @@ from medtl_meta.cli.replicate.settings import (
 )
 from medtl_meta.cli.sections import SectionedCommand
 from medtl_meta.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from replicate.outcome import RunResult
 
 
 @click.command(cls=SectionedCommand)
@@ -33,10 +44,13 @@ from medtl_meta.cli.terminal import echo
 @click.option(
     "--out",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the result, as JSON, to this file.",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to take away: result, metrics, predictions, history and models.",
 )
+@figure_option("With --out: what to write of the drawn history")
 @form_option(("table", "json"), "How to write the result. Data go to stdout, progress to stderr.")
+@formulas_option
 @database_option
 def run(
     setup: str | None,
@@ -44,6 +58,7 @@ def run(
     computing: Mapping[str, Any],
     no_download: bool,
     out: Path | None,
+    forms: str,
     form: str,
     where: str | None,
 ) -> None:
@@ -62,13 +77,17 @@ def run(
     """
     from db.errors import ReplicationError
     from medtl_meta.cli.replicate.view import timing_words, write_run
-    from replicate.record import as_text, shown_again, write_record
+    from replicate.record import as_text, shown_again
 
+    figure = chosen_formats(forms, option="figure")
     if out is not None:
-        _check_place(out)
+        from replicate.takeaway import check_place
+
+        check_place(out)
     plan = planned(setup, words, where).with_images()
     with opened(where) as database, progress_bar() as progress:
-        finished = plan.finished(database)
+        # Models are taken away by those who can load them: such a run is gone through again.
+        finished = plan.finished(database) if out is None else None
         if finished is None:
             from replicate.training.compute import choose
 
@@ -85,30 +104,34 @@ def run(
                     "What was done is kept: the same command goes on from there.",
                 ) from None
             record = result.to_dict()
-            resumed = result.earlier is not None and result.earlier.resumed
+            earlier = result.earlier
+            at = earlier.at if earlier and earlier.whole else None
+            sittings = " of all sittings" if earlier and earlier.resumed else ""
+            if out is not None:
+                _take_away(result, out, not no_download, figure)
         else:
             record = finished.record
             remark(f"{capital(record['leakage']['shared'][0])}.")
-    if out is not None:
-        write_record(record, out)
+            at = finished.at
     if form == "json":
         echo(as_text(record))
         return
     note = plan.specified.fidelity
     write_run(record, full=False, fidelity=None if note is None else note.sentence)
-    if finished is not None:
-        remark(shown_again(finished.at))
+    if at is not None:
+        remark(shown_again(at))
     else:
-        sittings = " of all sittings" if resumed else ""
         remark(f"Time{sittings}: {timing_words(record['timing'])}.")
 
 
-def _check_place(out: Path) -> None:
-    """Refuse, before hours are spent, a file that could not be written in the end."""
-    from db.errors import UsageError
+def _take_away(result: RunResult, out: Path, download: bool, figure: tuple[str, ...]) -> None:
+    """Write what a run came to, and say what of it is not there."""
+    from replicate.takeaway import take_away
 
-    folder = out.absolute().parent
-    if not folder.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {folder}.", "Make it first.")
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"--out {out}: {folder} cannot be written to.", "Name another place.")
+    taken = take_away(result, out, download=download, figure=figure, formulas=csv_formulas())
+    remark(f"Written to {out}: {plural(len(taken.written), 'file')}.")
+    if taken.missing:
+        remark(
+            f"Not kept: {plural(len(taken.missing), 'model')}, of a contest or an earlier release. "
+            f"Delete {taken.missing[0].parents[1]} and run again to have them."
+        )
