@@ -36,10 +36,15 @@ def by_method(summary: Summary, words: dict[str, str]) -> str:
             f"{row['trained_parameters']:,} | {beats} |".replace("|  |", "| |")
         )
     (main,) = summary.comparisons["pretrained against random"]
+    believed = main.belief
+    held = believed and (
+        f"; that it is more than {believed.rope:.2g} is wrong with probability "
+        f"{max(believed.p_wrong, 0.001):.3f}"
+    )
     lines += [
         "",
         f"ImageNet weights are worth {main.difference:.2f} of AUC [{main.ci_low:.2f}, "
-        f"{main.ci_high:.2f}] here (exact sign-flip test over the sets, p = {main.p:.2g}).",
+        f"{main.ci_high:.2f}] here (exact sign-flip test over the sets, p = {main.p:.2g}{held}).",
     ]
     return "\n".join(lines)
 

@@ -41,12 +41,20 @@ WORDS: Mapping[str, str] = {
     "{of:,} images.",
     "one range": "{count:,} images ({kind}) do not say how they are shown: in all of them {low:g} "
     "is black and {high:g} white, the 0.5th and 99.5th percentile of {measured:,} of them.",
+    "trained on": "Trained on {count:,} images of {name}.",
+    "tested on": "Tested on {count:,} images of {name}.",
+    "groups called alike": "Groups that are called the same in both sets, and taken for "
+    "different ones: {count:,}.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
     "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",
     "groups resampled": "Intervals are of {groups} groups, not of images.",
     "one class called": "{models} of {of} models call every tested image {called}: what they "
     "reach is no measure of what such a network can learn.",
+    "threshold chosen": "{positive} is called from a probability of {low:.3f} to {high:.3f} on "
+    "({rule}), chosen for each of {models} models on the validation images of its own fold.",
+    "one threshold chosen": "{positive} is called from a probability of {low:.3f} on ({rule}), "
+    "chosen on the validation images.",
     "area pooled over folds": "The AUC of {pooled:.3f} orders the scores of all folds "
     "together, though each comes from a model of its own scale; the mean of the folds' own is "
     "{mean:.3f}.",

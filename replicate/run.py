@@ -22,6 +22,7 @@ from db.vocabulary import Lexicon
 from db.wording import capital
 from replicate.environment import environment
 from replicate.evaluation.evaluate import evaluate
+from replicate.evaluation.thresholds import check_rule
 from replicate.images.image_set import ImageSet
 from replicate.images.task import task_images
 from replicate.lock import locked
@@ -157,7 +158,10 @@ def replicate(
             shared=shared,
             leakage=leakage,
             evaluation=evaluate(
-                [one.predictions for one in fitted], task, positive=spec.data.positive
+                [one.predictions for one in fitted],
+                task,
+                positive=spec.data.positive,
+                threshold=spec.evaluation.threshold,
             ),
             fitted=tuple(fitted),
             environment=environment_of(fitted, around),
@@ -190,6 +194,8 @@ def _jobs(
     from replicate.training.job import Job
 
     folds = [(seed, fold) for seed in spec.seeds for fold in make_folds(images, spec.split, seed)]
+    validated = [fold.val for _, fold in folds]
+    check_rule(spec.evaluation.threshold, images, validated, positive=spec.data.positive)
     jobs = []
     for number, (seed, fold) in enumerate(folds, start=1):
         label = f"model {number} of {len(folds)}" if len(folds) > 1 else ""
@@ -292,7 +298,8 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     from metaanalysis.query import run_details
     from replicate.verdicts.compare import compare_run
 
-    split = "cross-validation" if result.spec.split.kind == "k-fold" else "test"
+    kinds = {"k-fold": "cross-validation", "external": "external"}
+    split = kinds.get(result.spec.split.kind, "test")
     finish_run(
         database,
         result.id,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from db.wording import extent_words, method_words
 from replicate.terms import (
@@ -51,6 +52,14 @@ class Settings(BaseModel):
     )
 
 
+class TestData(Settings):
+    """Another set that is tested on; `classes`: its own class -> the class of the set's own."""
+
+    name: str
+    content: str
+    classes: dict[str, str]
+
+
 class Data(Settings):
     """Which images, with which labels.
 
@@ -64,6 +73,7 @@ class Data(Settings):
     positive: str | None = None
     max_images: Annotated[int, Field(ge=2)] | None = None
     content: str | None = None
+    test: TestData | None = None
 
 
 class Network(Settings):
@@ -231,16 +241,44 @@ class Training(Settings):
 class Split(Settings):
     """How images are divided. Shares are of all images; `by` keeps groups together or not.
 
-    ``official`` takes the set's own parts. In ``k-fold`` each image is tested once a repeat;
+    ``official`` takes the set's own parts; ``external`` tests on a set of its own (`data.test`) and
+    trains on all of the other. In ``k-fold`` each image is tested once a repeat;
     `validation` is then a share of the training images of a fold.
     """
 
-    kind: Literal["official", "hold-out", "k-fold"] = "hold-out"
+    kind: Literal["official", "hold-out", "k-fold", "external"] = "hold-out"
     by: Literal["group", "image"] = "group"
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     validation: Share = 0.1
     folds: Annotated[int, Field(ge=2)] = 5
     repeats: Annotated[int, Field(ge=1)] = 1
+
+
+class Evaluating(Settings):
+    """How predictions become calls.
+
+    `threshold` is None for the most probable class (0.5 of two), or how the probability from which
+    the positive class is called is chosen on a fold's validation images: ``youden``,
+    ``sensitivity=0.95`` or ``specificity=0.9``. Two classes only.
+    """
+
+    threshold: str | None = None
+
+    @field_validator("threshold")
+    @classmethod
+    def _known(cls, rule: str | None) -> str | None:
+        if rule is None or rule == "youden":
+            return rule
+        kind, _, level = rule.partition("=")
+        try:
+            share = float(level)
+        except ValueError:
+            share = math.nan
+        if kind not in ("sensitivity", "specificity") or not 0 < share < 1:
+            raise ValueError(
+                f"{rule!r} is no threshold; as in youden, sensitivity=0.95 or specificity=0.9"
+            )
+        return f"{kind}={share:g}"
 
 
 class Spec(Settings):
@@ -256,6 +294,7 @@ class Spec(Settings):
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
     split: Split = Split()
+    evaluation: Evaluating = Evaluating()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(min_length=1)] = (
         0,
     )
@@ -264,6 +303,14 @@ class Spec(Settings):
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed is given twice")
+        if (self.split.kind == "external") != (self.data.test is not None):
+            raise ValueError("an external split goes with a test set of its own, and only it")
+        drawn = self.split.kind != "official"
+        if self.evaluation.threshold and drawn and not self.split.validation:
+            raise ValueError(
+                f"evaluation.threshold ({self.evaluation.threshold}) is chosen on validation "
+                "images, and split.validation sets none aside"
+            )
         random = self.transfer.tl_type in RANDOM_TL_TYPES
         if random != (self.network.weights == "random"):
             raise ValueError(

@@ -8,7 +8,10 @@ import click
 
 #: Heading -> options as they are typed; an option of none of them stands under the last.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Images": ("--images", "--modality", "--data", "--positive", "--max-images"),
+    "Images": (
+        "--images", "--modality", "--data", "--positive", "--max-images", "--columns",
+        "--preset", "--finding", "--uncertain", "--group-copies", "--allow-outside", "--window",
+    ),
     "Network and transfer": (
         "--backbone", "--weights", "--no-download", "--tl", "--unfreeze", "--batchnorm",
         "--statistics", "--head",

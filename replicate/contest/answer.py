@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from db.wording import capital, method_words, plural
+from db.wording import capital, fixed, method_words, plural
 from metaanalysis.stats.record import plain
+from replicate.contest.belief import Belief
 from replicate.contest.statistics import Friedman, PairedTest
 
 _ALPHA = 0.05
+_OF_BELIEF = (
+    "P(wrong): that it is wrong to say the better one beats the other by more than what a rerun "
+    "with other seeds moves the mean by, or one point; P(equal): that they differ by less "
+    "(Benavoli et al. 2017). Of the mean over sets of this kind, which are the units; prior flat "
+    "(Box & Tiao 1973); each pair by itself."
+)
+BELIEF = tuple(field.name for field in fields(Belief))
 #: Of an answer as JSON, in this order.
 _TOLD = (
     "metric", "kind", "sets", "methods", "tl_types", "friedman", "comparisons", "points", "notes",
@@ -89,6 +97,8 @@ def _notes(found: Summary) -> tuple[str, ...]:
         notes = ["One data set: what is seen holds for it alone, and there is nothing to test."]
     else:
         notes += _tested(found.comparisons)
+        if any(one.belief for tests in found.comparisons.values() for one in tests):
+            notes.append(_OF_BELIEF)
     if found.critical_difference is not None:
         distance, most = found.critical_difference, len(found.tl_types) - 1
         of = f"{most + 1} TL types over {found.tl_types[0]['sets']} sets"
@@ -142,8 +152,40 @@ def pair_words(one: PairedTest) -> str:
     return (
         f"{capital(one.first)} minus {one.second}: {one.difference:+.3f}"
         f"{interval}, better on {one.wins} of {one.sets} sets, {one.method}: p = {one.p:.2g} "
-        f"(the least they can give: {one.smallest_p:.2g})"
+        f"(the least they can give: {one.smallest_p:.2g}){belief_words(one)}"
     )
+
+
+def belief_words(one: PairedTest) -> str:
+    """Return how probable it is that the better method does not beat the other, as a clause."""
+    held = one.belief
+    if held is None:
+        return ""
+    better, worse = (one.first, one.second) if one.difference >= 0 else (one.second, one.first)
+    beats = "they beat" if better.startswith("pretrained") else f"{better} beats"
+    return (
+        f"; that {beats} {worse} by more than {held.rope:.2g} is wrong with probability "
+        f"{probability(held.p_wrong)} (equal {probability(held.p_equal)})"
+    )
+
+
+def probability(value: float | None) -> str:
+    """Return a probability to three decimals."""
+    return "< 0.001" if value is not None and value < 0.001 else fixed(value)
+
+
+def compared_rows(comparisons: Mapping[str, Sequence[PairedTest]]) -> list[dict[str, Any]]:
+    """Return one flat row a compared pair, with what is to be thought of it."""
+    return [
+        {
+            "question": question,
+            "comparison": f"{one.first} minus {one.second}",
+            **{name: value for name, value in plain(one).items() if name != "belief"},
+            **(plain(one.belief) or dict.fromkeys(BELIEF)),
+        }
+        for question, tests in comparisons.items()
+        for one in tests
+    ]
 
 
 def tl_type_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

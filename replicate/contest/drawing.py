@@ -1,4 +1,4 @@
-"""A contest's answer on the disk: its summary, and a figure for each kind of cost."""
+"""A contest's answer on the disk: its summary, its pairs, and a figure for each kind of cost."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.files import replace_file
-from replicate.contest.answer import Summary, tl_type_words
-from replicate.contest.rows import SUMMARY, unwritable
+from replicate.contest.answer import Summary, compared_rows, tl_type_words
+from replicate.contest.rows import COMPARISONS, SUMMARY, unwritable, write
 
 if TYPE_CHECKING:
     from metaanalysis.figures.runs.contest import Cost
@@ -43,6 +43,9 @@ def write_answer(
     except OSError as error:
         raise unwritable(folder, error) from None
     written = [folder / SUMMARY]
+    if pairs := compared_rows(summary.comparisons):
+        write(pairs, folder / COMPARISONS, pairs[0])
+        written.append(folder / COMPARISONS)
     partial = [words for name, words in tl_type_words(rows).items() if words != name]
     notes = [*summary.notes, *([f"Unfrozen by {', '.join(partial)}."] if partial else [])]
     costs: dict[Cost, str] = {

@@ -22,7 +22,7 @@ from replicate.contest.rows import COLUMNS, PARTIAL, RESULTS, check_folder, writ
 from replicate.images.image_set import COPIES, ImageSet
 from replicate.images.task import task_images
 from replicate.record import Record
-from replicate.setup.defaults import BACKBONE_RATE, BY_TL_TYPE, LOW_RATE
+from replicate.setup.defaults import BACKBONE_RATE, BY_TL_TYPE, LOW_RATE, VALIDATION
 from replicate.spec import (
     Ledger,
     Network,
@@ -171,6 +171,9 @@ def spec_of(
     values |= {f"network.{name}": value for name, value in network if name != "weights"}
     if tl_type == RANDOM:
         values |= {"network.weights": "random", "network.weights_hash": None}
+    # Nothing else is chosen on validation images: without patience all of them train.
+    patience = values.get("training.patience")
+    values.setdefault("split.validation", VALIDATION if patience else 0.0)
     values |= {"data.name": images.name, "data.phantom": images.phantom}
     values |= {"transfer.tl_type": tl_type, "seeds": (seed,)}
     try:

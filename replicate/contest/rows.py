@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,9 @@ COLUMNS: Mapping[str, type] = {
     "version": str,
     "command": str,
 }
-#: Files of a contest's folder: its rows when all are there, those so far, and its answer.
+#: Files of a contest's folder: its rows when all are there, those so far, its answer, its pairs.
 RESULTS, PARTIAL, SUMMARY = "results.csv", "results.partial.csv", "summary.json"
+COMPARISONS = "comparisons.csv"
 _NEEDED = ("dataset", "backbone", "tl_type", "seed", "phantom")
 
 
@@ -76,7 +77,9 @@ def unwritable(path: Path, error: OSError) -> MedtlError:
     )
 
 
-def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def write(
+    rows: Sequence[Mapping[str, Any]], path: Path, columns: Collection[str] = COLUMNS
+) -> None:
     """Write the rows; the file appears whole or not at all.
 
     Raises
@@ -86,8 +89,8 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_text(row.get(name)) for name in COLUMNS] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([_text(row.get(name)) for name in columns] for row in rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, buffer.getvalue().encode())

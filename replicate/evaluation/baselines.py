@@ -11,7 +11,6 @@ from scipy import special
 from metaanalysis.stats.sign_flips import sign_flip
 from replicate.evaluation.areas import area_variance
 from replicate.evaluation.joining import Tested
-from replicate.evaluation.metrics import decisions
 from replicate.evaluation.shares import effective
 from replicate.evaluation.smooth import variance_of
 from replicate.evaluation.uncertainty import NOTHING, SMALLEST, Part, of_ratio
@@ -70,7 +69,7 @@ def _accuracy(tested: Tested, accuracy: float) -> AboveBaseline:
     for model in tested.models:
         true = tested.labels[model.places]
         lucky = true == majority
-        right = decisions(model.probabilities) == true
+        right = model.called == true
         share = 1.0 / (true.size * len(tested.models))
         gains[model.places] += (right.astype(float) - lucky.astype(float)) * share
         base += float(lucky.mean()) / len(tested.models)

@@ -24,7 +24,6 @@ from replicate.evaluation.metrics import (
     OVERALL,
     PER_CLASS,
     confusion_of,
-    decisions,
     overall,
     per_class,
     tallies,
@@ -48,6 +47,7 @@ def evaluate(
     images: ImageSet,
     *,
     positive: str | None = None,
+    threshold: str | None = None,
 ) -> Evaluation:
     """Evaluate the test predictions of all models of a replication.
 
@@ -60,11 +60,14 @@ def evaluate(
     positive
         The positive class of two; without one the last class, which `notes` say. Of more than
         two classes sensitivity, specificity, precision and F1 are means over classes.
+    threshold
+        How the probability from which the positive class is called is chosen on each model's
+        validation images, as of :class:`replicate.spec.Evaluating`; None: the most probable class.
 
     Raises
     ------
     UsageError
-        `positive` is no class of the set.
+        `positive` is no class of the set, or a threshold that cannot be chosen.
     ReplicationError
         Predictions that do not belong to the set, are no probabilities, or test an image twice.
 
@@ -75,9 +78,9 @@ def evaluate(
     has DeLong's, on the logit scale, by groups where there are any. Kappa, Brier score and log loss
     have linearised ones. See :mod:`replicate.evaluation.uncertainty`.
     """
-    tested, notes = gathered(predictions, images, positive)
+    tested, notes = gathered(predictions, images, positive, threshold)
     each = [
-        _values(model.probabilities, tested.labels[model.places], areas, tested)
+        _values(model.probabilities, tested.labels[model.places], areas, tested, model.called)
         for model, (areas, _) in zip(tested.models, tested.areas, strict=True)
     ]
     # The shares of the classes stand alone and in several means.
@@ -110,6 +113,7 @@ def evaluate(
         images=tested.labels.size,
         groups=tested.count if tested.grouped else None,
         models=len(tested.models),
+        thresholds=tested.thresholds,
         notes=tuple(notes),
     )
 
@@ -122,8 +126,10 @@ class _Values(NamedTuple):
     confusion: Floats
 
 
-def _values(probabilities: Floats, labels: Integers, areas: Floats, tested: Tested) -> _Values:
-    sums = tallies(probabilities, labels).sum(axis=0)
+def _values(
+    probabilities: Floats, labels: Integers, areas: Floats, tested: Tested, called: Integers
+) -> _Values:
+    sums = tallies(probabilities, labels, called).sum(axis=0)
     values = {
         name: float(value) for name, value in overall(sums, tested.k, tested.positive).items()
     }
@@ -226,7 +232,7 @@ def _smooth_limits(
 
 def _of_one_class(tested: Tested) -> list[Note]:
     """Say which models tell nothing apart: their AUC may look like something all the same."""
-    called = [np.unique(decisions(model.probabilities)) for model in tested.models]
+    called = [np.unique(model.called) for model in tested.models]
     alone = [int(classes[0]) for classes in called if classes.size == 1]
     if not alone:
         return []
@@ -279,10 +285,10 @@ def _by_fold(
     if len(predictions) == len(tested.models):
         return []
     found = []
-    for one in predictions:
+    for one, called in zip(predictions, tested.called, strict=True):
         labels = images.labels[one.indices]
         areas, _ = areas_of(one.probabilities, labels, tested.k)
-        values = _values(one.probabilities, labels, areas, tested)
+        values = _values(one.probabilities, labels, areas, tested, called)
         place: dict[str, Any] = {"seed": one.seed, "repeat": one.repeat, "fold": one.fold}
         found += [
             _plain(name, values.overall[name], one.labels.size, "one fold", **place)

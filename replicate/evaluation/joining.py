@@ -10,7 +10,9 @@ import numpy as np
 
 from db.errors import ReplicationError, UsageError
 from replicate.evaluation.intervals import Floats, Integers, areas_of
+from replicate.evaluation.metrics import decisions
 from replicate.evaluation.predictions import Predictions
+from replicate.evaluation.thresholds import Threshold, choose, note_of
 from replicate.images.image_set import ImageSet
 from replicate.notes import Note
 
@@ -19,18 +21,23 @@ from replicate.notes import Note
 class Model:
     """The pooled predictions of one seed and repeat.
 
-    `places` count into the tested images; `folds` say which fold tested each, from 0.
+    `places` count into the tested images; `folds` say which fold tested each, from 0; `called` is
+    the class that each image is called.
     """
 
     seed: int
     probabilities: Floats
     places: Integers
     folds: Integers
+    called: Integers
 
 
 @dataclass(frozen=True, eq=False)
 class Tested:
-    """The tested images: their classes, the unit (group or image) of each, and the models."""
+    """The tested images: their classes, the unit (group or image) of each, and the models.
+
+    `called` has what each fold's images are called, by the fold's `thresholds` where there are any.
+    """
 
     labels: Integers
     units: Integers
@@ -38,6 +45,8 @@ class Tested:
     classes: tuple[str, ...]
     positive: int | None
     models: tuple[Model, ...]
+    called: tuple[Integers, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
 
     @cached_property
     def areas(self) -> tuple[tuple[Floats, Floats], ...]:
@@ -84,7 +93,10 @@ class Tested:
 
 
 def gathered(
-    predictions: Sequence[Predictions], images: ImageSet, positive: str | None
+    predictions: Sequence[Predictions],
+    images: ImageSet,
+    positive: str | None,
+    threshold: str | None = None,
 ) -> tuple[Tested, list[Note]]:
     """Return the tested images with their models, and what must be said of them.
 
@@ -111,10 +123,25 @@ def gathered(
             notes.append(Note("positive not named", {"positive": images.classes[1]}))
     else:
         notes.append(Note("means over classes"))
+    found: tuple[Threshold, ...] = ()
+    if threshold is not None:
+        found = choose(threshold, predictions, images, positive)
+        notes.append(note_of(threshold, found, images.classes[place or 0]))
+    called = [
+        decisions(one.probabilities)
+        if place is None or not found
+        else np.where(one.probabilities[:, place] >= found[number].value, place, 1 - place)
+        for number, one in enumerate(predictions)
+    ]
     tested = np.unique(np.concatenate([one.indices for one in predictions]))
     models = []
     for seed, repeat in dict.fromkeys((one.seed, one.repeat) for one in predictions):
-        parts = [one for one in predictions if (one.seed, one.repeat) == (seed, repeat)]
+        own = [
+            number
+            for number, one in enumerate(predictions)
+            if (one.seed, one.repeat) == (seed, repeat)
+        ]
+        parts = [predictions[number] for number in own]
         indices = np.concatenate([one.indices for one in parts])
         if np.unique(indices).size != indices.size:
             raise ReplicationError(
@@ -127,6 +154,7 @@ def gathered(
                 np.concatenate([one.probabilities for one in parts]),
                 np.searchsorted(tested, indices),
                 np.repeat(np.arange(len(parts)), [one.indices.size for one in parts]),
+                np.concatenate([called[number] for number in own]),
             )
         )
     units = np.arange(tested.size)
@@ -141,6 +169,8 @@ def gathered(
         images.classes,
         place,
         tuple(models),
+        tuple(called),
+        found,
     ), notes
 
 

@@ -39,7 +39,7 @@ def decisions(probabilities: Floats) -> Integers:
     return probabilities.argmax(axis=1).astype(np.int64)
 
 
-def tallies(probabilities: Floats, labels: Integers) -> Floats:
+def tallies(probabilities: Floats, labels: Integers, called: Integers | None = None) -> Floats:
     """Return the columns of each image that metrics are made of.
 
     Parameters
@@ -48,6 +48,9 @@ def tallies(probabilities: Floats, labels: Integers) -> Floats:
         Shape (n, K).
     labels
         Shape (n,).
+    called
+        The class that each image is called, shape (n,); None: the most probable one. Calibration
+        is of the probabilities, whatever is called.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def tallies(probabilities: Floats, labels: Integers) -> Floats:
     rows = np.arange(n)
     chosen = decisions(probabilities)
     columns = np.zeros((n, k * k + 2 + 3 * BINS))
-    columns[rows, labels * k + chosen] = 1.0
+    columns[rows, labels * k + (chosen if called is None else called)] = 1.0
     truth = np.zeros_like(probabilities)
     truth[rows, labels] = 1.0
     squares = ((probabilities - truth) ** 2).sum(axis=1)

@@ -17,7 +17,6 @@ import numpy as np
 
 from replicate.evaluation.intervals import Bools, Floats, Integers, wilson
 from replicate.evaluation.joining import Tested
-from replicate.evaluation.metrics import decisions
 from replicate.evaluation.uncertainty import SMALLEST, Part, of_ratio, whole
 
 #: Metrics of this kind; all but accuracy are also made class by class.
@@ -65,8 +64,7 @@ def share_of(name: str, label: int | None, tested: Tested) -> Share:
     """
     values, influences, sizes, units = [], [], [], []
     for model in tested.models:
-        chosen = decisions(model.probabilities)
-        hits, counted = _counts(name, label, tested.labels[model.places], chosen)
+        hits, counted = _counts(name, label, tested.labels[model.places], model.called)
         size = int(counted.sum())
         value = float(hits.sum()) / size if size else math.nan
         influence = np.zeros(tested.labels.size)

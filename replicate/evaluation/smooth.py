@@ -14,7 +14,7 @@ import numpy as np
 
 from replicate.evaluation.intervals import Floats, Integers
 from replicate.evaluation.joining import Tested
-from replicate.evaluation.metrics import confusion_of, decisions, overall, tallies
+from replicate.evaluation.metrics import confusion_of, overall, tallies
 from replicate.evaluation.uncertainty import SMALLEST, Part, of_ratio, whole
 
 #: Metrics of this kind, and the balanced accuracy where it is tested against its baseline.
@@ -32,26 +32,25 @@ def variance_of(name: str, tested: Tested) -> Part:
     values, influences = [], []
     for model in tested.models:
         labels = tested.labels[model.places]
-        columns = tallies(model.probabilities, labels)
+        columns = tallies(model.probabilities, labels, model.called)
         sums = columns.sum(axis=0)
         values.append(float(overall(sums, tested.k, tested.positive)[name]))
         influence = np.zeros(tested.labels.size)
-        influence[model.places] = _influence(name, columns, sums, model.probabilities, labels)
+        influence[model.places] = _influence(name, columns, sums, model.called, labels, tested.k)
         influences.append(influence)
     return whole(influences, values, tested, partial(of_ratio, tested=tested, units=tested.count))
 
 
 def _influence(
-    name: str, columns: Floats, sums: Floats, probabilities: Floats, labels: Integers
+    name: str, columns: Floats, sums: Floats, chosen: Integers, labels: Integers, k: int
 ) -> Floats:
     """Return each image's share in the error of one model, shape (n,)."""
-    n, k = probabilities.shape
+    n = labels.size
     if name in ("brier", "log_loss"):
         column = columns[:, k * k + (name == "log_loss")]
         return np.asarray((column - column.mean()) / n)
     table = confusion_of(sums, k)
     true, called = table.sum(axis=1), table.sum(axis=0)
-    chosen = decisions(probabilities)
     right = labels == chosen
     if name == "balanced_accuracy":
         shares = np.diag(table) / true

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from db.errors import UsageError
 from replicate.evaluation.grouping import grouped
 from replicate.evaluation.metrics import OVERALL
+from replicate.evaluation.thresholds import Threshold
 from replicate.notes import Note
 
 #: A value counts as above its baseline where chance explains it with at most this probability.
@@ -122,6 +123,8 @@ class Evaluation:
         each was tested by.
     notes
         What a reader must know beside the numbers.
+    thresholds
+        One a model and fold, where they were chosen on validation images.
     """
 
     metrics: tuple[MetricValue, ...]
@@ -135,6 +138,7 @@ class Evaluation:
     groups: int | None
     models: int
     notes: tuple[Note, ...]
+    thresholds: tuple[Threshold, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -191,6 +195,7 @@ class Evaluation:
             "per_seed": found["per_seed"],
             "per_fold": found["per_fold"],
             "positive": self.positive,
+            "thresholds": [one.to_dict() for one in self.thresholds],
             "images": self.images,
             "groups": self.groups,
             "remarks": list(self.remarks),

@@ -89,7 +89,7 @@ def _said(table: Table, use: str, names: tuple[str, ...]) -> tuple[int, ...]:
         if place is None:
             raise UsageError(
                 f"--columns: {table.path.name} has no column {name}.",
-                f"It has {listed(filter(None, table.heading)) or 'none'}.",
+                table.has,
             )
         places.append(place)
     return tuple(places)
@@ -112,13 +112,11 @@ def _first(table: Table, headings: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _missing(table: Table, use: str, name: str | None, headings: set[str]) -> ImagesError:
-    has = f"It has {listed(filter(None, table.heading)) or 'none'}."
+    hint = f"{table.has} Name it: --columns {use}=COLUMN."
     if name is not None:
-        form = PRESETS[name]
-        wanted = form.headings.get(use, ()) or form.findings
+        wanted = PRESETS[name].headings.get(use, ()) or PRESETS[name].findings
         what = f"there is no column {listed(wanted, last='or')}, which the form {name} has"
-        return ImagesError(f"{table.path}:1: {what}.", f"{has} Name it: --columns {use}=COLUMN.")
-    hint = f"{has} Name it: --columns {use}=COLUMN."
+        return ImagesError(f"{table.path}:1: {what}.", hint)
     if forms := like(headings):
         hint += f" Or is it a published form: --preset {listed(forms, last='or')}?"
     return ImagesError(f"{table.path}:1: there is no column {_CALLED[use]}.", hint)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.errors import UsageError
 from db.wording import listed
-from replicate.images.tables import Line, Table, is_missing
+from replicate.images.tables import SHOWN, Line, Table, is_missing
 from replicate.notes import Note
 
 _WHOLE = re.compile(r"[+-]?\d+\.0*")
@@ -99,6 +99,12 @@ def labels_of(table: Table, rule: Rule) -> Labels:
     return found
 
 
+def as_written(table: Table, place: int) -> list[str | None]:
+    """Return what a column says, None where it says nothing."""
+    cells = (line.cells[place] for line in table.lines)
+    return [None if is_missing(cell) else cell for cell in cells]
+
+
 def plain(cell: str) -> str:
     """Return a cell with single spaces, and ``1.0`` as ``1``."""
     return cell.partition(".")[0] if _WHOLE.fullmatch(cell) else " ".join(cell.split())
@@ -112,9 +118,11 @@ def _named(word: str | None, among: Sequence[str]) -> int | None:
     return next((at for at, one in enumerate(among) if one.casefold() == wanted), None)
 
 
-def _unknown(finding: str, known: Iterable[str]) -> UsageError:
+def _unknown(finding: str, known: Sequence[str]) -> UsageError:
+    more = [f"{len(known) - SHOWN} more"] if len(known) > SHOWN else []
     return UsageError(
-        f"--finding {finding}: the table has no such finding.", f"It has {listed(sorted(known))}."
+        f"--finding {finding}: the table has no such finding.",
+        f"It has {listed([*known[:SHOWN], *more])}.",
     )
 
 

@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from db.errors import ImagesError
 from replicate.images.columns import Columns, columns_of
 from replicate.images.decoding import is_image
 from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet
-from replicate.images.labels import Labels, labels_of
+from replicate.images.labels import Labels, as_written, labels_of
 from replicate.images.naming import exact_parts
 from replicate.images.reading import USUAL, Reading
 from replicate.images.tables import Line, Table, is_missing, read_table
@@ -101,10 +101,15 @@ def read_listing(
     columns = columns_of(table, reading, labelled=labelled)
     if not table.lines:
         raise ImagesError(f"{path}: names no image.", "Each line below the first is one image.")
-    labels = labels_of(table, columns.rule) if columns.rule else None
+    rule, labels = columns.rule, None
+    if rule is not None and labelled:
+        labels = labels_of(table, rule)
+    elif rule is not None and len(rule.columns) == 1:
+        # The folders are the classes; a table says them again, as they are called there.
+        labels = Labels(as_written(table, rule.columns[0]))
     lines = _Lines(table, columns, _Files(within, path.parent))
     entries = list(lines.entries(labels, labelled=labelled))
-    notes = [*columns.notes, *lines.notes(), *(labels.notes if labels and labelled else ())]
+    notes = [*columns.notes, *lines.notes(), *(labels.notes if labels else ())]
     if not entries:
         why = " ".join(map(str, notes))
         raise ImagesError(f"{path}: no image is left.", why or "Give every image a class.")
@@ -119,38 +124,58 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; one that no system takes is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 @dataclass
 class _Files:
     """Where the files are that a table names."""
 
     within: Within
     folder: Path
-    _index: dict[str, list[Path]] | None = None
+    _index: dict[str, list[tuple[str, Path]]] | None = None
 
     def of(self, name: str) -> list[tuple[str, Path]]:
         """Return the files that a name can mean, each by its path from the table's folder.
 
-        As it is written; else without its first folder, where tables name their own set there;
-        else below the folder, by a name without folder, suffix or either.
+        As it is written; else without its first folder, where that is not there: tables name their
+        own set so. Else without suffix, and a bare name also in the folders below. A folder that
+        was named is never left for another.
         """
         path = self.folder / name
         if not name or is_there(path):
             return [(name, path)]
-        first, _, rest = name.partition("/")
-        if rest and first not in ("", ".", "..") and is_there(self.folder / rest):
+        rest = self._inside(name)
+        if rest and is_there(self.folder / rest):
             return [(rest, self.folder / rest)]
         if self._index is None:
-            self._index = {}
-            for found in self.within.tree().every_image():
-                near = PurePosixPath(found.relative_to(self.within.folder).as_posix())
-                for key in {near.name, near.stem, str(near.with_suffix(""))}:
-                    self._index.setdefault(key, []).append(found)
-        known = self._index.get(name) or self._index.get(rest) or [path]
-        return [(self._name(one), one) for one in known]
+            self._index = self._indexed()
+        # What has a folder in its name is there a whole path; bare names alone are found anywhere.
+        known = self._index.get(name) or (self._index.get(rest) if "/" in rest else None)
+        return known or [(name, path)]
 
-    def _name(self, path: Path) -> str:
-        near = path.is_relative_to(self.folder)
-        return path.relative_to(self.folder).as_posix() if near else path.as_posix()
+    def _inside(self, name: str) -> str:
+        """Return a name without its first folder, where that can be the set's own."""
+        first, _, rest = name.partition("/")
+        own = first == self.folder.absolute().name or "/" in rest
+        return rest if own and first.strip(".") and not is_folder(self.folder / first) else ""
+
+    def _indexed(self) -> dict[str, list[tuple[str, Path]]]:
+        """Return all images below the set's folder by the names that a table can have for them."""
+        found: dict[str, list[tuple[str, Path]]] = {}
+        inside, above = (f"{folder.as_posix()}/" for folder in (self.folder, self.within.folder))
+        for path in self.within.tree().every_image():
+            # Plain text: a set has a hundred thousand of them.
+            full = path.as_posix()
+            bare = full.removeprefix(above).removesuffix(path.suffix)
+            for key in {path.name, path.stem, bare}:
+                found.setdefault(key, []).append((full.removeprefix(inside), path))
+        return found
 
 
 @dataclass

@@ -89,8 +89,10 @@ def _outside_mask_folders(tree: Tree) -> tuple[list[Path], int]:
             kept, masks = kept + found, masks + left_out
     named = any(is_for_images(name) for name in tree.below if name not in doubted)
     for name, pictures in doubted.items():
-        strong = named and is_for_masks(name, findings=False)
-        if kept and (strong or _belong(pictures, kept)):
+        # A folder that is called as a finding is one of images too, if it stands beside others.
+        surely = is_for_masks(name, findings=False)
+        beside = surely or named or bool(tree.images)
+        if kept and ((surely and named) or (beside and _belong(pictures, kept))):
             masks += len(pictures)
         else:
             kept = kept + pictures

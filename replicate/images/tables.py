@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import ImagesError
+from db.wording import listed
 
+#: Most columns that a message names.
+SHOWN = 30
 #: Most bytes of a table.
 MOST = 256 * 2**20
 #: What spreadsheets and programs write where nothing is known, in small letters.
@@ -42,6 +45,13 @@ class Table:
         """Return which column has a heading, in whatever case."""
         wanted = heading.casefold()
         return next((at for at, one in enumerate(self.heading) if one.casefold() == wanted), None)
+
+    @property
+    def has(self) -> str:
+        """What columns there are, in words."""
+        named = [heading for heading in self.heading if heading]
+        more = [f"{len(named) - SHOWN} more"] if len(named) > SHOWN else []
+        return f"It has {listed([*named[:SHOWN], *more]) or 'none'}."
 
     def fault(self, line: int, column: str, what: str, hint: str = "") -> ImagesError:
         """Return the error on a cell."""

@@ -15,6 +15,8 @@ from replicate.terms import RECOMMENDED
 if TYPE_CHECKING:
     from replicate.networks.builders import Builder
 
+#: Share of validation images where something is chosen on them and nobody gives one.
+VALIDATION = 0.1
 #: Size of an mlp's hidden layer where nobody gives one.
 HIDDEN = 256
 
@@ -84,9 +86,10 @@ COMMON: Defaults = {
     "split.kind": ("hold-out", "house default: the simplest split"),
     "split.by": ("group", "images of one patient must not stand on both sides"),
     "split.test": (0.2, "house default: a fifth"),
-    "split.validation": (0.1, "house default: a tenth"),
+    "split.validation": (0.0, "nothing is chosen on validation images: all of them train"),
     "split.folds": (5, "house default; k-fold only"),
     "split.repeats": (1, "house default: once"),
+    "evaluation.threshold": (None, "house default: the more probable class, 0.5 of two"),
     "seeds": ([0], "house default: one run; several seeds show how far chance moves it"),
 }
 
@@ -103,7 +106,6 @@ BY_TL_TYPE: Mapping[str, Defaults] = {
         "training.optimiser": ("adam", _ONE_GO),
         "training.learning_rate": (HEAD_RATE, _ONE_GO),
         "training.batch_size": (32, "images a step when features are extracted"),
-        "split.validation": (0.0, "nothing is tuned or stopped on validation images"),
     },
     "fine-tuning": {
         f"{_EXTENT}.kind": ("blocks", "house default: unfrozen from the end, block by block"),

@@ -93,6 +93,7 @@ _PLAIN: Mapping[str, str] = {
     "patience": "training.patience",
     "repeats": "split.repeats",
     "validation": "split.validation",
+    "threshold": "evaluation.threshold",
     "positive": "data.positive",
     "max_images": "data.max_images",
 }

@@ -19,13 +19,14 @@ from db.packaged import use_backbones
 from db.vocabulary import EXTENT_UNREPORTED, HEADLINE_METRICS
 from replicate.images.image_set import ImageSet
 from replicate.networks.builders import builder_for
-from replicate.setup.data import Images, enter, fit_split, images_of
+from replicate.setup.data import Images, enter, enter_test, fit_split, images_of
 from replicate.setup.defaults import (
     COMMON,
     DEFAULT_BACKBONE,
     HIDDEN,
     TIED_TO_HEAD,
     TIED_TO_TL_TYPE,
+    VALIDATION,
     house_defaults,
 )
 from replicate.setup.fidelity import SCALE, Departure, FidelityNote, Reduction
@@ -126,20 +127,30 @@ def specify(
         raise UsageError(f"no such setting {unknown[0]!r}.", f"Settings: {', '.join(PATHS)}.")
     if study is None and setup.study is not None:
         study = _study(setup.study, database)
-    data = images_of(setup, source, images)
+    own = images.external.trained if images is not None and images.external else images
+    data = images_of(setup, source, own)
     layers = _Layers(Account(chosen), setup, study, data, asked)
     planned = layers.settings()
     substitution = layers.network()
     account = layers.account
     enter(account, data, study, asked)
+    if images is not None and images.external is not None:
+        data = data.tested_on(images.external.name)
     level = data.fidelity if setup.study is not None else None
-    if images is not None:
-        fit_split(account, images, asked, free=data.source is None)
+    if own is not None:
+        fit_split(account, own, asked, free=data.source is None)
+    enter_test(account, images, asked)
     spec, ledger = account.settle(
         study=setup.study,
         setup=setup.key if setup.key in setup_names() else None,
         fidelity=level,
     )
+    rule = spec.evaluation.threshold
+    if rule and data.known and len(data.known) != 2:
+        raise UsageError(
+            f"--threshold {rule}: {data.name} has {len(data.known)} classes.",
+            "A threshold tells two classes apart; of more, the most probable one is called.",
+        )
     note = None
     if level is not None:
         departures = (*account.departures, *layers.departures_of_spec(spec))
@@ -264,6 +275,11 @@ class _Layers:
             account.assume(phase, half, reason, "house")
         if account.value("transfer.head.kind") == "mlp" and account.value(hidden) is None:
             account.assume(hidden, HIDDEN, "house default: an mlp needs a hidden layer", "house")
+        watched = {"training.patience": "training stops by", "evaluation.threshold": "is chosen on"}
+        used = [f"{path}: {how} them" for path, how in watched.items() if account.value(path)]
+        if used and account["split.validation"].origin == "house":
+            reason = f"house default: a tenth; {used[0]}"
+            account.assume("split.validation", VALIDATION, reason, "house")
         share = "preprocessing.crop_share"
         # The share that a network documents goes with the way of resizing that it documents.
         if account.value("preprocessing.resize") != "crop" and account[share].origin == "house":

@@ -16,8 +16,8 @@ ROW_COLUMNS = (
     "backbone_reported", "tl_type", "unfrozen", "split", "metric", "of_class", "reported",
     "reported_low", "reported_high", "reported_n", "reported_source", "replicated", "ci_low",
     "ci_high", "n", "seeds", "sd", "baseline", "verdict", "difference", "difference_low",
-    "difference_high", "margin", "margin_source", "margin_sd", *AT, "test", "reason",
-    "reported_settings", "assumed_settings",
+    "difference_high", "margin", "margin_source", "margin_sd", "margin_seeds", "margin_division",
+    "margin_n", *AT, "test", "reason", "reported_settings", "assumed_settings",
 )  # fmt: skip
 #: What rows hold beside these, for JSON: the reason as codes with their values.
 CODE_COLUMNS = ("why", "remarks")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from db.wording import minus
+from db.wording import listed, minus
 
 #: Where a margin comes from.
 OWN, MEASURED, CHOSEN, CONVENTION = "own reruns", "measured reruns", "chosen", "convention"
@@ -196,6 +196,18 @@ def margin_words(values: Mapping[str, Any]) -> str:
         n = values["margin_n"]
         return f"{text} (by which reruns with other {change} differ on other sets, n = {n:.0f})"
     return f"{values['margin']:g}{' (a convention)' if source == CONVENTION else ''}"
+
+
+def standing_words(told: Mapping[str, Any]) -> str:
+    """Return a verdict's margin and what it would be at others; "" of one that was told without."""
+    if not all(told.get(name) for name in AT):
+        return ""
+    words, margins = [told[name] for name in AT], listed([f"{one:g}" for one in MARGINS])
+    if set(words) == {told["verdict"]}:
+        there = f"the same at {margins}"
+    else:
+        there = f"at {margins} it would be {listed(list(map(str, words)))}"
+    return f"Margin {margin_words(told)}; {there}."
 
 
 def _spread(values: Mapping[str, Any]) -> str:

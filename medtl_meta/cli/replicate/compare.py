@@ -22,7 +22,7 @@ from medtl_meta.cli.options import (
 from medtl_meta.cli.output import width, write_rows
 from medtl_meta.cli.prose import WIDEST, paragraph
 from medtl_meta.cli.terminal import echo, secho
-from replicate.verdicts.words import AT, Code, margin_words
+from replicate.verdicts.words import Code, standing_words
 
 _SHORT = (
     "study", "metric", "of_class", "reported", "replicated", "ci_low", "ci_high", "verdict",
@@ -141,8 +141,9 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         write_rows(table, tuple(table[0]), "table")
     for reason, named in _together(compared, "reason").items():
         paragraph(f"{named}: {reason}", 2, 4)
-    for text, named in _by_margin(compared).items():
-        paragraph(f"Margins, {named}: {text}", 2, 4)
+    told = [{**row, "standing": standing_words(row)} for row in compared]
+    for text, named in _together(told, "standing").items():
+        paragraph(f"{named}: {text}", 2, 4)
     for source, named in _together(compared, "reported_source").items():
         if source:
             of = "" if len(_together(compared, "reported_source")) == 1 else f" of {named}"
@@ -154,19 +155,9 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         )
         paragraph(f"Without a reported value: {text}.", 2, 4)
         unsaid = (Code.PHANTOM, Code.NOT_REPORTED)
-        told = [row for row in bare if row["why"]["code"] not in unsaid]
-        for reason, named in _together(told, "reason").items():
+        others = [row for row in bare if row["why"]["code"] not in unsaid]
+        for reason, named in _together(others, "reason").items():
             paragraph(f"{named}: {reason}", 2, 4)
-
-
-def _by_margin(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what a verdict would be at other margins, where it hangs on one."""
-    found = []
-    for row in rows:
-        if row["verdict"] in ("reproduced", "consistent"):
-            at = [f"{name.removeprefix('at_')} {row[name]}" for name in AT]
-            found.append({**row, "margins": f"{margin_words(row)}; at {', '.join(at)}."})
-    return _together(found, "margins")
 
 
 def _together(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:

@@ -51,7 +51,10 @@ _OTHERWISE = {
 _COLUMNS: tuple[str, ...] = (
     "tl_type", "backbone", "value", "mean_rank", "seconds", "trained_parameters", "pareto",
 )  # fmt: skip
-_COMPARED = ("question", "comparison", "sets", "wins", "difference", "ci_low", "ci_high", "p_holm")
+_COMPARED = (
+    "question", "comparison", "sets", "wins", "difference", "ci_low", "ci_high", "p_holm",
+    "p_wrong", "p_equal", "rope",
+)  # fmt: skip
 
 
 @click.command(cls=SectionedCommand)
@@ -240,32 +243,38 @@ def _say(summary: Summary, rows: Sequence[Mapping[str, Any]], form: str) -> None
     spare = ("backbone",) * one + ("mean_rank", "pareto")
     write_rows(methods, columns, form, headings=headings, spare=spare)
     if len(summary.sets) > 1:
-        _say_compared(summary.to_dict()["comparisons"], form)
+        _say_compared(summary, form)
 
 
-def _say_compared(comparisons: Mapping[str, Sequence[Mapping[str, Any]]], form: str) -> None:
-    rows = [
-        {"question": question, "comparison": f"{one['first']} minus {one['second']}", **one}
-        for question, found in comparisons.items()
-        for one in found
-    ]
+def _say_compared(summary: Summary, form: str) -> None:
+    from replicate.contest.answer import compared_rows, probability
+    from replicate.contest.summary import AMONG_METHODS
+
+    rows = compared_rows(summary.comparisons)
     if form != "table":
         if rows:
             echo()
             write_rows(list(map(_rounded, rows)), _COMPARED, form)
         return
-    headings = {"ci_low": "95% interval", "p_holm": "p (Holm)"}
-    columns = tuple(name for name in _COMPARED if name not in ("question", "ci_high"))
+    headings = {
+        "ci_low": "95% interval", "p_holm": "p (Holm)", "p_wrong": "P(wrong)",
+        "p_equal": "P(equal)",
+    }  # fmt: skip
+    columns = tuple(name for name in _COMPARED if name not in ("question", "ci_high", "rope"))
+    # Of all pairs of methods those with the best one; the files have the others.
+    best = next((row["first"] for row in rows if row["question"] == AMONG_METHODS), None)
+    rows = [row for row in rows if row["question"] != AMONG_METHODS or row["first"] == best]
     for row in rows:
         low, high = _signed(row["ci_low"]), _signed(row["ci_high"])
         row |= {
             "difference": _signed(row["difference"]),
             "ci_low": UNKNOWN if row["ci_low"] is None else f"{low} to {high}",
             "p_holm": fixed(row["p_holm"]),
+            **{name: probability(row[name]) for name in ("p_wrong", "p_equal")},
         }
     for question, found in groupby(rows, key=lambda row: row["question"]):
         heading(f"Difference: {question}")
-        write_rows(list(found), columns, form, headings=headings, spare=("sets",))
+        write_rows(list(found), columns, form, headings=headings, spare=("sets", "p_equal"))
 
 
 def _signed(value: float | None) -> str:

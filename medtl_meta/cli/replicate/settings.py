@@ -85,6 +85,12 @@ _OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
         "Hold out this share for testing.",
     ),
     ("--validation", Finite(0, 1, max_open=True), "SHARE", "Share for validation."),
+    (
+        "--threshold",
+        str,
+        "RULE",
+        "Of two classes, chosen on validation images: youden, sensitivity=0.95, specificity=0.9.",
+    ),
     ("--positive", str, "CLASS", "Class whose sensitivity is meant."),
     ("--max-images", whole(2), "N", "Use a sample of so many images."),
 )
@@ -183,6 +189,18 @@ images_option = gathered(
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
     click.option("--data", metavar="NAME", help="Which of the setup's sources the images are."),
+    click.option(
+        "--test-images",
+        metavar="WHERE",
+        help="Test on all of this set, train on all of --images: external validation.",
+    ),
+    click.option(
+        "--map",
+        "class_map",
+        multiple=True,
+        metavar="OTHER=OURS",
+        help="A class of --test-images that is called otherwise in --images; repeatable.",
+    ),
     *_READING,
 )
 

@@ -25,7 +25,7 @@ from medtl_meta.cli.replicate.ledger import summary, write_ledger
 from medtl_meta.cli.terminal import secho
 from replicate.notes import Note
 from replicate.record import COSTS
-from replicate.verdicts.words import Code
+from replicate.verdicts.words import Code, standing_words
 
 #: Metrics that a short view shows.
 SHOWN = ("accuracy", "balanced_accuracy", "auc", "sensitivity", "specificity")
@@ -47,6 +47,9 @@ _ASKED = (
 )  # fmt: skip
 #: Of the environment, what is said in one line.
 _MACHINE = ("system", "release", "machine", "cpu", "cores")
+
+#: Splits of which there is no more to say than what they take.
+WHOLE = {"official": "official parts", "external": "external, tested on another set"}
 
 Record = Mapping[str, Any]
 
@@ -134,7 +137,9 @@ def leakage_sentences(record: Record) -> list[str]:
     if "sentences" not in leakage:
         return []
     split, folds = spec["split"], leakage["folds"]
-    kind = f"{split['kind']} by {split['by']}" if split["kind"] != "official" else "official parts"
+    # Groups that are only copies of each other are not patients, nor any unit of a study.
+    by = "copies" if split["by"] == "group" and leakage.get("unit") == "copies" else split["by"]
+    kind = WHOLE.get(split["kind"]) or f"{split['kind']} by {by}"
     seeds, models = plural(len(spec["seeds"]), "seed"), plural(len(folds), "model")
     texts = [f"Split: {kind}, {seeds}, {models}."]
     grouped, copied = leakage["groups"] is not None, leakage["near"]["groups"] > 0
@@ -252,7 +257,9 @@ def verdict_sentences(record: Record) -> list[str]:
                 f"reported {reported['value']:.3f}, replicated {one['replicated']['value']:.3f}"
             )
             metric += f" ({values})"
-        together.setdefault((one["verdict"], one["reason"]), []).append(metric)
+        standing = standing_words(one) if reported is not None else ""
+        said = f"{one['reason']} {standing}".strip()
+        together.setdefault((one["verdict"], said), []).append(metric)
     texts = [
         f"{', '.join(metrics)}: {verdict}. {reason}"
         for (verdict, reason), metrics in together.items()

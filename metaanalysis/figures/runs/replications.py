@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from db.errors import UsageError
-from db.wording import listed, method_words, metric_words, plural
+from db.wording import method_words, metric_words, plural
 from metaanalysis.figures.kit import captions, theme
 from metaanalysis.figures.kit.axes import ValueAxis, value_axis
 from metaanalysis.figures.kit.base import SOURCE, Figure, finish
@@ -228,13 +228,17 @@ def _apart_by_spread(row: Mapping[str, Any]) -> bool:
 
 
 def _notes(drawn: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]) -> list[str]:
-    margins = [f"{one:g}" for one in sorted({row["margin"] for row in drawn})]
     notes = []
-    if margins:
+    if drawn:
+        margins = [row["margin"] for row in drawn if row.get("margin") is not None]
+        ends = sorted({f"{one:.2g}" for one in (min(margins), max(margins))}) if margins else []
+        span = f" ({' to '.join(ends)})" if ends else ""
+        measured = any(row.get("margin_source") != "chosen" for row in drawn)
+        most = f"what reruns differ by{span}" if measured else f"the margin{span}"
         notes.append(
             "Reproduced: the replicated interval covers the reported value and they differ by at "
-            f"most {listed(margins, 'or')}; consistent: covered, or the difference is within both "
-            "uncertainties; lower, higher: significant."
+            f"most {most}; consistent: covered, or the difference is within both uncertainties; "
+            "lower, higher: significant."
         )
     apart = sum(map(_apart_by_spread, drawn))
     if apart:

@@ -147,7 +147,7 @@ def test_phantoms_are_planned_and_measured(tmp_path: Path, monkeypatch: pytest.M
     assert found["fidelity"] is None
 
 
-def test_images_in_folders_are_recognised(tmp_path: Path) -> None:
+def test_images_in_folders_are_own_and_what_is_left_out_of_them_is_told(tmp_path: Path) -> None:
     from PIL import Image
 
     for name in ("benign", "malignant", "normal"):
@@ -155,10 +155,23 @@ def test_images_in_folders_are_recognised(tmp_path: Path) -> None:
         for number in range(3):
             picture = Image.new("L", (40, 30), 20 * number + len(name))
             picture.save(tmp_path / "busi" / name / f"{number}.png")
+            picture.save(tmp_path / "busi" / name / f"{number}_mask.png")
+        (tmp_path / "busi" / name / "notes.txt").touch()
     where = str(tmp_path / "busi")
     found = json.loads(shown("byra2019", "--images", where, "--format", "json"))
-    assert found["source"]["name"] == "busi"
-    assert found["estimate"]["images"] == 6, "normal is left out"
+    assert found["source"] is None
+    assert found["fidelity"]["level"] == "same task"
+    assert found["estimate"]["images"] == found["images"]["n"] == 6, "normal is left out"
+    assert [note for note in found["images"]["notes"] if note["code"] != "one grey range"] == [
+        {"code": "masks left out", "count": 9},
+        {"code": "files passed over", "count": 3, "kinds": {".txt": 3}},
+        {"code": "classes left out", "classes": {"normal": 3}},
+    ]
+    told = " ".join(shown("byra2019", "--images", where).split())
+    assert "3 images of normal left out" in told
+    assert "3 .txt" in told
+    said = shown("byra2019", "--images", where, "--data", "busi", "--format", "json")
+    assert json.loads(said)["source"]["name"] == "busi"
     other = json.loads(shown("karri2017", "--images", where, "--format", "json"))
     assert other["source"] is None
     assert other["fidelity"]["level"] == "proxy"

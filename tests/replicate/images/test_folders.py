@@ -8,6 +8,7 @@ import pytest
 
 from db.errors import ImagesError
 from replicate.images.folders import open_folder
+from replicate.images.reading import Reading
 from tests.replicate.images.test_dicom import RAMP, write
 
 Write = Callable[..., Path]
@@ -155,3 +156,18 @@ def test_real_sets_have_the_counts_that_their_sources_state(real_images: Path) -
     assert np.bincount(xray.labels).tolist() == [124, 500, 500]
     assert xray.groups is not None
     assert len(set(xray.groups)) == 764
+
+
+@pytest.mark.parametrize("label", ["1.0", "a|b", "2", "A"])
+def test_a_table_says_classes_as_their_folders_are_called(
+    tmp_path: Path, picture: Write, label: str
+) -> None:
+    names = [picture(tmp_path / one / "0.png", at) for at, one in enumerate((label, "other"))]
+    rows = [
+        f"{name.relative_to(tmp_path)};{name.parent.name};P{at}" for at, name in enumerate(names)
+    ]
+    table = tmp_path / "metadata.csv"
+    table.write_text("\n".join(["Bild;class;patient_id", *rows, ""]), encoding="utf-8")
+    images = open_folder(tmp_path, reading=Reading(columns=(("image", ("Bild",)),)))
+    assert set(images.classes) == {label, "other"}
+    assert set(images.groups or ()) == {"P0", "P1"}

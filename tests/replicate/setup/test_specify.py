@@ -111,6 +111,7 @@ CHOICES: dict[str, Any] = {
     "seeds": [4, 5],
     "data.positive": "COVID-19",
     "data.max_images": 50,
+    "evaluation.threshold": "youden",
 }
 
 

@@ -18,7 +18,7 @@ from metaanalysis import frames, query
 from metaanalysis.figures.runs.replications import replications
 from replicate.verdicts.compare import compare, compare_run, compare_runs, counted
 from replicate.verdicts.comparison import CODE_COLUMNS, ROW_COLUMNS, Comparison
-from replicate.verdicts.words import Code, because
+from replicate.verdicts.words import Code, because, standing_words
 from tests.replicate.made_runs import KARRI, THREE, add, metrics
 from tests.study_files import good, write
 
@@ -260,3 +260,48 @@ def test_the_number_of_queries_does_not_grow_with_runs_and_studies(
     asked.clear()
     assert len(compare_runs(own)) == 5
     assert len(asked) == of_one
+
+
+@pytest.mark.parametrize(
+    ("split", "division"),
+    [("hold-out", "hold-out"), ("k-fold", "k-fold"), ("official", "seeds"), (None, None)],
+)
+def test_the_margin_is_of_what_reruns_of_the_split_change(
+    own: Database, split: str | None, division: str | None
+) -> None:
+    spec = {**KARRI.spec, "split": {"kind": split} if split else {}}
+    add(own, replace(KARRI, spec=spec), metrics(0.95))
+    (accuracy, _) = compare_run(own, KARRI.id).values
+    margin = accuracy.verdict.margin
+    assert margin.division == division
+    assert margin.source == ("measured reruns" if division else "convention")
+    row = compare_run(own, KARRI.id).rows()[0]
+    assert row["margin"] == margin.value
+    assert row["at_0.01"] == row["at_0.02"] == row["at_0.03"] == "reproduced"
+
+
+def test_what_one_seed_tests_counts_and_of_a_sensitivity_those_of_the_class(own: Database) -> None:
+    """Three hold-outs of 100 images meet 250 of 400; the class has a fifth of them."""
+    values = [
+        RunValue("accuracy", 0.8, 0.75, 0.85, 250),
+        RunValue("sensitivity", 0.7, 0.6, 0.8, 250),
+        RunValue("sensitivity", 0.7, 0.6, 0.8, 50, class_label="AMD"),
+        RunValue("specificity", 0.9, 0.8, 0.95, 200, class_label="AMD"),
+        RunValue("specificity", 0.9, 0.8, 0.95, 250),
+        *(RunValue(name, 0.8, n=100, seed=seed) for seed in range(3)
+          for name in ("accuracy", "sensitivity", "specificity")),
+    ]  # fmt: skip
+    add(own, KARRI, values, {"classes": ["AMD", "normal"], "positive": "AMD"})
+    found = {one.replicated.metric: one.replicated.cases for one in compare_run(own, "aaaa").values}
+    assert found == {"accuracy": 100, "sensitivity": 20, "specificity": 80}
+
+
+def test_five_seeds_have_a_margin_of_their_own(own: Database) -> None:
+    seeds = [RunValue("accuracy", 0.9 + 0.01 * step, n=300, seed=step) for step in range(5)]
+    add(own, KARRI, [RunValue("accuracy", 0.92, 0.9, 0.94, 300), *seeds])
+    (accuracy,) = compare_run(own, KARRI.id).values
+    assert (accuracy.verdict.margin.source, accuracy.verdict.margin.seeds) == ("own reruns", 5)
+
+
+def test_a_verdict_that_was_kept_without_margins_is_still_read() -> None:
+    assert standing_words({"verdict": "lower", "margin": 0.02}) == ""
