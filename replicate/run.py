@@ -147,7 +147,8 @@ def replicate(
         progress(Progress("leakage", 0, 0, "images", f"{capital(shared[0])}."))
         leakage = inspect_leakage(task, [job.fold for job in jobs], cache=cache)
         around = environment(compute)
-        network = _networks(spec, builder, found)
+        with compute.one_thread():  # many small tensors: see `one_thread`
+            network = _networks(spec, builder, found)
         keep = running.get("keep_models", True)
         fitted = [
             fit(job, network=network, folder=place, environment=around, keep=keep)

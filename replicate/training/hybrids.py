@@ -3,7 +3,8 @@
 Features are standardised inside the pipeline, so that mean and deviation are those of the training
 images alone. Nothing is tuned: the spec says every setting, and the rest are scikit-learn's.
 
-The module imports scikit-learn, which takes seconds: it is imported where a hybrid is fitted.
+The module imports scikit-learn, which takes seconds: it is imported where a hybrid is fitted, and
+of the classifiers the one that is.
 """
 
 from __future__ import annotations
@@ -14,14 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from db.errors import ReplicationError
 from replicate.notes import Note
@@ -131,15 +127,25 @@ def _pipeline(head: Head, classes: int, balanced: bool, seed: int) -> Any:
     weight = "balanced" if balanced else None
     model: Any
     if head.kind == "svm":
+        from sklearn.svm import SVC
+
         model = SVC(C=head.penalty, kernel=head.kernel, class_weight=weight)
     elif head.kind == "random forest":
+        from sklearn.ensemble import RandomForestClassifier
+
         model = RandomForestClassifier(head.trees, class_weight=weight, random_state=seed)
     elif head.kind == "k-nn":
+        from sklearn.neighbors import KNeighborsClassifier
+
         model = KNeighborsClassifier(head.neighbours)
     elif head.kind == "lda":
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
         priors = np.full(classes, 1.0 / classes) if balanced else None
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=priors)
     else:
+        from sklearn.linear_model import LogisticRegression
+
         model = LogisticRegression(
             C=head.penalty, class_weight=weight, max_iter=2000, random_state=seed
         )
