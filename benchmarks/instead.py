@@ -67,12 +67,13 @@ class Classifier(nn.Module):
         self.blocks, self.head = blocks, nn.Linear(WIDTH, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return logits."""
         return self.head(self.blocks(images).mean((2, 3)))
 
 
 def through(front: nn.Module, pixels: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        parts = (front(normalised(part)).numpy() for part in batches(pixels, 32))
+        parts = (front(normalised(part)).numpy() for part in batches(pixels, 16))
         return np.concatenate(list(parts))
 
 
@@ -205,11 +206,11 @@ def lightning(options: argparse.Namespace) -> None:
             super().__init__()
             self.network = network
 
-        def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
             self.network.blocks.eval()
             return functional.cross_entropy(self.network(batch[0]), batch[1])
 
-        def test_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        def test_step(self, batch: tuple[Tensor, Tensor], number: int) -> None:
             hits = (self.network(batch[0]).argmax(1) == batch[1]).float().mean()
             self.log("accuracy", hits, on_epoch=True)
 
