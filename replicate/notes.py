@@ -41,6 +41,10 @@ WORDS: Mapping[str, str] = {
     "{of:,} images.",
     "one range": "{count:,} images ({kind}) do not say how they are shown: in all of them {low:g} "
     "is black and {high:g} white, the 0.5th and 99.5th percentile of {measured:,} of them.",
+    "trained on": "Trained on {count:,} images of {name}.",
+    "tested on": "Tested on {count:,} images of {name}.",
+    "groups called alike": "Patients or groups that are called the same in both sets, and taken "
+    "for the same: {count:,}.",
     # Evaluation.
     "positive not named": "Positive is the last class, {positive}: none was named.",
     "means over classes": "Sensitivity, specificity, precision and F1 are means over classes.",

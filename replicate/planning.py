@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -210,6 +210,8 @@ def make_plan(
     images: str | Path | ImageSet | None = None,
     *,
     data: str | None = None,
+    test_images: str | Path | ImageSet | None = None,
+    class_map: Sequence[str] | str = (),
     opening: Opening = open_database,
     chosen: str = "chosen by the caller",
     **words: Any,
@@ -225,6 +227,10 @@ def make_plan(
         A set, or where it is (see :func:`replicate.images.opening.open_images`).
     data
         Which of the setup's sources the images are; by default that which their content shows.
+    test_images
+        Another set that is tested on, all of it; all of `images` trains.
+    class_map
+        ``other name=our name`` of its classes that are not called as those of `images`.
     opening
         Opens the database that has the study.
     chosen
@@ -250,6 +256,18 @@ def make_plan(
         from replicate.splits.copies import read_images
 
         found = read_images(images, size=settings.get("preprocessing.size"), reading=reading)
+        if test_images is not None:
+            from replicate.images.external import externally_tested, parse_map
+
+            other = read_images(
+                test_images, size=settings.get("preprocessing.size"), reading=reading
+            )
+            found = externally_tested(found, other, parse_map(class_map))
+    if (test_images is not None and images is None) or (class_map and test_images is None):
+        raise UsageError(
+            "--test-images tests what --images trained, and --map names its classes.",
+            "Give both sets of images.",
+        )
     if name is None:
         if found is None:
             raise UsageError(

@@ -300,7 +300,8 @@ def _finish(database: Database, result: RunResult) -> RunResult:
     from metaanalysis.query import run_details
     from replicate.verdicts.compare import compare_run
 
-    split = "cross-validation" if result.spec.split.kind == "k-fold" else "test"
+    kinds = {"k-fold": "cross-validation", "external": "external"}
+    split = kinds.get(result.spec.split.kind, "test")
     finish_run(
         database,
         result.id,

@@ -52,6 +52,14 @@ class Settings(BaseModel):
     )
 
 
+class TestData(Settings):
+    """Another set that is tested on; `classes`: its own class -> the class of the set's own."""
+
+    name: str
+    content: str
+    classes: dict[str, str]
+
+
 class Data(Settings):
     """Which images, with which labels.
 
@@ -65,6 +73,7 @@ class Data(Settings):
     positive: str | None = None
     max_images: Annotated[int, Field(ge=2)] | None = None
     content: str | None = None
+    test: TestData | None = None
 
 
 class Network(Settings):
@@ -232,11 +241,12 @@ class Training(Settings):
 class Split(Settings):
     """How images are divided. Shares are of all images; `by` keeps groups together or not.
 
-    ``official`` takes the set's own parts. In ``k-fold`` each image is tested once a repeat;
+    ``official`` takes the set's own parts; ``external`` tests on a set of its own (`data.test`) and
+    trains on all of the other. In ``k-fold`` each image is tested once a repeat;
     `validation` is then a share of the training images of a fold.
     """
 
-    kind: Literal["official", "hold-out", "k-fold"] = "hold-out"
+    kind: Literal["official", "hold-out", "k-fold", "external"] = "hold-out"
     by: Literal["group", "image"] = "group"
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     validation: Share = 0.1
@@ -293,7 +303,9 @@ class Spec(Settings):
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed is given twice")
-        drawn = self.split.kind in ("hold-out", "k-fold")
+        if (self.split.kind == "external") != (self.data.test is not None):
+            raise ValueError("an external split goes with a test set of its own, and only it")
+        drawn = self.split.kind != "official"
         if self.evaluation.threshold and drawn and not self.split.validation:
             raise ValueError(
                 f"evaluation.threshold ({self.evaluation.threshold}) is chosen on validation "

@@ -15,6 +15,7 @@ import pytest
 
 from db.database import open_database
 from metaanalysis.figures import FIGURES
+from replicate.verdicts.reruns import margin_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -116,6 +117,14 @@ def test_what_is_said_of_the_contest_is_what_its_kept_rows_say() -> None:
         cwd=ROOT,
     ).stdout
     assert printed.strip() in README
+
+
+def test_what_is_said_of_reruns_is_what_the_rule_says() -> None:
+    of = (("accuracy", "hold-out"), ("AUC", "hold-out"), ("accuracy", "k-fold"))
+    numbers = [f"{margin_of(name, 0.9, division=split, n=100).value:.3f}" for name, split in of]
+    said = " ".join(README.split())
+    text = "at most {}, of AUCs by {}, and of accuracies over five folds of 100 images by {}"
+    assert text.format(*numbers) in said
 
 
 def test_what_is_said_of_intervals_is_what_their_simulation_says() -> None:

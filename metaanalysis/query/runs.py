@@ -245,7 +245,8 @@ def _split(split: Any) -> str | None:
     if not isinstance(split, dict) or not split.get("kind"):
         return None
     kind = str(split["kind"])
-    return kind if kind == "official" or not split.get("by") else f"{kind} by {split['by']}"
+    whole = kind in ("official", "external") or not split.get("by")
+    return kind if whole else f"{kind} by {split['by']}"
 
 
 def _unfrozen(spec: Row) -> str | None:

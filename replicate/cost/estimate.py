@@ -246,7 +246,7 @@ def count_passes(spec: Spec, total: int, shares: tuple[float, float, float]) -> 
     """
     split = spec.split
     rounds = split.folds * split.repeats if split.kind == "k-fold" else split.repeats
-    models = len(spec.seeds) * (1 if split.kind == "official" else rounds)
+    models = len(spec.seeds) * (1 if split.kind in ("official", "external") else rounds)
     train, validation, test = (round(share * total) for share in shares)
     extent, epochs = spec.transfer.unfreezing.kind, spec.training.epochs
     head_epochs = epochs if extent == "none" else spec.training.head_epochs
@@ -284,6 +284,11 @@ def _shares(spec: Spec, images: ImageSet | None) -> tuple[float, float, float]:
             n = max(len(images), 1)
             train, validation, test = (images.parts.count(p) / n for p in ("train", "val", "test"))
             return train, validation, test
+        case "external":
+            assert images is not None
+            assert images.parts is not None
+            test = images.parts.count("test") / max(len(images), 1)
+            return (1 - test) * (1 - split.validation), (1 - test) * split.validation, test
         case "k-fold":
             rest = 1 - 1 / split.folds
             return rest * (1 - split.validation), rest * split.validation, 1 / split.folds

@@ -23,6 +23,19 @@ PARTS = ("train", "val", "test")
 PATIENTS, GROUPS, COPIES = "patients", "groups", "copies"
 
 
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class External:
+    """Of a set that is trained on one set and tested on another: the first, and what the other is.
+
+    `classes` names, for each class of the other set that is taken, that of the first.
+    """
+
+    trained: ImageSet
+    name: str
+    content: str
+    classes: Mapping[str, str]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Labelled images with what is known of them; pixels are decoded when asked for.
@@ -55,6 +68,9 @@ class ImageSet:
         What was left out, passed over or put together when they were read.
     published
         Name of the published set whose file they are, by its checksum; None where that is not so.
+    external
+        What it is made of, where its test part is a set of its own
+        (:func:`replicate.images.external.externally_tested`).
     """
 
     name: str
@@ -70,6 +86,7 @@ class ImageSet:
     phantom: bool = False
     notes: tuple[Note, ...] = ()
     published: str | None = None
+    external: External | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         # What is made of a set has its hashes too: no file is read twice for them.

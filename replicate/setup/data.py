@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from db.errors import UsageError
@@ -44,6 +44,12 @@ class Images:
     def mapping(self) -> Source | None:
         """The source whose classes they have."""
         return self.source or self.alike
+
+    def tested_on(self, name: str) -> Images:
+        """Return what they are where another set is tested: no study's own data any more."""
+        level: Fidelity = "same task" if self.fidelity == "same data" else self.fidelity
+        reason = f"{self.reason} Tested on {name}: external validation."
+        return replace(self, fidelity=level, reason=reason)
 
 
 def images_of(setup: Setup, name: str | None, images: ImageSet | None) -> Images:
@@ -213,6 +219,31 @@ def fit_split(account: Account, images: ImageSet, asked: Mapping[str, Any], *, f
         elif images.unit == COPIES:
             reason = "copies must not stand on both sides; patients are not known"
             account.assume("split.by", "group", reason, "found")
+
+
+def enter_test(account: Account, images: ImageSet | None, asked: Mapping[str, Any]) -> None:
+    """Enter what is tested on, where that is another set, and the split that follows from it.
+
+    Raises
+    ------
+    UsageError
+        Another split is asked for.
+    """
+    other = images.external if images is not None else None
+    if other is None:
+        account.assume("data.test", None, "the test images are of the same set", "house")
+        return
+    if asked.keys() & _OTHER_SPLITS - {"split.by"}:
+        raise UsageError(
+            "--test-images: all of the other set is tested, and all of the first trains.",
+            "Leave out --split, --test, --folds and --repeats.",
+        )
+    because = "follows from the images to test on, "
+    account.choose("data.test.name", other.name)
+    account.assume("data.test.content", other.content, "SHA-256 of what was found", "found")
+    account.choose("data.test.classes", dict(other.classes), "by name, or as they are mapped; ")
+    account.choose("split.kind", "external", because)
+    account.choose("split.repeats", 1, because)
 
 
 def _whole_parts(images: ImageSet) -> bool:

@@ -19,7 +19,7 @@ from db.packaged import use_backbones
 from db.vocabulary import EXTENT_UNREPORTED, HEADLINE_METRICS
 from replicate.images.image_set import ImageSet
 from replicate.networks.builders import builder_for
-from replicate.setup.data import Images, enter, fit_split, images_of
+from replicate.setup.data import Images, enter, enter_test, fit_split, images_of
 from replicate.setup.defaults import (
     COMMON,
     DEFAULT_BACKBONE,
@@ -127,15 +127,19 @@ def specify(
         raise UsageError(f"no such setting {unknown[0]!r}.", f"Settings: {', '.join(PATHS)}.")
     if study is None and setup.study is not None:
         study = _study(setup.study, database)
-    data = images_of(setup, source, images)
+    own = images.external.trained if images is not None and images.external else images
+    data = images_of(setup, source, own)
     layers = _Layers(Account(chosen), setup, study, data, asked)
     planned = layers.settings()
     substitution = layers.network()
     account = layers.account
     enter(account, data, study, asked)
+    if images is not None and images.external is not None:
+        data = data.tested_on(images.external.name)
     level = data.fidelity if setup.study is not None else None
-    if images is not None:
-        fit_split(account, images, asked, free=data.source is None)
+    if own is not None:
+        fit_split(account, own, asked, free=data.source is None)
+    enter_test(account, images, asked)
     spec, ledger = account.settle(
         study=setup.study,
         setup=setup.key if setup.key in setup_names() else None,

@@ -149,7 +149,7 @@ def make_folds(images: ImageSet, split: Split, seed: int) -> list[Fold]:
             f"{images.name}: all {len(images)} images are of one class.",
             "There is nothing to tell apart: give at least two classes.",
         )
-    if split.kind == "official":
+    if split.kind in ("official", "external"):
         return [_official(images, split, seed)]
     return list(_drawn(images, split, seed))
 
@@ -196,7 +196,8 @@ def _official(images: ImageSet, split: Split, seed: int) -> Fold:
         )
     if split.repeats > 1:
         raise UsageError(
-            "split: an official split is the same in every repeat.", "Give several seeds instead."
+            f"split: an {split.kind} split is the same in every repeat.",
+            "Give several seeds instead.",
         )
     parts = np.array(images.parts)
     train, val, test = (np.flatnonzero(parts == part).astype(np.int64) for part in PARTS)
@@ -233,7 +234,7 @@ def _divide(
     groups = images.groups if by == "group" else None
     unit = np.arange(among.size)
     if groups is not None:
-        unit = np.unique([groups[i] for i in among.tolist()], return_inverse=True)[1]
+        unit = np.unique([groups[i] or f"\0{i}" for i in among.tolist()], return_inverse=True)[1]
     table = np.zeros((int(unit.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), np.int64)
     np.add.at(table, (unit, labels), 1)
     _enough(images, among, (table > 0).sum(axis=0), wanted.size, groups is not None)

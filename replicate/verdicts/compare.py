@@ -214,7 +214,7 @@ def _arm(run: Run, outcome: Mapping[str, Any], families: Mapping[str, str]) -> A
         built=run.backbone,
         family=families.get(fold(backbone)) if backbone else None,
         tl_type=run.tl_type,
-        split="cross-validation" if kind == "k-fold" else "test",
+        split={"k-fold": "cross-validation", "external": "external"}.get(str(kind), "test"),
         n_classes=len(classes) or None,
         classes=tuple(classes),
         positive=outcome.get("positive"),

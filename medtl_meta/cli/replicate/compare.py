@@ -155,8 +155,8 @@ def _write(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         )
         paragraph(f"Without a reported value: {text}.", 2, 4)
         unsaid = (Code.PHANTOM, Code.NOT_REPORTED)
-        told = [row for row in bare if row["why"]["code"] not in unsaid]
-        for reason, named in _together(told, "reason").items():
+        others = [row for row in bare if row["why"]["code"] not in unsaid]
+        for reason, named in _together(others, "reason").items():
             paragraph(f"{named}: {reason}", 2, 4)
 
 

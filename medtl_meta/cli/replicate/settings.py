@@ -189,6 +189,18 @@ images_option = gathered(
         help="Images: a folder, an .npz, a .csv, a MedMNIST name, or phantom.",
     ),
     click.option("--data", metavar="NAME", help="Which of the setup's sources the images are."),
+    click.option(
+        "--test-images",
+        metavar="WHERE",
+        help="Test on all of this set, train on all of --images: external validation.",
+    ),
+    click.option(
+        "--map",
+        "class_map",
+        multiple=True,
+        metavar="OTHER=OURS",
+        help="A class of --test-images that is called otherwise in --images; repeatable.",
+    ),
     *_READING,
 )
 

@@ -48,6 +48,9 @@ _ASKED = (
 #: Of the environment, what is said in one line.
 _MACHINE = ("system", "release", "machine", "cpu", "cores")
 
+#: Splits of which there is no more to say than what they take.
+WHOLE = {"official": "official parts", "external": "external, tested on another set"}
+
 Record = Mapping[str, Any]
 
 
@@ -136,7 +139,7 @@ def leakage_sentences(record: Record) -> list[str]:
     split, folds = spec["split"], leakage["folds"]
     # Groups that are only copies of each other are not patients, nor any unit of a study.
     by = "copies" if split["by"] == "group" and leakage.get("unit") == "copies" else split["by"]
-    kind = f"{split['kind']} by {by}" if split["kind"] != "official" else "official parts"
+    kind = WHOLE.get(split["kind"]) or f"{split['kind']} by {by}"
     seeds, models = plural(len(spec["seeds"]), "seed"), plural(len(folds), "model")
     texts = [f"Split: {kind}, {seeds}, {models}."]
     grouped, copied = leakage["groups"] is not None, leakage["near"]["groups"] > 0

@@ -135,3 +135,16 @@ def test_bad_columns():
     with pytest.raises(StatisticsError, match="needs at least 3"):
         spearman([1, 2], [1, 2])
     assert spearman([1, 2, 3, 4], [1, None, 3, 9], missing="exclude").excluded[0].row == 2
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (7,), (50,), (4, 1), (6, 30), (0, 3), (3, 0)])
+@pytest.mark.parametrize("missing", [False, True])
+def test_ranks_are_those_of_scipy(shape: tuple[int, ...], missing: bool) -> None:
+    rankdata = pytest.importorskip("scipy.stats").rankdata
+    rng = np.random.default_rng(3)
+    for values in (rng.normal(size=shape), rng.integers(0, 4, shape), np.zeros(shape)):
+        values = values.astype(np.float64)
+        values.flat[::5] = [np.inf, -np.inf][values.ndim - 1]
+        if missing and values.size:
+            values.flat[-1] = np.nan
+        assert np.array_equal(ranks(values), rankdata(values, axis=-1), equal_nan=True)

@@ -15,6 +15,7 @@ import pytest
 from db.errors import InUseError, MedtlError, ReplicationError, UnknownTermError, UsageError
 from replicate.contest import grid
 from replicate.contest import rows as contest_rows
+from replicate.contest.answer import compared_rows
 from replicate.contest.grid import (
     Cell,
     Entrant,
@@ -22,7 +23,7 @@ from replicate.contest.grid import (
     hold,
     ledger_of,
 )
-from replicate.contest.summary import PRETRAINED, summarise
+from replicate.contest.summary import AMONG_METHODS, PRETRAINED, summarise
 from replicate.evaluation.evaluate import evaluate
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.spec import (
@@ -342,3 +343,19 @@ def test_the_recommended_protocol_is_charged_for_what_others_left_it(rows: list[
     alone = [row for row in spent if row["tl_type"] == RECOMMENDED]
     (point, *_) = summarise([{**row, "features_seconds": 13.0} for row in alone]).points
     assert point["seconds"] == 15.0
+
+
+def test_methods_are_compared_with_their_backbones(rows: list[Any], tmp_path: Path) -> None:
+    found = summarise(rows)
+    tests, methods = found.comparisons[AMONG_METHODS], len(found.methods)
+    assert len(tests) == methods * (methods - 1) // 2
+    best = found.methods[0]
+    assert tests[0].first == f"{best['tl_type']}, {best['backbone']}"
+    seeds = len({row["seed"] for row in rows})
+    assert all(one.belief and one.belief.seeds == pytest.approx(seeds) for one in tests)
+    json.dumps(found.to_dict(), allow_nan=False)
+    flat = compared_rows(found.comparisons)
+    contest_rows.write(flat, tmp_path / "pairs.csv", flat[0])
+    assert len((tmp_path / "pairs.csv").read_text().splitlines()) == len(flat) + 1
+    alone = [row for row in rows if row["backbone"] == best["backbone"]]
+    assert AMONG_METHODS not in summarise(alone).comparisons

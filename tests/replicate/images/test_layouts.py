@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterable
 from itertools import product
@@ -330,3 +331,37 @@ def test_many_files_are_read_in_time_that_grows_with_their_number(tmp_path: Path
 
     seconds(400)
     assert seconds(16_000) < 25 * max(seconds(2_000), 0.02)
+
+
+NAMES = [
+    "train",
+    "test",
+    "a",
+    "b",
+    "A",
+    "masks",
+    "images",
+    "label",
+    "fold1",
+    "Data",
+    "GT",
+    "x_mask",
+]
+FILES = ["1.png", "2.png", "1_mask.png", "mask_1.png", "mask.png", "image.png", "1_lesion.png"]
+
+
+def test_no_image_is_lost_without_a_word(fill: Fill) -> None:
+    read = 0
+    for seed in range(400):
+        draw = random.Random(seed)
+        where = (draw.choices(NAMES, k=draw.randint(1, 3)) for _ in range(draw.randint(2, 12)))
+        names = {f"{seed}/{'/'.join(one)}/{draw.choice(FILES)}" for one in where}
+        folder = fill(names) / f"{seed}"
+        try:
+            images = open_folder(folder)
+        except ImagesError:
+            continue
+        read += 1
+        out = [one.values["count"] for one in images.notes if "count" in one.values]
+        assert len(images) + sum(out) == len(names), (sorted(names), images.notes)
+    assert read > 40

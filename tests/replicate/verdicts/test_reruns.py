@@ -20,7 +20,11 @@ ACCURACY = Replicated("accuracy", 0.9, 0.8, 0.96, n=75, division="hold-out", cas
 
 
 def test_the_constants_are_those_of_the_table() -> None:
-    assert rerun_spread.rule(rerun_spread.rows()) == RULE
+    found = rerun_spread.rule(rerun_spread.rows())
+    assert {of: list(rule) for of, rule in found.items()} == {of: list(RULE[of]) for of in RULE}
+    for division, rule in found.items():
+        for metric, constants in rule.items():
+            assert RULE[division][metric] == pytest.approx(constants, abs=0.002)
 
 
 def test_the_table_is_of_real_sets_and_its_deviations_are_those_of_its_values() -> None:
