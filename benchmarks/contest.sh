@@ -31,6 +31,6 @@ hold() {
 }
 
 "$tool" db load >"$out/load.log"
-for helper in $(seq 2 "$(nproc)"); do hold "process-$helper" & done
+for helper in $(seq 2 "$(getconf _NPROCESSORS_ONLN)"); do hold "process-$helper" & done
 hold results
 wait
