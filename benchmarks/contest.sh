@@ -26,7 +26,7 @@ for one in "${sets[@]}"; do words+=(--images "${one%%:*}" --modality "${one#*:}"
 
 hold() {
   "$tool" replicate contest "${words[@]}" --backbone SqueezeNet1.1,MobileNetV2,EfficientNet-Lite0 \
-    --tl all --seeds 0,1,2 --size 96 --epochs 8 --test 0.25 --max-images 200 \
+    --tl all --seeds 0,1,2 --size 64 --epochs 8 --test 0.25 --max-images 200 \
     --out "$out/$1" --figure png,html,svg,csv >"$out/$1.log"
 }
 
