@@ -114,7 +114,8 @@ def plain_jpeg(path: Path, frame: str | None = None) -> Encoded | None:
     """
     try:
         content = read_bounded(path) if frame in _FIRST and _begins_as_jpeg(path) else None
-        if content is None or not content.endswith(b"\xff\xd9"):
+        content = content and content.rstrip(b"\0")  # cameras fill up with them
+        if not content or not content.endswith(b"\xff\xd9"):
             return None
         with _opened(path, BytesIO(content)) as picture:
             plain = _is_plain(picture) and decodes_quickly(picture, content)

@@ -7,7 +7,6 @@ Pillow's alone. Every file that is not plain, or that the device does not take, 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
@@ -23,19 +22,10 @@ from replicate.spec import Preprocessing
 from replicate.training.compute import Compute
 from replicate.training.pixels import Indices, decoder
 
-#: What resizes as Pillow does under each name; its other filters torch does not have.
-_MODES = {
-    "nearest": "nearest-exact",
-    "bilinear": "bilinear",
-    "bicubic": "bicubic",
-}
+#: Filters of Pillow's that torch has, too; its nearest is another where two pixels are as near.
+_FILTERS = ("bilinear", "bicubic")
 #: Most bytes of files and their pixels in one call, however many images a pass has.
 _TOGETHER = 2**28
-
-# torchvision announces on each call that these functions will go; `works` notices when they do.
-warnings.filterwarnings(
-    "ignore", "The image decoding and encoding", DeprecationWarning, append=True
-)
 
 
 def wanted(images: ImageSet, preprocessing: Preprocessing, compute: Compute) -> bool:
@@ -43,7 +33,7 @@ def wanted(images: ImageSet, preprocessing: Preprocessing, compute: Compute) -> 
     return (
         compute.loose
         and images.encoded is not None
-        and preprocessing.interpolation in _MODES
+        and preprocessing.interpolation in _FILTERS
         and works(compute.device)
     )
 
@@ -53,7 +43,9 @@ def works(device: str) -> bool:
     """Tell whether torchvision decodes a JPEG file on a device: its build and driver decide."""
     stream = BytesIO()
     Image.new("RGB", (16, 16)).save(stream, "JPEG")
-    return _decoded([Encoded(stream.getvalue(), 256)], device) != [None]
+    # A device without its number is that of the thread.
+    place = torch.empty(0, device=device).device
+    return _decoded([Encoded(stream.getvalue(), 256)], place) != [None]
 
 
 def device_decoder(
@@ -70,7 +62,7 @@ def device_decoder(
         pixels = torch.empty((len(batch), size, size, 3), dtype=torch.uint8, device=device)
         left: list[int] = []
         for places, files in _portions(images, batch, left):
-            for place, found in zip(places, _decoded(files, device), strict=True):
+            for place, found in zip(places, _decoded(files, pixels.device), strict=True):
                 if found is None or not _placed(found, preprocessing, pixels[place]):
                     left.append(place)
         if left:
@@ -104,7 +96,7 @@ def _portions(
         yield places, files
 
 
-def _decoded(files: list[Encoded], device: str) -> list[Tensor | None]:
+def _decoded(files: list[Encoded], device: torch.device) -> list[Tensor | None]:
     """Return files decoded in one call, each 3 x height x width; None of what is not taken."""
     try:
         from torchvision.io import ImageReadMode, decode_jpeg
@@ -112,7 +104,8 @@ def _decoded(files: list[Encoded], device: str) -> list[Tensor | None]:
         # torch takes memory that may be written to alone, and keeps it.
         contents = [torch.frombuffer(bytearray(one.content), dtype=torch.uint8) for one in files]
         return list(decode_jpeg(contents, mode=ImageReadMode.RGB, device=device))
-    except (ImportError, AttributeError, RuntimeError, ValueError, TypeError):
+    # torchvision 0.29 announces that the function will go: where it has, Pillow decodes.
+    except (ImportError, DeprecationWarning, AttributeError, RuntimeError, ValueError, TypeError):
         # One file fails the call: halves find it in few.
         if len(files) == 1:
             return [None]
@@ -121,17 +114,16 @@ def _decoded(files: list[Encoded], device: str) -> list[Tensor | None]:
 
 
 def _placed(found: Tensor, preprocessing: Preprocessing, place: Tensor) -> bool:
-    """Prepare an image as :func:`replicate.images.prepare.prepared` does; no where memory ends."""
-    mode = _MODES[preprocessing.interpolation]
+    """Prepare an image as :func:`replicate.images.prepare.prepared` does; no where it cannot be."""
 
     def resized(pixels: Tensor, height: int, width: int) -> Tensor:
         image = pixels.permute(2, 0, 1)[None].float()
-        smooth = mode != "nearest-exact"
-        image = interpolate(image, (height, width), mode=mode, antialias=smooth)
+        mode = preprocessing.interpolation
+        image = interpolate(image, (height, width), mode=mode, antialias=True)
         return image[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
 
     try:
         place.copy_(squared(found.permute(1, 2, 0), preprocessing, resized, found.new_zeros))
-    except torch.OutOfMemoryError:
+    except RuntimeError:  # memory is short, or it shrinks by more than CUDA's filters span
         return False
     return True
