@@ -39,6 +39,7 @@ PICTURES = frozenset(
         *(".gif", ".webp", ".pgm", ".ppm", ".pnm"),
     )
 )
+JPEGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 DICOM = frozenset((".dcm", ".dicom", ".ima"))
 
 

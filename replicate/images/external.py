@@ -105,7 +105,7 @@ def externally_tested(
         notes=tuple(said),
         published=None,
         external=External(ours, other.name, other.content, classes),
-        encoded=encoded,
+        encoded=encoded if ours.encoded or mapped.encoded else None,
     )
 
 

@@ -80,7 +80,7 @@ class ImageSet:
         (:func:`replicate.images.external.externally_tested`).
     encoded
         Gives the file of image ``i`` where any decoder makes of it what `read` does, but for
-        rounding; else None. None as a whole where no image is such a file.
+        rounding; else None. None as a whole where no file is called a JPEG.
     """
 
     name: str

@@ -100,6 +100,15 @@ BROKEN: dict[str, bytes] = {
 }
 
 
+def png(image: Image.Image) -> bytes:
+    stream = BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+LOSSLESS = {"colour": png(COLOUR), "grey": png(GREY)}
+
+
 def image_set(folder: Path, contents: dict[str, bytes], names: str = "{:03d}.jpg") -> ImageSet:
     folder.mkdir(exist_ok=True)
     entries = []
@@ -285,8 +294,17 @@ def test_sets_made_of_a_set_know_their_files(tmp_path: Path) -> None:
         assert made.encoded is not None
         found = on_device(made, square())
         assert np.abs(found.astype(int) - by_pillow(made, square())).max() <= 2
+    mixed = externally_tested(image_set(tmp_path / "c", LOSSLESS, "{}.png"), other)
+    assert plain(mixed) == [False] * 2 + [True] * 4
+    apart = np.abs(on_device(mixed, square()).astype(int) - by_pillow(mixed, square()))
+    assert apart[:2].max() == 0 < apart[2:].max() <= 2
+
+
+def test_sets_without_jpeg_files_have_none(tmp_path: Path) -> None:
     arrays = toy_images(12)
-    assert arrays.encoded is arrays.subset([1]).encoded is None
+    pictures = image_set(tmp_path, LOSSLESS, "{}.png")
+    for made in (arrays, arrays.subset([1]), pictures, externally_tested(pictures, pictures)):
+        assert made.encoded is None
 
 
 def test_it_is_for_runs_whose_bits_need_not_be_the_same_again(
