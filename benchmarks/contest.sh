@@ -5,14 +5,15 @@
 #   benchmarks/contest.sh IMAGES OUT [BIN]
 #
 # IMAGES is a folder of image sets (see replications.sh). OUT gets caches, runs, rows and figures; a
-# contest that was stopped goes on with the same words. One network after the other, so that the rows of
-# one are whole before the next begins; the last call finds all of them done and judges them together.
+# contest that was stopped goes on with the same words. One process a core shares the work: each
+# passes over what another is at, and the first writes rows and figures of all.
 set -euo pipefail
 images=$(cd "$1" && pwd)
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
 tool=${3:+$(cd "$3" && pwd)/}medtl-meta
 export MEDTL_META_DB=$out/contest.sqlite MEDTL_META_CACHE=$out/cache MEDTL_META_RUNS=$out/runs
+export OMP_NUM_THREADS=1
 cd "$images"
 
 sets=(
@@ -24,10 +25,12 @@ words=()
 for one in "${sets[@]}"; do words+=(--images "${one%%:*}" --modality "${one#*:}"); done
 
 hold() {
-  "$tool" replicate contest "${words[@]}" --backbone "$1" --tl all --seeds 0,1,2 \
-    --size 96 --epochs 8 --test 0.25 --max-images 240 --out "$2" --figure "$3" >"$2.log"
+  "$tool" replicate contest "${words[@]}" --backbone SqueezeNet1.1,MobileNetV2,EfficientNet-Lite0 \
+    --tl all --seeds 0,1,2 --size 64 --epochs 8 --test 0.25 --max-images 200 \
+    --out "$out/$1" --figure png,html,svg,csv >"$out/$1.log"
 }
 
-networks=(SqueezeNet1.1 MobileNetV2 EfficientNet-Lite0)
-for network in "${networks[@]}"; do hold "$network" "$out/$network" csv; done
-hold "$(IFS=,; echo "${networks[*]}")" "$out/all" png,html,svg,csv
+"$tool" db load >"$out/load.log"
+for helper in $(seq 2 "$(getconf _NPROCESSORS_ONLN)"); do hold "process-$helper" & done
+hold results
+wait

@@ -7,9 +7,10 @@ Three questions, one table:
 - *agreement*: does CUDA give what the CPU gives? Features of three networks; of every TL type one
   model, trained on both with the same seed: losses, probabilities, accuracy. Twice on the device:
   the same bits.
-- *speed*: images a second of extraction and of training all layers, beside a loop written out by
-  hand at its best (images on the device, channels last, bfloat16, TF32, cuDNN's benchmark, the best
-  of several batch sizes), which has nothing to decode, to check and to keep.
+- *speed*: images a second of decoding JPEG files, beside Pillow in threads; of extraction and of
+  training all layers, beside a loop written out by hand at its best (images on the device, channels
+  last, bfloat16, TF32, cuDNN's benchmark, the best of several batch sizes), which has nothing to
+  decode, to check and to keep.
 - *memory*: the most that the device held in each.
 
 A part that does not fit into the time that is left is listed as not run. Made images throughout:
@@ -45,9 +46,11 @@ import numpy as np
 import torch
 import torchvision
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from replicate.images.files import Entry, of_files
 from replicate.images.image_set import ImageSet, of_arrays
 from replicate.images.opening import open_images
 from replicate.networks.backbones import build
@@ -56,14 +59,18 @@ from replicate.networks.network import Backbone
 from replicate.spec import Preprocessing, Spec
 from replicate.splits.splits import make_folds
 from replicate.training.compute import Compute, choose
+from replicate.training.device_jpegs import device_decoder, works
 from replicate.training.features import Normalise, extract
 from replicate.training.fold import Fitted, fit
 from replicate.training.job import Job
+from replicate.training.pixels import ahead, stream
 
 #: The unit of what is 1 or 0.
 YES = "yes or no"
 #: What may differ between devices that add in another order, as shares of the largest value.
 FEATURES, LOSS, PROBABILITY = 1e-4, 0.05, 0.1
+#: Levels of 255 by which decoders of JPEG may differ on average.
+LEVELS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +333,42 @@ def speed_of_training(device: str, sizes: Sizes, scratch: Path) -> Iterator[Line
         yield Line("memory", f"training all layers, {words}", peak(device), None, "MiB", "told")
 
 
+def speed_of_decoding(device: str, sizes: Sizes, scratch: Path) -> Iterator[Line]:
+    """Yield images a second of JPEG files decoded and resized there, beside Pillow in threads."""
+    yield told("decoding", "torchvision decodes JPEG files on the device", works(device))
+    random, entries = np.random.default_rng(0), []
+    for number in range(16):
+        path = scratch / f"{number}.jpg"
+        coarse = Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+        side = 3 * sizes.speed_size
+        coarse.resize((side, side), Image.Resampling.BICUBIC).save(path, quality=90)
+        entries.append(Entry(path.name, path, str(number % 2)))
+    images = of_files("JPEG files", entries, "made")
+    each = min(256, sizes.speed_images)
+    count = max(1, sizes.speed_images // 4 // each)
+    batches = [np.arange(each, dtype=np.int64) % len(images)] * count
+    preprocessing, compute = Preprocessing(size=sizes.speed_size), choose(device)
+    decode = device_decoder(images, preprocessing, device)
+    there, here = (
+        decode(batches[0][:16]).cpu().numpy(),
+        next(stream(images, [batches[0][:16]], preprocessing, 0)),
+    )
+    far = float(np.abs(there.astype(float) - here).mean())
+    yield Line("decoding", "mean difference to Pillow", far, None, "levels of 255",
+               f"at most {LEVELS:g}", far <= LEVELS)  # fmt: skip
+    rates = []
+    for decoded in (
+        ahead(decode, batches, compute.workers),
+        stream(images, batches, preprocessing, compute.workers),
+    ):
+        begun = time.perf_counter()
+        for _ in decoded:
+            compute.wait()
+        rates.append(each * count / (time.perf_counter() - begun))
+    yield Line("speed", "decoding JPEG files on the device", rates[0], rates[1], "images/s", "told",
+               note=f"beside: Pillow in {compute.workers} threads")  # fmt: skip
+
+
 def surroundings(device: str) -> Iterator[Line]:
     """Yield on what it was measured."""
     words = [f"Python {platform.python_version()}", f"torch {torch.__version__}",
@@ -343,6 +386,7 @@ def parts(device: str, sizes: Sizes, scratch: Path) -> list[tuple[str, float, An
     listed: list[tuple[str, float, Any]] = [
         ("machine", 0.0, partial(surroundings, device)),
         ("features", enough, partial(agreement_of_features, device, sizes, scratch)),
+        ("decoding", enough, partial(speed_of_decoding, device, sizes, scratch)),
         ("extraction", enough, partial(speed_of_extraction, device, sizes, scratch)),
         ("training", enough, partial(speed_of_training, device, sizes, scratch)),
     ]

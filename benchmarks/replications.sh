@@ -45,7 +45,7 @@ small swati2019 --images brain_tumor_mri_sartaj --size 128 --epochs 10
 small lee2020a --images covid_xray_talo --size 128
 small tang2020 --images pneumoniamnist --size 64 --epochs 4
 small romero2020 --images pneumoniamnist --size 64 --epochs 8
-small zago2018 --images drimdb --size 96 --epochs 10
+small zago2018 --images drimdb --size 64 --epochs 8
 
 "$tool" replicate compare --format csv >"$out/replications.csv"
 "$tool" replicate compare --out "$out" --figure png,html >"$out/log"

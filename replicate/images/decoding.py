@@ -22,7 +22,7 @@ from db.errors import ImagesError
 from replicate.images.apart import decode_apart, summarised_apart
 from replicate.images.bounds import FORMATS, decodes_quickly, read_bounded
 from replicate.images.deep import Deep
-from replicate.images.image_set import Pixels
+from replicate.images.image_set import Encoded, Pixels
 from replicate.images.levels import (
     MEND,
     SMALLER,
@@ -39,6 +39,7 @@ PICTURES = frozenset(
         *(".gif", ".webp", ".pgm", ".ppm", ".pnm"),
     )
 )
+JPEGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 DICOM = frozenset((".dcm", ".dicom", ".ima"))
 
 
@@ -106,6 +107,50 @@ def summarised(path: Path, frame: str | None = None) -> Summary | None:
     return summarised_apart(path, frame) if found is None else _summary(path, found)
 
 
+def plain_jpeg(path: Path, frame: str | None = None) -> Encoded | None:
+    """Return a JPEG file that other decoders read as Pillow does, and as safely; else None.
+
+    Told from its header. A file that does not end as a JPEG does may be cut off, which a decoder
+    need not say: None, as for all that is broken. :func:`decode` says what it is.
+    """
+    try:
+        content = read_bounded(path) if frame in _FIRST and _begins_as_jpeg(path) else None
+        content = content and content.rstrip(b"\0")  # cameras fill up with them
+        if not content or not content.endswith(b"\xff\xd9"):
+            return None
+        with _opened(path, BytesIO(content)) as picture:
+            plain = _is_plain(picture) and decodes_quickly(picture, content)
+            return Encoded(content, picture.width * picture.height) if plain else None
+    except (OSError, ImagesError):
+        return None
+
+
+def _begins_as_jpeg(path: Path) -> bool:
+    with path.open("rb", buffering=0) as stream:
+        return stream.read(3) == b"\xff\xd8\xff"
+
+
+#: How often each colour of a plain JPEG is sampled across and down: grey, 4:4:4, 4:2:2, 4:2:0.
+_SAMPLED = (
+    ((1, 1),),
+    ((1, 1), (1, 1), (1, 1)),
+    ((2, 1), (1, 1), (1, 1)),
+    ((2, 2), (1, 1), (1, 1)),
+)
+
+
+def _is_plain(picture: Any) -> bool:
+    """Tell of an opened picture whether it is a JPEG in one go, upright, grey or YCbCr."""
+    if picture.format != "JPEG" or "progressive" in picture.info:
+        return False
+    parts = picture.layer
+    # Without Adobe's word on it, three parts are RGB only where they are called so.
+    coded = picture.info.get("adobe_transform", 1) == 1 and bytes(p[0] for p in parts) != b"RGB"
+    sampled = tuple(part[1:3] for part in parts) in _SAMPLED
+    upright = picture.getexif().get(_ORIENTATION, 1) not in _TURNS
+    return sampled and upright and (coded or len(parts) == 1)
+
+
 def decode_here(path: Path, frame: str | None, showing: Showing) -> Pixels:
     """Read an image file in this process, however long it takes; see :func:`decode`."""
     return _shown(path, _read_here(path, frame), showing)
@@ -139,6 +184,10 @@ def _told(path: Path) -> AbstractContextManager[None]:
     return told_by_name(path, dicom.MEND, dicom.BROKEN)
 
 
+#: What names the first of several frames.
+_FIRST = (None, "first", "1")
+
+
 def _read_quickly(path: Path, frame: str | None) -> Pixels | Deep | None:
     """Read an image file whose reading takes a bounded time; return None of others."""
     try:
@@ -148,7 +197,7 @@ def _read_quickly(path: Path, frame: str | None) -> Pixels | Deep | None:
             from replicate.images import dicom
 
             return dicom.read_quickly(path, frame or "middle")
-        content = read_bounded(path) if frame in (None, "first", "1") else None
+        content = read_bounded(path) if frame in _FIRST else None
     except OSError as error:
         raise ImagesError(f"{path}: {error.strerror}.", "Check the path and its rights.") from error
     if content is None:

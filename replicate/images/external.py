@@ -13,7 +13,7 @@ import numpy as np
 
 from db.errors import UsageError
 from db.vocabulary import fold_case as fold
-from replicate.images.image_set import External, ImageSet
+from replicate.images.image_set import Encoded, External, ImageSet
 from replicate.notes import Note
 
 #: Stands before the names of tested images: two sets may call different images alike.
@@ -87,6 +87,10 @@ def externally_tested(
     def fingerprint(index: int) -> str:
         return ours.fingerprint(index) if index < count else mapped.fingerprint(index - count)
 
+    def encoded(index: int) -> Encoded | None:
+        source, place = (ours, index) if index < count else (mapped, index - count)
+        return source.encoded and source.encoded(place)
+
     return replace(
         ours,
         name=f"{ours.name}, tested on {other.name}",
@@ -101,6 +105,7 @@ def externally_tested(
         notes=tuple(said),
         published=None,
         external=External(ours, other.name, other.content, classes),
+        encoded=encoded if ours.encoded or mapped.encoded else None,
     )
 
 

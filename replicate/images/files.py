@@ -13,7 +13,7 @@ import numpy as np
 
 from db.errors import ImagesError
 from replicate.digests import file_digests
-from replicate.images.decoding import decode, is_dicom
+from replicate.images.decoding import JPEGS, decode, is_dicom, plain_jpeg
 from replicate.images.groups import grouped
 from replicate.images.image_set import COPIES, GROUPS, PATIENTS, ImageSet
 from replicate.images.ranges import head_of, showings
@@ -101,6 +101,7 @@ def of_files(
     digest = file_digests([entry.path for entry in entries])
     places = {label: place for place, label in enumerate(classes)}
     parts = tuple(entry.part for entry in entries)
+    jpegs = any(entry.path.suffix.lower() in JPEGS for entry in entries)
     return ImageSet(
         name=name,
         classes=tuple(classes),
@@ -113,6 +114,7 @@ def of_files(
         parts=tuple(part for part in parts if part is not None) if all(parts) else None,
         source=f"{source}; {about}",
         notes=(*notes, *spelt, *told),
+        encoded=(lambda i: plain_jpeg(entries[i].path, entries[i].frame)) if jpegs else None,
     )
 
 

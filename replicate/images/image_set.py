@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ PARTS = ("train", "val", "test")
 
 #: What groups can be of (``grouped_by``).
 PATIENTS, GROUPS, COPIES = "patients", "groups", "copies"
+
+
+class Encoded(NamedTuple):
+    """A plain JPEG file, and how many pixels it is of."""
+
+    content: bytes
+    pixels: int
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -71,6 +78,9 @@ class ImageSet:
     external
         What it is made of, where its test part is a set of its own
         (:func:`replicate.images.external.externally_tested`).
+    encoded
+        Gives the file of image ``i`` where any decoder makes of it what `read` does, but for
+        rounding; else None. None as a whole where no file is called a JPEG.
     """
 
     name: str
@@ -87,6 +97,7 @@ class ImageSet:
     notes: tuple[Note, ...] = ()
     published: str | None = None
     external: External | None = field(default=None, repr=False)
+    encoded: Callable[[int], Encoded | None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         # What is made of a set has its hashes too: no file is read twice for them.
@@ -145,7 +156,7 @@ class ImageSet:
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> ImageSet:
         """Return the images at the given places, in that order; classes stay as they are."""
         chosen = np.asarray(indices, dtype=np.int64)
-        read, fingerprint = self.read, self.fingerprint
+        read, fingerprint, encoded = self.read, self.fingerprint, self.encoded
         return replace(
             self,
             labels=self.labels[chosen],
@@ -154,6 +165,7 @@ class ImageSet:
             parts=tuple(self.parts[i] for i in chosen) if self.parts else None,
             read=lambda i: read(int(chosen[i])),
             fingerprint=lambda i: fingerprint(int(chosen[i])),
+            encoded=encoded and (lambda i: encoded(int(chosen[i]))),
         )
 
     def relabelled(self, classes: Mapping[str, str]) -> ImageSet:

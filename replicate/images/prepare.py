@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -46,24 +47,46 @@ def prepared(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
     Pixels
         Shape (size, size, 3), contiguous.
     """
+    filtering = Image.Resampling[preprocessing.interpolation.upper()]
+
+    def resized(pixels: Pixels, height: int, width: int) -> Pixels:
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
+        return np.asarray(picture.resize((width, height), filtering))
+
+    pixels = squared(pixels, preprocessing, resized, lambda shape: np.zeros(shape, np.uint8))
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    return np.ascontiguousarray(pixels)
+
+
+def squared(
+    pixels: Any,
+    preprocessing: Preprocessing,
+    resized: Callable[[Any, int, int], Any],
+    black: Callable[[tuple[int, ...]], Any],
+) -> Any:
+    """Bring an array or a tensor, height x width (x 3), to a square; its kind brings the rest.
+
+    Parameters
+    ----------
+    resized
+        Resizes to a height and a width.
+    black
+        Makes a black one of a shape.
+    """
     size = preprocessing.size
     before = int(size / preprocessing.crop_share + 1e-6)
     if preprocessing.resize == "crop":
         pixels = _middle(pixels, _LONGEST * min(pixels.shape[:2]))
     height, width = _sides(pixels.shape[0], pixels.shape[1], before, preprocessing.resize)
     if pixels.shape[:2] != (height, width):
-        filtering = Image.Resampling[preprocessing.interpolation.upper()]
-        picture = Image.fromarray(np.ascontiguousarray(pixels))
-        pixels = np.asarray(picture.resize((width, height), filtering))
+        pixels = resized(pixels, height, width)
     if preprocessing.resize == "pad" and height != width:
-        square = np.zeros((before, before, *pixels.shape[2:]), dtype=np.uint8)
+        square = black((before, before, *pixels.shape[2:]))
         top, left = (before - height) // 2, (before - width) // 2
         square[top : top + height, left : left + width] = pixels
         pixels = square
-    pixels = _middle(pixels, size)
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    return np.ascontiguousarray(pixels)
+    return _middle(pixels, size)
 
 
 def _sides(height: int, width: int, side: int, resize: str) -> tuple[int, int]:
@@ -78,7 +101,7 @@ def _sides(height: int, width: int, side: int, resize: str) -> tuple[int, int]:
     return (shorter, longer) if height < width else (longer, shorter)
 
 
-def _middle(pixels: Pixels, most: int) -> Pixels:
+def _middle(pixels: Any, most: int) -> Any:
     """Cut off what goes beyond so many pixels, on both sides alike."""
     height, width = pixels.shape[:2]
     # Rounded to the even number, as torchvision rounds.

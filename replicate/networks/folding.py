@@ -48,14 +48,16 @@ def folded(module: nn.Module, probe: Tensor) -> nn.Module:
 
 def _pairs(module: nn.Module, probe: Tensor) -> tuple[list[Pair], Tensor]:
     """Run a module once; a pair is where a BatchNorm gets the very tensor of a convolution."""
-    given: list[tuple[str, Tensor]] = []  # held, so that no other tensor takes its place in memory
-    got: list[tuple[str, int]] = []
+    # Held, all of them: another tensor would take the place in memory of one that is let go, and
+    # be taken for it.
+    given: list[tuple[str, Tensor]] = []
+    got: list[tuple[str, Tensor]] = []
 
     def gives(name: str, _: nn.Module, __: object, output: Tensor) -> None:
         given.append((name, output))
 
     def gets(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        got.append((name, id(inputs[0])))
+        got.append((name, inputs[0]))
 
     hooks = []
     for name, one in module.named_modules():
@@ -69,7 +71,7 @@ def _pairs(module: nn.Module, probe: Tensor) -> tuple[list[Pair], Tensor]:
         for hook in hooks:
             hook.remove()
     makers = {id(output): name for name, output in given}
-    pairs = [(makers[tensor], name) for name, tensor in got if tensor in makers]
+    pairs = [(makers[id(tensor)], name) for name, tensor in got if id(tensor) in makers]
     return list(_once(pairs, [name for name, _ in given])), expected
 
 

@@ -38,8 +38,9 @@ class Compute:
     workers
         Threads that decode images ahead of the model; 0 decodes in between.
     deterministic
-        Only algorithms that give the same bits each time. Else cuDNN tries which are quickest, and
-        CUDA multiplies in TF32.
+        Only algorithms that give the same bits each time. Else cuDNN tries which are quickest, CUDA
+        multiplies in TF32, and JPEG files are decoded on the device
+        (:mod:`replicate.training.device_jpegs`).
     threads
         Threads of one operation on the CPU; None leaves torch's setting.
     """

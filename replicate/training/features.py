@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from replicate.networks.network import Backbone
 from replicate.progress import Progress, Report, silent
 from replicate.spec import Preprocessing
 from replicate.training.compute import Compute, is_out_of_memory
+from replicate.training.device_jpegs import device_decoder, wanted
 from replicate.training.device_memory import images_a_pass, mover
-from replicate.training.pixels import Indices, ahead, decoder, stream
+from replicate.training.pixels import Indices, ahead, decoder
 from replicate.training.store import Entry, Kept, Table
 
 #: Part of every key: raised when the way from pixels to features changes.
@@ -39,6 +41,10 @@ VERSION = 2
 #: so that what a pass holds stays in the processor's own memory and many passes fit beside another.
 BATCH = 16
 _CHUNK_BYTES = 64 * 2**20
+
+#: What makes of a batch the pixels of its images, in memory or on the device.
+_Pixels = NDArray[np.uint8] | Tensor
+_Decode = Callable[[Indices], _Pixels]
 
 
 class Normalise(nn.Module):
@@ -115,6 +121,10 @@ def extract(
     each = images_a_pass(compute, preprocessing.size, BATCH)
     chunk = each * max(1, min(32, _CHUNK_BYTES // (each * row_bytes)))
     table = Table(len(images), shape, "float32", chunk)
+    decode: _Decode = decoder(images, preprocessing)
+    jpegs = wanted(images, preprocessing, compute)
+    if jpegs:
+        decode = device_decoder(images, preprocessing, compute.device)
     recipe: dict[str, Any] = {
         "kind": "features",
         "version": VERSION,
@@ -126,6 +136,7 @@ def extract(
         "normalisation": [normalise.scale.flatten().tolist(), normalise.shift.flatten().tolist()],
         "boundary": "pooled" if boundary is None else boundary,
         **_arithmetic(compute, each),
+        **({"jpegs": version("torchvision")} if jpegs else {}),
         "torch": torch.__version__,
     }
 
@@ -135,7 +146,7 @@ def extract(
         # On the device: rows are copied back a chunk at a time, so that no pass waits for a copy.
         rows = torch.empty((min(chunk, len(rest)), *shape), device=compute.device)
         filled = 0
-        for made in _passes(front, normalise, images, batches, preprocessing, compute, report):
+        for made in _passes(front, normalise, decode, batches, preprocessing.size, compute, report):
             rows[filled : filled + len(made)] = made
             filled += len(made)
             start += len(made)
@@ -170,23 +181,23 @@ def state_hash(module: nn.Module) -> str:
 def _passes(
     front: nn.Module,
     normalise: Normalise,
-    images: ImageSet,
+    decode: _Decode,
     batches: Sequence[Indices],
-    preprocessing: Preprocessing,
+    size: int,
     compute: Compute,
     report: Report,
 ) -> Generator[Tensor, None, None]:
     """Yield what the frozen blocks make of each batch, in order."""
-    decode, lanes = decoder(images, preprocessing), torch.get_num_threads()
+    lanes, count = torch.get_num_threads(), int(batches[-1][-1]) + 1
     with compute.one_thread() if compute.kind == "cpu" else nullcontext():
-        front = without_batchnorm(front, normalise, preprocessing.size, compute)
-        run = _Run(front, normalise, compute, report, len(images), len(batches[0]))
+        front = without_batchnorm(front, normalise, size, compute)
+        run = _Run(front, normalise, compute, report, count, len(batches[0]))
         if compute.kind == "cpu":
             # Each thread has a setting of its own of how many help it.
             one = partial(torch.set_num_threads, 1)
             yield from ahead(lambda batch: run(decode(batch)), batches, lanes, begin=one)
         else:
-            yield from map(run, stream(images, batches, preprocessing, compute.workers))
+            yield from map(run, ahead(decode, batches, compute.workers))
 
 
 def without_batchnorm(
@@ -226,7 +237,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.move = mover(self.compute)
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
+    def __call__(self, pixels: _Pixels) -> Tensor:
         parts: list[Tensor] = []
         start = 0
         while start < len(pixels):
@@ -254,7 +265,8 @@ class _Run:
             words = f"memory is short: {self.most} images at a time from here on"
             self.report(Progress("features", 0, self.total, "images", words))
 
-    def _forward(self, pixels: NDArray[np.uint8]) -> Tensor:
+    def _forward(self, pixels: _Pixels) -> Tensor:
+        moved = pixels if isinstance(pixels, Tensor) else self.move(pixels)
         with torch.inference_mode(), self.compute.autocast():
-            found: Tensor = self.front(self.normalise(self.move(pixels))).float()
+            found: Tensor = self.front(self.normalise(moved)).float()
         return found

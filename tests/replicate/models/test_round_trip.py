@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,29 @@ def test_only_what_was_learnt_is_kept_with_a_run(
         sizes[method] = kept.stat().st_size
     assert sizes["linear"] < sizes["blocks"] < sizes["all"]
     assert sizes["linear"] < start.stat().st_size / 4
+
+
+def test_a_chosen_threshold_goes_with_the_model_and_decides_what_is_called(
+    start: Path, pictures: Path, tmp_path: Path
+) -> None:
+    two = tmp_path / "two"
+    shutil.copytree(pictures, two, ignore=lambda _, names: {"other"} & set(names))
+    changes = {"evaluation.threshold": "sensitivity=0.9", "split.validation": 0.3}
+    result = run(tmp_path, start, two, changes)
+    take_away(result, tmp_path / "out", runs=tmp_path / "runs")
+    chosen = {(one.seed, one.fold): one.value for one in result.evaluation.thresholds}
+    assert len(chosen) == 4
+    rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").open(newline="")))
+    assert {row["part"] for row in rows} == {"test", "validation"}
+    for (seed, fold), value in chosen.items():
+        folder = tmp_path / "out" / "models" / f"seed-{seed}-repeat-0-fold-{fold}"
+        found = predict_images(folder, two, cache=tmp_path / "other")
+        assert (found.card.threshold, found.card.positive) == (value, result.evaluation.positive)
+        said = dict(zip(found.images.ids, found.called, strict=True))
+        own = [row for row in rows if (row["seed"], row["fold"]) == (str(seed), str(fold))]
+        for row in own:
+            share = float(row[f"probability of {found.card.positive}"])
+            called = row["predicted"].lstrip("'")
+            assert (called == found.card.positive) == (share >= value)
+            if abs(share - value) > 1e-5:
+                assert said[row["image"].lstrip("'")] == called

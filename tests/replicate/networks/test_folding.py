@@ -81,3 +81,28 @@ def test_what_is_no_pair_is_not_folded(kind: type[nn.Module]) -> None:
 def test_a_network_without_batchnorm_is_not_copied() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
     assert folded(network, torch.randn(1, 3, 9, 9)) is network
+
+
+class Passing(nn.Module):
+    """A BatchNorm whose input is let go at once: a later map can take its place in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.lone = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)
+        self.one, self.two = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        scaled = images * 2.0
+        maps = self.first(scaled)
+        del scaled
+        return self.two(self.one(self.lone(maps) + maps))
+
+
+def test_a_map_is_not_taken_for_one_that_is_gone() -> None:
+    torch.manual_seed(0)
+    network, images = settled(Passing()), torch.randn(2, 3, 9, 9)
+    kept: list[object] = []
+    for _ in range(50):
+        other = folded(network, images)
+        assert count(other) == 1, "the one that has no convolution in front of it"
+        kept.append(object())  # memory is not laid out the same each time
