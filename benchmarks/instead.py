@@ -244,8 +244,7 @@ def fastai(options: argparse.Namespace) -> None:
         splitter=lambda one: [list(one.blocks.parameters()), list(one.head.parameters())],
     )  # fmt: skip
     learner.freeze()
-    with learner.no_bar():
-        learner.fit(options.epochs, 1e-3)
+    learner.fit(options.epochs, 1e-3)
 
 
 WAYS: dict[str, Callable[[argparse.Namespace], None]] = {
