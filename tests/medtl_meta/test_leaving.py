@@ -55,3 +55,8 @@ def test_what_cannot_be_said_is_no_success() -> None:
     with Path("/dev/full").open("w") as full:
         done = ended("sys.exit(0)", stdout=full.fileno())
     assert done.returncode != 0
+
+
+def test_the_start_is_not_spent_on_looking_for_cycles() -> None:
+    done = ended("import gc; print(gc.get_threshold()[0] >= 10_000, gc.isenabled())")
+    assert "True True" in done.stdout
