@@ -17,7 +17,10 @@ tool=${3:+$(cd "$3" && pwd)/}medtl-meta
 export MEDTL_META_DB=$out/replications.sqlite MEDTL_META_CACHE=$out/cache MEDTL_META_RUNS=$out/runs
 cd "$images"
 
-rerun() { "$tool" replicate run "$@" --seeds 0,1,2 >"$out/last.log"; }
+# One run a line, then one process a core: what they share (features, images) is made once.
+lines=$out/runs.txt
+: >"$lines"
+rerun() { echo "$* --seeds 0,1,2" >>"$lines"; }
 # Where the convolutional layers stay as they are, all three networks are cheap.
 each() {
   for network in MobileNetV2 EfficientNet-Lite0 SqueezeNet1.1; do rerun "$@" --backbone "$network"; done
@@ -47,5 +50,7 @@ small tang2020 --images pneumoniamnist --size 64 --epochs 4
 small romero2020 --images pneumoniamnist --size 64 --epochs 8
 small zago2018 --images drimdb --size 64 --epochs 8
 
+"$tool" db load >"$out/log"
+OMP_NUM_THREADS=1 xargs -a "$lines" -P "$(getconf _NPROCESSORS_ONLN)" -L 1 "$tool" replicate run >>"$out/log"
 "$tool" replicate compare --format csv >"$out/replications.csv"
 "$tool" replicate compare --out "$out" --figure png,html >"$out/log"

@@ -1,81 +1,84 @@
-"""Write the README's table "reported against replicated" from a database of runs.
+"""Write the README's table "reported against replicated" from the kept rows of the reruns.
 
 Usage::
 
-    python benchmarks/replications_table.py OUT/replications.sqlite
+    python benchmarks/replications_table.py
 
-One row a run; nothing in it is typed by hand.
+Nothing in it is typed by hand; a test holds the README to it.
 """
 
 from __future__ import annotations
 
-import argparse
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from db.database import Database, open_database
-from metaanalysis.query.runs import run_details
-from replicate.verdicts.compare import compare_runs
-from replicate.verdicts.comparison import Comparison
+from db.wording import capital, listed, plural
+from replicate.verdicts.verdicts import NOT_COMPARABLE, VERDICTS
 
-CHOSEN = "chosen on the command line"
-SPLITS = {"group": "by patient", "image": "by image"}
+ROWS = Path(__file__).parent / "replications.csv"
+#: In the order of their accuracy on ImageNet; what each stands for is in the rows.
+NETWORKS = ("MobileNetV2", "EfficientNet-Lite0", "SqueezeNet1.1")
 
-
-def highlights(database: Database, run: str) -> str:
-    """Return what a reader of a run must know of its settings, in a few words."""
-    found = run_details(database, run)
-    lines = {line["name"]: line for line in found["settings"]}
-    reported = sum(line["mark"] == "reported" for line in lines.values())
-    said = [f"{reported} of {len(lines)} settings reported"]
-    said += [
-        f"{name.rpartition('.')[2].replace('_', ' ')} {line['value']}"
-        for name, line in lines.items()
-        if line["reason"].startswith(CHOSEN)
-        and name not in ("network.name", "seeds", "split.by", "split.kind", "split.test")
-    ]
-    kind, by = lines["split.kind"]["value"], lines["split.by"]["value"]
-    known = found["run"].get("outcome", {}).get("images", {}).get("groups")
-    said.append(f"{kind}, patients unknown" if known is None else f"{kind} {SPLITS[by]}")
-    return ", ".join(said)
+Row = dict[str, str]
+#: What makes a line: study, images, split, TL type, metric, class.
+Line = tuple[str, ...]
 
 
-def row(database: Database, comparison: Comparison) -> str:
-    """Return the table's row of one run."""
-    run = comparison.run
-    network = run["backbone"]
-    if run["backbone_reported"] and run["backbone_reported"] != network:
-        network += f" for {run['backbone_reported']}"
-    outcomes = []
-    for value in comparison.values:
-        ours, theirs = value.replicated, value.reported
-        if theirs is None:
-            continue
-        metric = f"{ours.metric} of {theirs.of_class}" if theirs.of_class else ours.metric
-        outcomes.append(
-            f"{metric} {theirs.value:.3f} → {ours.value:.3f} [{ours.ci_low:.3f}, "
-            f"{ours.ci_high:.3f}]: **{value.verdict.verdict}**"
-        )
-    if not outcomes:
-        ours = comparison.values[0].replicated
-        outcomes.append(
-            f"{ours.metric} – → {ours.value:.3f} [{ours.ci_low:.3f}, {ours.ci_high:.3f}]: "
-            "not comparable"
-        )
-    return (
-        f"| {run['study']} [{run['ref']}] | {run['dataset']} ({run['fidelity']}) "
-        f"| {network}, {run['tl_type']} | {highlights(database, run['id'])} "
-        f"| {'<br>'.join(outcomes)} |"
-    )
+def read(path: Path = ROWS) -> list[Row]:
+    """Return the rows as they are kept."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def compared(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows with a reported value."""
+    return [row for row in rows if row["reported"] and row["verdict"] != NOT_COMPARABLE]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return one line for each reported value and way to rerun it, a column for each network."""
+    lines: dict[Line, dict[str, Row]] = defaultdict(dict)
+    for row in compared(rows):
+        method = f"{row['tl_type']} ({row['unfrozen']})" if row["unfrozen"] else row["tl_type"]
+        metric = f"{row['metric']} of {row['of_class']}" if row["of_class"] else row["metric"]
+        place: Line = (f"{row['study']} [{row['ref']}]", f"{row['dataset']} ({row['fidelity']})",
+                 row["split"], method, f"{metric} {float(row['reported']):.3f}")  # fmt: skip
+        lines[place][row["backbone"]] = row
+    head = ("study", "images (fidelity)", "split", "TL type", "reported", *NETWORKS)
+    text = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for place, found in lines.items():
+        cells = [_cell(found.get(network)) for network in NETWORKS]
+        text.append(f"| {' | '.join((*place, *cells))} |")
+    return "\n".join(text)
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "–"
+    value, low, high = (float(row[name]) for name in ("replicated", "ci_low", "ci_high"))
+    return f"{value:.3f} [{low:.3f}, {high:.3f}] **{row['verdict']}**"
+
+
+def counts(rows: Sequence[Row]) -> str:
+    """Return how the verdicts fall, over all and on the studies' own images."""
+    found = compared(rows)
+    own = [row for row in found if row["fidelity"] == "same data"]
+    on_own = f" On the studies' own images: {_fell(own)}." if own else ""
+    return f"{capital(_fell(found))}.{on_own}"
+
+
+def _fell(rows: Sequence[Row]) -> str:
+    verdicts = Counter(row["verdict"] for row in rows)
+    said = listed(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
+    runs = plural(len({row["run"] for row in rows}), "run")
+    return f"{plural(len(rows), 'value')} of {runs}, {said}"
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("database")
-    with open_database(parser.parse_args().database) as database:
-        print("| study | images (fidelity) | run with | ledger | reported → replicated: verdict |")
-        print("|---|---|---|---|---|")
-        for comparison in compare_runs(database):
-            print(row(database, comparison))
+    rows = read()
+    print(table(rows), counts(rows), sep="\n\n")
 
 
 if __name__ == "__main__":
