@@ -13,7 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, geometric_mean
 from typing import Any
 
 from replicate.contest import rows as contest_rows
@@ -27,20 +27,31 @@ ROWS = Path(__file__).parent / "contest.csv"
 Row = Mapping[str, Any]
 
 
-def by_method(summary: Summary, words: dict[str, str]) -> str:
-    """Return the table by TL type, best first."""
-    tests = {one.first: one for one in summary.comparisons["each against random"]}
-    lines = [
-        f"| TL type | AUC, mean of {len(summary.sets)} sets | seconds | trained parameters | "
-        "beats random initialisation on |",
-        "|---|---|---|---|---|",
-    ]
+def tl_types(summary: Summary) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the TL types, best first by the mean of the networks, each with its networks' rows."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in summary.methods:
-        name = row["tl_type"]
+        found[row["tl_type"]].append(row)
+    return dict(sorted(found.items(), key=lambda one: -fmean(row["value"] for row in one[1])))
+
+
+def by_tl_type(summary: Summary, words: dict[str, str]) -> str:
+    """Return AUC and time by TL type and network."""
+    tests = {one.first: one for one in summary.comparisons["each against random"]}
+    networks = sorted({row["backbone"] for row in summary.methods})
+    lines = [
+        f"| TL type | AUC, mean of {len(summary.sets)} sets | {' | '.join(networks)} | seconds | "
+        "beats random initialisation on |",
+        "|---" * (len(networks) + 4) + "|",
+    ]
+    for name, rows in tl_types(summary).items():
+        values = {row["backbone"]: row["value"] for row in rows}
         beats = f"{tests[name].wins} of {tests[name].sets}" if name in tests else ""
+        cells = " | ".join(f"{values[network]:.3f}" for network in networks)
+        seconds = geometric_mean(row["seconds"] for row in rows)
         lines.append(
-            f"| {words[name]} | {row['value']:.3f} | {row['seconds']:.1f} | "
-            f"{row['trained_parameters']:,} | {beats} |".replace("|  |", "| |")
+            f"| {words[name]} | {fmean(values.values()):.3f} | {cells} | {seconds:.1f} | "
+            f"{beats} |".replace("|  |", "| |")
         )
     return "\n".join(lines)
 
@@ -61,19 +72,14 @@ def worth(rows: Sequence[Row]) -> str:
     )
 
 
-def by_network(rows: Sequence[Row], words: dict[str, str]) -> str:
-    """Return AUC by network and TL type, and what the network's weights are worth."""
-    whole = summarise(rows)
-    names = [row["tl_type"] for row in whole.methods]
-    titles = " | ".join(words[name] for name in names)
-    lines = [f"| network | {titles} | its weights are worth |", "|---" * (len(names) + 2) + "|"]
+def worth_by_network(rows: Sequence[Row]) -> str:
+    """Return what the weights of each network are worth."""
+    said = []
     for network in sorted({str(row["backbone"]) for row in rows}):
         own = summarise([row for row in rows if row["backbone"] == network])
-        values = {row["tl_type"]: row["value"] for row in own.methods}
         (main,) = own.comparisons["pretrained against random"]
-        found = " | ".join(f"{values[name]:.3f}" for name in names)
-        lines.append(f"| {network} | {found} | {_difference(main)} |")
-    return "\n".join(lines)
+        said.append(f"{network}'s {_difference(main)}")
+    return f"By network: {'; '.join(said)}."
 
 
 def _difference(found: PairedTest) -> str:
@@ -82,7 +88,7 @@ def _difference(found: PairedTest) -> str:
 
 def by_set(summary: Summary, words: dict[str, str]) -> str:
     """Return AUC by set and TL type, the mean of the networks."""
-    names = [row["tl_type"] for row in summary.methods]
+    names = list(tl_types(summary))
     found = defaultdict(list)
     for point in summary.points:
         found[point["dataset"], point["tl_type"]].append(point["value"])
@@ -107,9 +113,7 @@ def main() -> None:
     if "--sets" in sys.argv[1:]:
         print(by_set(summary, words))
         return
-    parts = [by_method(summary, words), worth(rows)]
-    if len({row["backbone"] for row in rows}) > 1:
-        parts.append(by_network(rows, words))
+    parts = [by_tl_type(summary, words), f"{worth(rows)} {worth_by_network(rows)}"]
     print("\n\n".join(parts))
 
 

@@ -132,10 +132,11 @@ def _tree(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def _left(cache: Path) -> list[str]:
-    """Return what is in the cache and is neither an array that is whole nor a lock."""
+    """Return what is in the cache and is neither a lock nor arrays that are whole."""
     files = [path.name for path in cache.rglob("*") if path.is_file()]
+    whole = (".npy", ".npz")  # of images, and of their hashes; drafts of either are hidden
     return [
-        name for name in files if name != ".lock" and (name[0] == "." or not name.endswith(".npy"))
+        name for name in files if name != ".lock" and (name[0] == "." or name[-4:] not in whole)
     ]
 
 

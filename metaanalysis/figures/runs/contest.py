@@ -39,7 +39,7 @@ _LINEAR = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class _Axes:
-    """What the axes show, and the area of the large panel; small ones have the same ends."""
+    """What the axes show, and the ends of an area: of the large panel, or of all small ones."""
 
     metric: str
     cost: Cost
@@ -47,7 +47,7 @@ class _Axes:
 
     @classmethod
     def of(cls, points: pd.DataFrame, metric: str, cost: Cost) -> _Axes:
-        """Return axes that hold all points of all panels."""
+        """Return axes that hold all of the points."""
         values = [*(points["value"] - points["sd"]), *(points["value"] + points["sd"])]
         step = 0.05 if max(values) - min(values) <= 0.4 else 0.1
         bottom = math.floor((min(values) - 0.01) / step) * step
@@ -135,7 +135,9 @@ def contest(
     backbones = sorted(set(each["backbone"]))
     # Two backbones are told apart by filled and hollow marks, more by their names.
     hollow = backbones[1:] if len(backbones) == 2 else []
-    body: Any = _key(each, hollow).beside(_large(_marked(whole, hollow), axes), _HEIGHT, 26)
+    # Means lie closer together than the sets that they are of, and are named at their marks.
+    large = _large(_marked(whole, hollow), _Axes.of(whole, metric, cost))
+    body: Any = _key(each, hollow).beside(large, _HEIGHT, 26)
     if len(sets) > 1:
         marked = _marked(each, hollow)
         panels = [_small(marked[marked["dataset"] == one], axes) for one in sets]

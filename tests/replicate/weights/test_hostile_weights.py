@@ -200,13 +200,13 @@ def test_nothing_runs_and_nothing_large_is_made(name: str, tmp_path: Path) -> No
     marker = tmp_path / "ran"
     path = tmp_path / name
     path.write_bytes(hostile(marker)[name])
-    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(WeightsError) as caught:
         read_tensors(path)
     assert caught.value.hint
     assert len(caught.value.message) < 1000
     assert not marker.exists()
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < (400_000 if sys.platform == "linux" else 400_000_000)  # kB, or bytes
 
