@@ -12,7 +12,7 @@ Range = tuple[float, float]
 KEPT: Range = (0.0, 255.0)
 
 #: Windows of CT, centre and width in Hounsfield units: the typical ones of Radiopaedia.org,
-#: reference article "Windowing (CT)", rID 52108.
+#: reference article "Windowing (CT)".
 CT_WINDOWS: dict[str, Range] = {
     "abdomen": (50, 400),
     "bone": (400, 1800),
