@@ -300,11 +300,12 @@ class _Layers:
             else:
                 account.choose("network.name", name)
         wanted = account["network.name"]
-        choice = builder_for(wanted.value)
+        # A version of what the study names: it is what is built, and the study's name stays beside.
+        choice = builder_for(wanted.value if name is None else name)
         built = choice.builder.name
         if choice.substitution is not None:
             account.assume("network.name", built, choice.substitution, "found")
-        elif built != wanted.value and wanted.origin == "chosen":
+        elif built != wanted.value and (wanted.origin == "chosen" or name is not None):
             account.choose("network.name", built)
         elif built != wanted.value and wanted.origin != "reported":
             account.assume("network.name", built, "same network", wanted.origin)

@@ -253,6 +253,23 @@ def test_a_network_that_the_study_tested_too_is_reported() -> None:
     assert not departures(specified)
 
 
+@pytest.mark.parametrize(
+    ("asked", "built", "reported"),
+    [
+        ("SqueezeNet1.1", "SqueezeNet1.1", "SqueezeNet"),
+        ("squeezenet1_1", "SqueezeNet1.1", "SqueezeNet"),
+        ("SqueezeNet", "SqueezeNet", None),
+        ("squeezenet1_0", "SqueezeNet", None),
+        ("resnet50", "ResNet50", None),
+    ],
+)
+def test_a_version_of_a_network_that_the_study_tested_is_what_is_built(
+    asked: str, built: str, reported: str | None
+) -> None:
+    network = specify(read_setup("minaee2020"), overrides={"network.name": asked}).spec.network
+    assert (network.name, network.reported) == (built, reported)
+
+
 def test_a_network_that_nobody_builds_is_replaced_and_says_so() -> None:
     chosen = {"network.name": "Inception (unspecified)"}
     specified = specify(read_setup("burdick2018"), overrides=chosen)
