@@ -53,5 +53,5 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.developing: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev,replicate,offline]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,replicate,offline,dicom]'
 	touch $@ $(VENV)/.installed

@@ -11,6 +11,6 @@ if [ ! -x "$folder/bin/python" ]; then
 fi
 cd "$here"
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --resolution lowest-direct \
-    --editable '.[dev,replicate,offline]'
+    --editable '.[dev,replicate,offline,dicom]'
 "$folder/bin/uv" pip freeze --python "$folder/bin/python"
 "$folder/bin/python" -m pytest -q "$@"

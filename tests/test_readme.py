@@ -108,9 +108,10 @@ def test_there_are_as_many_blocks_as_one_sees() -> None:
     )
 
 
-def test_what_is_said_of_the_contest_is_what_its_kept_rows_say() -> None:
+@pytest.mark.parametrize("table", ["contest_table.py", "replications_table.py"])
+def test_what_is_said_of_runs_is_what_their_kept_rows_say(table: str) -> None:
     printed = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "contest_table.py"],
+        [sys.executable, ROOT / "benchmarks" / table],
         capture_output=True,
         text=True,
         check=True,
