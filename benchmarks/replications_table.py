@@ -44,7 +44,7 @@ def table(rows: Sequence[Row]) -> str:
         method = f"{row['tl_type']} ({row['unfrozen']})" if row["unfrozen"] else row["tl_type"]
         metric = f"{row['metric']} of {row['of_class']}" if row["of_class"] else row["metric"]
         place: Line = (f"{row['study']} [{row['ref']}]", f"{row['dataset']} ({row['fidelity']})",
-                 row["split"], method, f"{metric} {float(row['reported']):.3f}")  # fmt: skip
+                 row["split"], method, f"{metric} {row['reported']}")  # fmt: skip
         lines[place][row["backbone"]] = row
     head = ("study", "images (fidelity)", "split", "TL type", "reported", *NETWORKS)
     text = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
